@@ -425,6 +425,34 @@ def test_the_vocabulary_limits_questions_and_answers() -> None:
         evaluate.analogies(vectors, question, 0)
 
 
+@pytest.mark.parametrize(
+    ("function", "options", "problem"),
+    [
+        ("analogies", {"method": "3cosadd"}, "method='3cosadd': must be 3CosAdd or 3CosMul"),
+        ("analogies", {"oov": "ignore"}, "oov='ignore': must be skip or zero"),
+        ("similarity", {"oov": "ignore"}, "oov='ignore': must be skip or zero"),
+        (
+            "similarity",
+            {"generator": np.random.default_rng(0), "resamples": 0},
+            "resamples=0: must be a whole number of at least 1",
+        ),
+        ("project", {"method": "t-SNE"}, "method='t-SNE': must be pca, tsne or umap"),
+    ],
+)
+def test_unknown_words_for_options_are_refused(
+    function: str, options: dict[str, Any], problem: str
+) -> None:
+    vectors, _ = line_of_words(8)
+    asked: dict[str, Any] = {
+        "analogies": [Question("x", "w1", "w2", "w3", "w4")],
+        "similarity": [Pair("w1", "w2", 1.0)],
+        "project": list(vectors.words),
+    }
+    with pytest.raises(InputError) as error:
+        getattr(evaluate, function)(vectors, asked[function], **options)
+    assert str(error.value) == problem
+
+
 def test_no_questions_have_no_accuracy() -> None:
     result = evaluate.analogies(line_of_words(4)[0], [])
     assert (result.accuracy, result.semantic, result.syntactic, result.coverage) == (None,) * 4

@@ -735,3 +735,5 @@ def test_vectors_are_compared_in_one_call() -> None:
     for settings, asked in (({"a": []}, pairs), (runs, []), ({"a": [], "b": []}, pairs)):
         with pytest.raises(InputError, match="must be"):
             evaluate.compare(settings, asked)
+    with pytest.raises(InputError, match="oov='ignore': must be skip or zero"):
+        evaluate.compare(runs, pairs, oov="ignore")  # type: ignore[arg-type]

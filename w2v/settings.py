@@ -7,7 +7,7 @@ limit is written only once.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from numbers import Integral, Real
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Union, cast, get_args, get_origin, get_type_
 import numpy as np
 
 from w2v.errors import InputError
-from w2v.limits import Limit
+from w2v.limits import Limit, one_of
 
 NUMBERS = {int: Integral, float: Real}
 """The class to which a value must belong if the type of its setting is int or float."""
@@ -89,6 +89,12 @@ class Settings:
     def refuse(self, name: str, wanted: str) -> None:
         """Raise a `SettingError`: the value of the field `name` must be `wanted`."""
         raise SettingError(type(self), name, getattr(self, name), wanted)
+
+
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Raise `InputError` if an argument, called `name`, is not one of the words in `choices`."""
+    if value not in choices:
+        raise InputError(f"{name}={value!r:.40}: must be {one_of(choices).wanted}")
 
 
 def check_whole(name: str, value: object, least: int = 1, *, or_none: bool = False) -> None:

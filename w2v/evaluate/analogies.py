@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from w2v.errors import InputError
 from w2v.evaluate.datasets import read_lines
-from w2v.evaluate.similarity import Unknown
+from w2v.evaluate.similarity import UNKNOWN, Unknown
 from w2v.evaluate.statistics import Interval, ratio, wilson
 from w2v.files import local_path
 from w2v.remember import remember_last
+from w2v.settings import check_choice
 from w2v.vectors import WordVectors
 from w2v.vectors.lookup import spellings
 
@@ -278,8 +279,8 @@ def analogies(
     Raises
     ------
     InputError
-        The questions cannot be loaded, `vocabulary` is less than 1, or a vector that is used
-        contains NaN or an infinity.
+        The questions cannot be loaded, `vocabulary` is less than 1, `method` or `oov` is unknown,
+        or a vector that is used contains NaN or an infinity.
     """
     if isinstance(questions, str | Path):
         questions = load_analogies(questions)
@@ -324,7 +325,8 @@ def answer_ranks(
     Raises
     ------
     InputError
-        `vocabulary` is less than 1, or a vector that is used contains NaN or an infinity.
+        `vocabulary` is less than 1, a method is unknown, or a vector that is used contains NaN or
+        an infinity.
 
     References
     ----------
@@ -334,6 +336,8 @@ def answer_ranks(
     """
     if vocabulary < 1:
         raise InputError(f"vocabulary={vocabulary}: at least 1 word is needed")
+    for method in methods:
+        check_choice("method", method, METHODS)
     rows = vectors.by_frequency[:vocabulary]
     size = len(rows)
     # From here on, words are represented by their frequency ranks, from 0.
@@ -591,7 +595,14 @@ def count_answers(
     oov
         How questions of rank -1, which cannot be answered because of unknown words, are treated:
         ``skip`` leaves them out, ``zero`` counts them as wrong.
+
+    Raises
+    ------
+    InputError
+        `method` or `oov` is unknown.
     """
+    check_choice("method", method, METHODS)
+    check_choice("oov", oov, UNKNOWN)
     categories = []
     for category, indices in _categories(tuple(questions)).items():
         found = ranks[indices]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v.settings import check_choice
 from w2v.vectors import WordVectors
 
 NAMES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
@@ -60,7 +61,7 @@ def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int =
     Raises
     ------
     InputError
-        A word has no vector, or a vector contains NaN or an infinity.
+        `method` is unknown, a word has no vector, or a vector contains NaN or an infinity.
     ImportError
         scikit-learn (for t-SNE) or umap-learn (for UMAP) is needed and not installed.
 
@@ -69,6 +70,7 @@ def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int =
     van der Maaten, Hinton (2008), Visualizing data using t-SNE. McInnes, Healy, Melville (2018),
     UMAP.
     """
+    check_choice("method", method, NAMES)
     unit = np.asarray(vectors.unit[[vectors.row(word) for word in words]], dtype=np.float32)
     if method == "pca" or len(words) < MIN_WORDS or np.ptp(unit, axis=0).max(initial=0.0) == 0.0:
         xy = project_2d(WordVectors(words, unit), words)

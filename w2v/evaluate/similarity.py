@@ -16,6 +16,7 @@ from w2v.errors import InputError
 from w2v.evaluate.datasets import read_lines
 from w2v.evaluate.statistics import Interval, pearson, ratio, spearman, spearman_interval
 from w2v.files import is_number
+from w2v.settings import check_choice, check_whole
 from w2v.vectors import WordVectors
 
 Unknown = Literal["skip", "zero"]
@@ -360,7 +361,8 @@ def similarity(
     Raises
     ------
     InputError
-        A vector that is used contains NaN or an infinity.
+        `oov` is unknown, `resamples` is no whole number of at least 1, or a vector that is used
+        contains NaN or an infinity.
     """
     return correlate(pairs, pair_answers(vectors, pairs), oov, generator, resamples)
 
@@ -376,7 +378,13 @@ def correlate(
 
     `answers` are those of `pair_answers` to `pairs`. `oov`, `generator` and `resamples` have the
     same meaning as in `similarity`.
+
+    Raises
+    ------
+    InputError
+        `oov` is unknown, or `resamples` is no whole number of at least 1.
     """
+    check_choice("oov", oov, UNKNOWN)
     cosines = answers.cosines
     known = ~np.isnan(cosines)
     used = known if oov == "skip" else np.ones(len(pairs), dtype=bool)
@@ -384,6 +392,7 @@ def correlate(
     people = np.array([pair.score for pair in pairs], dtype=np.float64)[used]
     interval = None
     if generator is not None:
+        check_whole("resamples", resamples)
         interval = spearman_interval(people, model, generator, resamples)
     return SimilarityResult(
         spearman=spearman(people, model),

@@ -26,8 +26,9 @@ from w2v.evaluate.influence import (
     similarity_benchmark,
 )
 from w2v.evaluate.significance import Comparison, Difference, Family, levels
-from w2v.evaluate.similarity import Pair, Unknown, pair_cosines
+from w2v.evaluate.similarity import UNKNOWN, Pair, Unknown, pair_cosines
 from w2v.evaluate.statistics import nan_last
+from w2v.settings import check_choice
 from w2v.vectors import WordVectors
 
 MEAN_OF_SETS = "similarity/mean/spearman"
@@ -388,9 +389,11 @@ def compare(
     Raises
     ------
     InputError
-        There are fewer than two configurations, one has no run, `asked` is empty, a vector that is
-        used contains NaN or an infinity, or `asked` has questions and `vocabulary` is less than 1.
+        There are fewer than two configurations, one has no run, `asked` is empty, `oov` is unknown,
+        a vector that is used contains NaN or an infinity, or `asked` has questions and `vocabulary`
+        is less than 1.
     """
+    check_choice("oov", oov, UNKNOWN)
     if len(settings) < 2 or not all(settings.values()):
         raise InputError("settings: must be at least two, each with the vectors of its runs")
     if not asked:

@@ -59,6 +59,23 @@ def test_two_texts_are_compared_by_their_sweeps(swept: Path) -> None:
     assert "(1 training)" in page.read_text()
 
 
+def test_trainings_on_samples_are_not_compared_with_those_on_the_text(swept: Path) -> None:
+    first = sweep_in(swept).relative_to(swept)
+    done = run(
+        *(*SMALL, *BARE, "engine=numpy", "train.bootstrap=true", f"evaluate.compare={first}"),
+        *("-m", "seed=0,1", "report=best"),
+        cwd=swept,
+    )
+    problem = (
+        f"evaluate.compare={first}: was trained with train.bootstrap=false, and these vectors with "
+        "train.bootstrap=true; the effect of chance is only known where both are the same\n"
+    )
+    assert done.returncode == 0
+    assert f"warning: jobs 0 1 have no page of their own: {problem}" in done.stderr
+    assert f"warning: there is no change.html: {problem}" in done.stderr
+    assert not [*sweep_in(swept, -1).rglob("change.html")]
+
+
 def test_jobs_that_differ_in_more_than_the_seed_are_no_ensemble(
     swept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

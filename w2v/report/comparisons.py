@@ -4,20 +4,24 @@ An *ensemble* is a group of trainings of the same text that differ in the random
 bootstrap sample of the documents.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
+from w2v.errors import InputError
 from w2v.evaluate.change import MIN_COUNT, Change, Shift, change
 from w2v.evaluate.ensemble import Agreement, Ensemble
 from w2v.evaluate.neighbours import probe_words
 from w2v.evaluate.projection import project_by
 from w2v.evaluate.settings import Evaluate
+from w2v.files import local_path
 from w2v.report.map_page import words_to_map, write_map
 from w2v.report.page import write_page
 from w2v.report.report import count, number, plural, software
 from w2v.vectors import Use, WordVectors, find_runs
+from w2v.vectors.locate import SUMMARY
 
 ENSEMBLE, ENSEMBLE_MAP, CHANGE = "ensemble.html", "ensemble-map.html", "change.html"
 
@@ -143,24 +147,45 @@ def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str
     ------
     InputError
         The vectors of the other text cannot be read, the vectors differ in their dimensions, a
-        vector contains NaN or an infinity, or fewer than ten words occur often enough in both
-        texts.
+        vector contains NaN or an infinity, fewer than ten words occur often enough in both texts,
+        or only the vectors of one text were trained on bootstrap samples of its documents.
     """
     settings = Evaluate(**config["evaluate"])
+    resampled = config["train"]["bootstrap"]
+    paths = find_runs(str(settings.compare))
+    if bootstraps(str(settings.compare)) == {not resampled}:
+        own, other = (f"train.bootstrap={str(one).lower()}" for one in (resampled, not resampled))
+        raise InputError(
+            f"evaluate.compare={settings.compare}: was trained with {other}, and these vectors "
+            f"with {own}; the effect of chance is only known where both are the same"
+        )
     runs = [
-        WordVectors.load(run, cast(Use, settings.use), encoding=settings.encoding)
-        for run in find_runs(str(settings.compare))
+        WordVectors.load(run, cast(Use, settings.use), encoding=settings.encoding) for run in paths
     ]
     before = Ensemble(runs) if len(runs) > 1 else runs[0]
     names = str(settings.compare), config["corpus"]["name"]
     return write_change(
         path,
-        change(before, after, config["train"]["bootstrap"]),
+        change(before, after, resampled),
         (before, after),
         names,
         title=f"{names[1]} against {names[0]}",
         when=datetime.now().astimezone(),
     )
+
+
+def bootstraps(path: str) -> set[bool]:
+    """Return the values of the setting ``train.bootstrap`` of the runs whose vectors are at a path.
+
+    `path` is one that `w2v.vectors.find_runs` takes. Runs that left no ``summary.json`` there, and
+    vectors of other tools, are left out.
+    """
+    folder = local_path(path)
+    files = [folder / SUMMARY, *folder.glob(f"[0-9]*/{SUMMARY}")]
+    if folder.suffix == ".json":
+        files = [folder]
+    found = [json.loads(file.read_bytes()) for file in files if file.is_file()]
+    return {one["config"]["train"].get("bootstrap", False) for one in found if "train" in one}
 
 
 def write_change(

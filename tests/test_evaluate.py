@@ -622,6 +622,17 @@ def test_files_without_questions_are_refused(tmp_path: Path) -> None:
             evaluate.load_analogies(tmp_path / name)
 
 
+def test_a_category_with_the_name_of_totals_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "questions").write_text(": x\na b c d\n: all\nb c d a\n")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "all.txt").write_text("cat\tcats\ndog\tdogs\n")
+    for path in (tmp_path / "questions", tmp_path / "folder"):
+        with pytest.raises(InputError) as error:
+            evaluate.load_analogies(path)
+        problem = f"{path}: a category is called all, as totals are; give it another name"
+        assert str(error.value) == problem
+
+
 def bats(tmp_path: Path) -> Path:
     folder = tmp_path / "BATS"
     for group, name, text in (

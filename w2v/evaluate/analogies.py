@@ -189,8 +189,8 @@ def load_analogies(path: str | Path) -> list[Question]:
     Raises
     ------
     InputError
-        A file cannot be read, a line has another format, a question precedes the first category, or
-        there are no questions.
+        A file cannot be read, a line has another format, a question precedes the first category, a
+        category is called ``all``, or there are no questions.
 
     References
     ----------
@@ -203,6 +203,8 @@ def load_analogies(path: str | Path) -> list[Question]:
         questions = [question for file in files for question in _bats(file, path)]
     else:
         questions = list(_google(path))
+    if any(question.category == "all" for question in questions):
+        raise InputError(f"{path}: a category is called all, as totals are; give it another name")
     if not questions:
         raise InputError(
             f"{path}: holds no questions; "

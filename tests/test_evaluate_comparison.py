@@ -39,6 +39,7 @@ def test_overlap_of_neighbours_between_seeds() -> None:
     assert mean_neighbour_overlap(runs) == pytest.approx(expected)
     assert mean_neighbour_overlap([runs[0], runs[0]]) == 1.0
     assert mean_neighbour_overlap(runs[:1]) is None
+    assert mean_neighbour_overlap([WordVectors(["one"], vectors[:1])] * 2) is None
     other = WordVectors([*words[:-1], "other"], vectors)
     assert mean_neighbour_overlap([runs[0], other]) is None
 

@@ -299,6 +299,17 @@ def test_texts_without_common_frequent_words_are_refused() -> None:
         change(Ensemble(noisy_runs(2)), rare, False)
 
 
+@pytest.mark.parametrize("runs", [2, 3])
+def test_equal_trainings_do_not_show_chance(runs: int) -> None:
+    before, after = (Ensemble(noisy_runs(1, seed=seed) * runs) for seed in (1, 2))
+    with pytest.raises(InputError) as error:
+        change(before, after, False)
+    assert str(error.value) == (
+        "the trainings of a text have the same vectors, which do not show what chance moves; train "
+        "them with several seeds"
+    )
+
+
 # Pages
 
 

@@ -160,7 +160,8 @@ def change(
     ------
     InputError
         Fewer than ten words are left to compare, the vectors of the texts have different
-        dimensions, or a vector of a word contains NaN or an infinity.
+        dimensions, a vector of a word contains NaN or an infinity, or a text has several runs, and
+        no text has runs that differ.
     """
     sides = [_units(side) for side in (before, after)]
     (words, counts, _), (others, other_counts, _) = sides
@@ -334,6 +335,11 @@ def _noise(
         if min(counts) > 1:
             both = offs[0] @ offs[1].transpose(0, 2, 1)
             cross[part] = (both**2).sum(axis=(1, 2)) / ((counts[0] - 1) * (counts[1] - 1))
+    if trace.max() < 1e-12:
+        raise InputError(
+            "the trainings of a text have the same vectors, which do not show what chance moves; "
+            "train them with several seeds"
+        )
     for index, runs in enumerate(counts):
         if runs > 2:  # the plain estimate is too large
             plain = square[index] - trace[index] ** 2 / (runs - 1)
@@ -344,7 +350,7 @@ def _noise(
         if counts[own] < 2:
             trace[own], along[own], cross = trace[other], along[other], square[other]
     one, two, three = (float((np.linalg.eigvalsh(pooled) ** power).sum()) for power in (1, 2, 3))
-    skew = two**4 / max(one * three, 1e-300) ** 2
+    skew = two**4 / (one * three) ** 2
     return _Noise(trace, square if max(counts) > 2 else None, cross, along, skew)
 
 

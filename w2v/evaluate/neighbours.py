@@ -226,8 +226,8 @@ def mean_neighbour_overlap(
     Returns
     -------
     float or None
-        From 0 to 1; None for fewer than two runs, or if the runs differ in their words or in the
-        order of the words.
+        From 0 to 1; None for fewer than two runs, for runs of fewer than two words, or if the runs
+        differ in their words or in the order of the words.
 
     References
     ----------
@@ -237,7 +237,7 @@ def mean_neighbour_overlap(
     found = []
     vocabulary: list[str] | None = None
     for vectors in runs:
-        if vocabulary is not None and list(vectors.words) != vocabulary:
+        if len(vectors) < 2 or (vocabulary is not None and list(vectors.words) != vocabulary):
             return None
         vocabulary = list(vectors.words)
         unit = vectors.unit[:limit]

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from w2v.errors import InputError
 from w2v.files import local_path
+from w2v.settings import check_choice
 from w2v.text.tokenizer import Tokenizer
 from w2v.vectors import cosines, formats
 from w2v.vectors.formats import USES, Contents, Selection, Use
@@ -643,8 +644,7 @@ class WordVectors:
         """
         if not isinstance(path, str | Path):
             raise InputError(f"path={path!r:.60}: must be the path of a file or folder")
-        if use not in USES:
-            raise InputError(f"use={use!r:.40}: must be {' or '.join(USES)}")
+        check_choice("use", use, USES)
         selection = Selection(limit, words)
         path = find_vectors(path)
         contents = formats.read(path, use, encoding, selection)

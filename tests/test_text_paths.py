@@ -47,6 +47,25 @@ def test_folders_with_a_marker_are_left_out(folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "paths", "left_out"),
+    [
+        ("b/**/*.txt", ["b/c.txt"], ["b/loop"]),
+        ("b/**", ["b/c.txt"], ["b/loop"]),
+        ("b/**/l*/c.txt", ["b/loop/c.txt"], ["b/loop"]),
+        ("b/l*/*.txt", ["b/loop/c.txt"], []),
+        ("b/loop/**/*.txt", ["b/loop/c.txt"], ["b/loop/loop"]),
+    ],
+)
+def test_two_stars_do_not_follow_links_to_folders(
+    folder: Path, pattern: str, paths: list[str], left_out: list[str]
+) -> None:
+    (folder / "b" / "loop").symlink_to(".")
+    found = find_files([pattern])
+    assert (found.paths, found.left_out) == (paths, left_out)
+    assert find_files([str(folder / pattern)]).paths == [str(folder / path) for path in paths]
+
+
 def test_what_is_named_itself_is_read(folder: Path) -> None:
     (folder / "linked").symlink_to(folder / "b")
     assert find_files(["linked"]).paths == ["linked/c.txt"]
@@ -61,6 +80,7 @@ def test_what_is_named_itself_is_read(folder: Path) -> None:
     ("path", "reason"),
     [
         ("outputs", "no such file (outputs is left out)"),
+        ("l*/**/*.txt", "no such file (linked/b is left out)"),
         ("outputs/runs/**/*.txt", "no such file"),
         ("empty", "no such file (1 hidden files and folders are skipped)"),
         ("*.log", "no such file"),
@@ -69,6 +89,8 @@ def test_what_is_named_itself_is_read(folder: Path) -> None:
 def test_nothing_found_is_refused_with_what_was_skipped(
     folder: Path, path: str, reason: str
 ) -> None:
+    (folder / "linked").mkdir()
+    (folder / "linked" / "b").symlink_to(folder)
     (folder / "empty").mkdir()
     (folder / "empty" / ".keep").touch()
     with pytest.raises(InputError) as refusal:

@@ -59,7 +59,8 @@ def find_files(
         Files, folders (searched with all their subfolders), glob patterns, or addresses such as
         ``s3://bucket/text.gz``, which are passed on unchecked. In folders, hidden files and folders
         are skipped, and so are pipes, sockets and devices; symbolic links to folders are not
-        followed. A file given by its own path is never skipped.
+        followed, nor does ``**`` in a pattern follow them. A file given by its own path is never
+        skipped.
     exclude
         Folders that are not searched. Their files and subfolders are read if `paths` names them.
     marker
@@ -89,7 +90,9 @@ def find_files(
         if len(found.paths) == before[0]:
             hidden = found.hidden - before[1]
             reasons = [f"{hidden} hidden files and folders are skipped"] * (hidden > 0)
-            reasons += [f"{folder} is left out" for folder in found.left_out[before[2] :]]
+            reasons += [
+                f"{folder} is left out" for folder in dict.fromkeys(found.left_out[before[2] :])
+            ]
             others = found.no_files - before[3]
             reasons += [f"{others} broken links, pipes or devices are skipped"] * (others > 0)
             why = f" ({', '.join(reasons)})" if reasons else ""
@@ -162,6 +165,9 @@ def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
     start = Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)).resolve()
     for name in sorted(matches):
         path = Path(name)
+        if linked := _linked_folders(path, Path(pattern)):
+            found.left_out.append(str(linked[0]))
+            continue
         if not path.is_file():
             found.no_files += not path.is_dir()
             continue
@@ -173,6 +179,22 @@ def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
             found.left_out.append(os.path.relpath(inside[-1]))
         else:
             found.paths.append(name)
+
+
+def _linked_folders(path: Path, pattern: Path) -> list[Path]:
+    """Return the symbolic links among the folders that ``**`` matched, outermost first.
+
+    Parameters
+    ----------
+    path
+        What the glob pattern `pattern` matched.
+    """
+    stars = [number for number, part in enumerate(pattern.parts) if part == "**"]
+    if not stars:
+        return []
+    after = max(1, len(pattern.parts) - 1 - stars[-1])  # parts of the path that ** did not match
+    folders = (Path(*path.parts[:end]) for end in range(stars[0] + 1, len(path.parts) - after + 1))
+    return [folder for folder in folders if folder.is_symlink()]
 
 
 def _is_hidden(name: str) -> bool:

@@ -60,6 +60,9 @@ def test_a_path_without_files_is_refused(tmp_path: Path) -> None:
         assert str(refusal.value) == (
             f"path={path}: no such file; give a path, a folder, a glob or a list"
         )
+    with pytest.raises(InputError) as refusal:
+        documents("x" * 300)
+    assert str(refusal.value) == f"path={'x' * 300}: cannot be read (File name too long)"
 
 
 def test_the_results_of_earlier_runs_are_not_read(folder: Path) -> None:

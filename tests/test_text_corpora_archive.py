@@ -71,6 +71,13 @@ def test_a_damaged_copy_packed_by_zstandard_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["none.zip", "x" * 300])
+def test_a_copy_that_does_not_exist_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError) as refused:
+        SstCorpus(path=name, url=URL, sha256="0" * 64).source(tmp_path)
+    assert str(refused.value) == f"path={name}: no such file; it must be a copy of {URL}"
+
+
 def test_a_copy_may_be_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "copy.txt").write_text("A fine film .\nEffective\n")

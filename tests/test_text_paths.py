@@ -121,8 +121,14 @@ def test_broken_links_and_pipes_are_counted(folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
-def test_a_folder_that_cannot_be_read_is_refused(folder: Path) -> None:
-    (folder / "b").chmod(0)
-    with pytest.raises(InputError, match=r"path=\./b: cannot be read \(Permission denied\)"):
-        find_files(["."])
+@pytest.mark.parametrize(
+    ("mode", "path", "line"), [(0, ".", "./b"), (0o400, ".", "b/c.txt"), (0o400, "b/*", "b/*")]
+)
+def test_a_folder_that_cannot_be_read_is_refused(
+    folder: Path, mode: int, path: str, line: str
+) -> None:
+    (folder / "b").chmod(mode)
+    with pytest.raises(InputError) as refusal:
+        find_files([path], [], "cache/tokenize")
     (folder / "b").chmod(0o700)
+    assert str(refusal.value) == f"path={line}: cannot be read (Permission denied)"

@@ -237,6 +237,11 @@ def test_a_file_without_phrases_is_refused(
     assert str(refusal.value) == f"from_={path}: must be {reason}"
 
 
+def test_a_name_that_is_too_long_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"x: must be a folder .* \(File name too long\)$"):
+        Phrases(from_="x" * 300).fingerprint()
+
+
 def test_many_connectors_in_a_row() -> None:
     documents = [["the"] * 9, ["bank", *["of", "the"] * 20, "us"] * 2, ["of", "us", "of"]]
     wanted = Phrases(1, 0.01, 1, connectors=("of", "the"))

@@ -260,6 +260,8 @@ def test_words_to_drop_come_from_a_list_or_a_file(tmp_path: Path) -> None:
     assert VocabularySettings(drop=str(path)).words_to_drop() == ["the", "of"]
     with pytest.raises(SettingError, match=r"drop=.*: must be a file that can be read"):
         VocabularySettings(drop="nowhere").words_to_drop()
+    with pytest.raises(SettingError, match=r"must be a file that can be read \(File name too long"):
+        VocabularySettings(drop="the,of,and," * 30).words_to_drop()
     with pytest.raises(SettingError, match="must be words other than those of keep; 'of' is in"):
         VocabularySettings(drop=str(path), keep=["of"]).words_to_drop()
 

@@ -70,23 +70,28 @@ def find_files(
     Raises
     ------
     InputError
-        A path gives no file, or is a pipe or device; or a folder cannot be read.
+        A path gives no file, or is a pipe or device; or a file or folder may not be read.
+    OSError
+        A path has a name that is too long for the system.
     """
     found = FoundFiles()
     skip = _Excluded([folder.resolve() for folder in exclude], marker)
     for path in (path if "://" in path else str(local_path(path)) for path in paths):
         before = len(found.paths), found.hidden, len(found.left_out), found.no_files
-        if "://" in path or Path(path).is_file():
-            found.paths.append(path)
-        elif Path(path).is_dir():
-            _search(Path(path), skip, found)
-        elif Path(path).exists():
-            raise InputError(
-                f"path={path} is a pipe or a device, which cannot be read twice; name a file "
-                "(.gz, .bz2, .xz and .zst are decompressed)"
-            )
-        else:
-            _match(path, skip, found)
+        try:
+            if "://" in path or Path(path).is_file():
+                found.paths.append(path)
+            elif Path(path).is_dir():
+                _search(Path(path), skip, found)
+            elif Path(path).exists():
+                raise InputError(
+                    f"path={path} is a pipe or a device, which cannot be read twice; name a file "
+                    "(.gz, .bz2, .xz and .zst are decompressed)"
+                )
+            else:
+                _match(path, skip, found)
+        except PermissionError as error:
+            raise InputError(f"path={error.filename}: cannot be read ({error.strerror})") from None
         if len(found.paths) == before[0]:
             hidden = found.hidden - before[1]
             reasons = [f"{hidden} hidden files and folders are skipped"] * (hidden > 0)
@@ -125,7 +130,8 @@ class _Excluded(NamedTuple):
         """
         if folder in self.folders:
             return folder not in start.parents
-        marked = self.marker is not None and (folder / self.marker).exists()
+        # Path.exists raises an error if the folder may not be entered.
+        marked = self.marker is not None and os.path.exists(folder / self.marker)  # noqa: PTH110
         return marked and folder != start and folder not in start.parents
 
 

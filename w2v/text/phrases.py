@@ -256,9 +256,9 @@ def read_phrases(settings: Phrases) -> list[Phrase]:
         The file cannot be read or is not a table of phrases.
     """
     path = local_path(str(settings.from_))
-    path = path / PHRASES if path.is_dir() else path
     number = 0
     try:
+        path = path / PHRASES if path.is_dir() else path
         with path.open(encoding="utf-8", newline="") as file:
             table = csv.reader(file, strict=True)
             if next(table, None) != ["pass", *Phrase._fields[1:]]:

@@ -145,9 +145,9 @@ def read_words(path: str | Path, name: str = "words") -> list[str]:
         return SettingError(VocabularySettings, name, str(path), wanted)
 
     path = local_path(path)
-    if path.exists() and not path.is_file():
-        raise refused("a file of one word a line")
     try:
+        if path.exists() and not path.is_file():
+            raise refused("a file of one word a line")
         content = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise refused(f"a file that can be read ({error.strerror or error})") from None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from w2v.errors import InputError
 from w2v.hashes import FileHashes
 from w2v.limits import Limit, text
 from w2v.settings import setting
@@ -52,7 +53,10 @@ class FilesCorpus(Corpus):
         `show_download` is not used.
         """
         paths = self.path if isinstance(self.path, list) else [self.path]
-        found = find_files(paths, [outputs], "cache/tokenize")
+        try:
+            found = find_files(paths, [outputs], "cache/tokenize")
+        except OSError as error:
+            raise InputError(f"path={error.filename}: cannot be read ({error.strerror})") from None
         files = Files(
             *(found.paths, self.unit, open_decompressed, self.errors, open_raw),
             *(show_hashing, found, self.encoding, hashes or FileHashes()),

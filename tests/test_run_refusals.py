@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import shlex
 from pathlib import Path
@@ -15,7 +16,7 @@ from pipeline.runtime.console import Display
 from pipeline.runtime.signals import StopRequest
 from pipeline.stages.base import Context
 from pipeline.tracking import Tracker
-from tests.commands import run
+from tests.commands import run, summary_of
 from tests.test_config import composed
 
 FILES = {
@@ -363,3 +364,18 @@ def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     assert done.stderr.startswith(
         "error: corpus.path='b\\udcff.txt': a name that is not UTF-8; rename the file"
     )
+
+
+@pytest.mark.parametrize("path", ["texts", "texts/*.txt"])
+def test_files_with_names_that_are_not_utf_8_are_read(tmp_path: Path, path: str) -> None:
+    (tmp_path / "texts").mkdir()
+    file = tmp_path / "texts" / os.fsdecode(b"b\xff.txt")
+    file.write_bytes(FILES["text.txt"])
+    (tmp_path / "texts" / os.fsdecode(b"c\xff")).symlink_to(".")
+    done = run(*overrides_of(f"stages=[tokenize] corpus.path={path}"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert ("texts/c\\xff left out" in done.stdout) == (path == "texts")
+    result = tmp_path / summary_of(tmp_path)["stages"]["tokenize"]["path"]
+    manifest = json.loads((result / "manifest.json").read_bytes())
+    assert [*manifest["inputs"]] == ["texts/b\\xff.txt"]
+    assert manifest["input_bytes"] == file.stat().st_size

@@ -239,6 +239,14 @@ def local_path(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path fails for a file named ~name)
 
 
+def name_as_text(path: str) -> str:
+    r"""Return a path with escapes such as ``\xef`` in place of bytes that are not UTF-8.
+
+    Python reads such bytes as lone surrogates, which UTF-8 cannot encode.
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def open_raw(path: str | Path) -> IO[bytes]:
     """Open a local file for reading its bytes as stored, without decompressing them."""
     return local_path(path).open("rb")

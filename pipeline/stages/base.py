@@ -15,7 +15,7 @@ from pipeline.runtime.machine import machine
 from pipeline.runtime.signals import StopRequest
 from pipeline.tracking.tracker import Tracker
 from w2v.errors import InputError
-from w2v.files import digest
+from w2v.files import digest, name_as_text
 from w2v.hashes import FileHashes
 from w2v.labels import is_number
 from w2v.report.findings import Findings
@@ -142,8 +142,8 @@ class Stage(ABC):
 
     def about(self, context: Context, settings: dict[str, Any]) -> dict[str, Any]:
         """Return metadata of the result, such as settings, hashes of inputs and code, machine."""
-        inputs = dict(context.hashes.seen)
-        size = size_of([*inputs]) or 0
+        inputs = {name_as_text(path): sha for path, sha in context.hashes.seen.items()}
+        size = size_of([*context.hashes.seen]) or 0
         return {
             "settings": settings,
             "upstream": self.upstream(context),

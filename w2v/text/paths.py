@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from w2v.errors import InputError
-from w2v.files import local_path
+from w2v.files import local_path, name_as_text
 
 SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN"})
 """Files and folders that operating systems create, not hidden, next to the files of users."""
@@ -42,7 +42,7 @@ class FoundFiles:
         return {
             "hidden_files": self.hidden,
             "no_files": self.no_files,
-            "folders_left_out": self.left_out,
+            "folders_left_out": [*map(name_as_text, self.left_out)],
         }
 
 

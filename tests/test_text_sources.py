@@ -417,6 +417,30 @@ def test_the_fingerprint_of_a_package_depends_on_its_record(fakedocs: Path) -> N
     assert PyDocs(["fake-docs"]).fingerprint() != fingerprint
 
 
+def test_the_fingerprint_of_a_package_without_a_record_depends_on_its_files(
+    fakedocs: Path,
+) -> None:
+    documents = list(PyDocs(["fake-docs"]).documents())
+    info = fakedocs.parent.rename(fakedocs.parent.with_name("fake_docs-1.0.egg-info"))
+    (info / "METADATA").rename(info / "PKG-INFO")
+    (info / "RECORD").unlink()
+    (info / "SOURCES.txt").write_text("".join(f"{name}\n" for name in [*MODULES, "setup.py"]))
+    fingerprint = PyDocs(["fake-docs"]).fingerprint()
+    assert list(PyDocs(["fake-docs"]).documents()) == documents
+    (info.parent / "fakedocs" / "a.py").write_text('"""Another text."""\n')
+    assert PyDocs(["fake-docs"]).fingerprint() != fingerprint
+
+
+@pytest.mark.parametrize("record", ["", "__editable__.fake_docs-1.0.pth,,\nfakedocs/gone.py,,\n"])
+def test_a_package_whose_python_files_are_not_listed_is_refused(
+    fakedocs: Path, record: str
+) -> None:
+    fakedocs.write_text(record)
+    assert refusal(PyDocs(["stdlib", "fake-docs"])) == (
+        "packages=fake-docs: must be a package with Python files; none is among its installed files"
+    )
+
+
 def test_the_fingerprint_of_the_standard_library_is_its_version() -> None:
     expected = {"packages": ["stdlib"], "releases": {"stdlib": sys.version}}
     assert PyDocs(["stdlib"]).fingerprint() == expected

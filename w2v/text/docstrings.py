@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from w2v.hashes import content_sha256
 from w2v.settings import SettingError
 from w2v.text.blocks import Block
 from w2v.text.sources import Border, documents_to_blocks
@@ -50,7 +51,7 @@ class PyDocs:
         Raises
         ------
         SettingError
-            A package is not installed.
+            A package is not installed, or none of its Python files is found.
         """
         return (text for text, _ in self._documents())
 
@@ -71,7 +72,7 @@ class PyDocs:
         Raises
         ------
         SettingError
-            A package is not installed.
+            A package is not installed, or none of its Python files is found.
         """
         return documents_to_blocks(self._documents(), limit)
 
@@ -95,26 +96,31 @@ class PyDocs:
         """Return a JSON-serializable dict that identifies the installed packages.
 
         It contains the package names in order. For each package it has the SHA-256 of RECORD, pip's
-        list of the package's files and their hashes; for the standard library, the version of
-        Python.
+        list of the package's files and their hashes, or of the Python files if there is no RECORD;
+        for the standard library, the version of Python.
 
         Raises
         ------
         SettingError
-            A package is not installed.
+            A package is not installed, or has no RECORD and none of its Python files is found.
         """
         prints = {}
         for package in self.packages:
             if package == STANDARD_LIBRARY:
                 content = sys.version
             else:
-                record = distribution(package).read_text("RECORD") or ""
-                content = hashlib.sha256(record.encode()).hexdigest()
+                record = distribution(package).read_text("RECORD")
+                content = (
+                    hashlib.sha256(record.encode()).hexdigest()
+                    if record
+                    else content_sha256(self._files(package))
+                )
             prints[package] = content
         return {"packages": [*self.packages], "releases": prints}
 
     @staticmethod
     def _files(package: str) -> list[Path]:
+        """Return the Python files of a package; raise a `SettingError` if there are none."""
         if package == STANDARD_LIBRARY:
             root = Path(sysconfig.get_path("stdlib"))
             files = [path.relative_to(root) for path in root.rglob("*.py")]
@@ -122,7 +128,12 @@ class PyDocs:
             found = distribution(package)
             root = Path(str(found.locate_file("")))
             files = [Path(str(file)) for file in found.files or () if file.suffix == ".py"]
-        return sorted(root / file for file in files if not SKIPPED_FOLDERS & set(file.parts))
+        kept = (root / file for file in files if not SKIPPED_FOLDERS & set(file.parts))
+        paths = sorted(path for path in kept if path.is_file())
+        if not paths:
+            wanted = "a package with Python files; none is among its installed files"
+            raise SettingError(PyDocs, "packages", package, wanted)
+        return paths
 
 
 def distribution(package: str) -> metadata.Distribution:

@@ -53,6 +53,12 @@ def test_a_path_a_folder_a_glob_and_a_list_are_read(folder: Path) -> None:
     assert documents(str(folder), "file") == ["one\ntwo", "three", "four\nfive"]
 
 
+@pytest.mark.parametrize("name", ["up.ZST", "C#.zst", "what?.zst"])
+def test_the_suffix_of_a_local_file_says_that_it_is_compressed(folder: Path, name: str) -> None:
+    (folder / "b" / "d.txt.zst").rename(folder / name)
+    assert documents(str(folder / name)) == ["four", "five"]
+
+
 def test_a_path_without_files_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "no.txt", tmp_path / "*.txt", tmp_path):
         with pytest.raises(InputError) as refusal:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2v.errors import InputError
+from w2v.files import Decompressed
 from w2v.hashes import FileHashes
 from w2v.text.corpora import text8 as text8_archive
 from w2v.text.corpora.archive import ArchiveSource
@@ -141,6 +142,14 @@ def test_the_treebank_is_read_as_a_table_or_as_lines(tmp_path: Path, text: str) 
         "__MACOSX/stanfordSentimentTreebank/._datasetSentences.txt": b"\x00\x05\x16\x07",
     }
     assert documents(read_sst, zipped(tmp_path / "a.zip", members)) == ROWS
+
+
+def test_lines_of_a_compressed_treebank_are_not_read_byte_by_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(TABLE.encode()))
+    monkeypatch.setattr(Decompressed, "read", None)  # io.IOBase.readline calls it for each byte
+    assert documents(read_sst, tmp_path / "a.txt.gz") == ROWS
 
 
 def test_a_treebank_that_is_not_utf8_is_refused(tmp_path: Path) -> None:

@@ -91,6 +91,19 @@ def test_parquet_with_many_row_groups_is_read(tmp_path: Path) -> None:
     assert list(read.documents()) == FILLED
 
 
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_compressed_parquet_is_read(tmp_path: Path, suffix: str) -> None:
+    save_parquet(tmp_path / "a.parquet", TEXTS)
+    path = tmp_path / f"a.parquet{suffix}"
+    with smart_open.open(str(path), "wb") as file:
+        file.write((tmp_path / "a.parquet").read_bytes())
+    (block,) = sources.read_blocks(source(path), None, None)
+    assert ([*sources.document_texts(block)], block.done) == (TEXTS, 1)
+    assert "the fields are 'id', 'text'" in refusal(path, None)
+    path.write_bytes(path.read_bytes()[:-9])
+    assert refusal(path).startswith(f"{path}: cannot be read as Parquet (")
+
+
 def test_the_fingerprint_depends_on_the_field(tmp_path: Path) -> None:
     path = tmp_path / "text.jsonl"
     path.write_bytes(lines_of(TEXTS))

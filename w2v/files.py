@@ -222,6 +222,15 @@ class Decompressed(io.RawIOBase):
             data: bytes = self.decompressed.read(size)
         return data
 
+    def readline(self, size: int | None = -1) -> bytes:
+        """Read a decompressed line, with its line feed; at most `size` bytes of it.
+
+        If the compressed file is damaged, one of `UNPACK_ERRORS` is raised.
+        """
+        with zstandard_errors():
+            line: bytes = self.decompressed.readline(size)
+        return line
+
     def raw_position(self) -> int:
         """Return how many bytes of the compressed file have been read."""
         return self.raw.tell()
@@ -253,9 +262,12 @@ def open_raw(path: str | Path) -> IO[bytes]:
 
 
 def open_binary(path: str | Path) -> IO[bytes]:
-    """Open a local file for reading bytes; decompress it if its name ends in .gz, .bz2 or .xz."""
+    """Open a local file for reading bytes; decompress it if its name ends in .gz, .bz2 or .xz.
+
+    The suffix may be in upper case.
+    """
     file = open_raw(path)
-    opener = OPENERS.get(Path(path).suffix)
+    opener = OPENERS.get(Path(path).suffix.lower())
     return cast(IO[bytes], Decompressed(file, opener(file, "rb"))) if opener else file
 
 

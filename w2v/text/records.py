@@ -1,6 +1,7 @@
 """A source of documents that are one field of each record in JSON, CSV, TSV or Parquet files."""
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -8,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from w2v.errors import InputError
-from w2v.files import is_number
+from w2v.files import UNPACK_ERRORS, Decompressed, is_number
 from w2v.text.blocks import Block
 from w2v.text.formats import RecordFormat, delimiter_of, format_suffix, record_format
 from w2v.text.sources import (
@@ -20,6 +21,7 @@ from w2v.text.sources import (
     ValidText,
     document_texts,
     documents_to_blocks,
+    position_in,
     size_of,
 )
 
@@ -280,7 +282,7 @@ class Records:
 
         try:
             with self.files.open(path) as file:
-                table = pyarrow.parquet.ParquetFile(file)
+                table = pyarrow.parquet.ParquetFile(seekable(file))
                 names = list(parquet_names(table.schema_arrow))
                 root = self.field
                 while root not in table.schema_arrow.names and "." in root:
@@ -297,10 +299,10 @@ class Records:
                     raise InputError(f"{path}: the field {self.field!r} holds {kind}, not text")
                 for batch in table.iter_batches(PARQUET_ROWS, columns=[root]):
                     for record in batch.to_pylist():
-                        yield self._text_of(record, path), file.tell()
+                        yield self._text_of(record, path), position_in(file)
         except FileNotFoundError:
             raise InputError(f"{path}: no such file") from None
-        except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
+        except (*UNPACK_ERRORS, UnicodeDecodeError, pyarrow.ArrowException) as error:
             raise InputError(f"{path}: cannot be read as Parquet ({error})") from None
 
 
@@ -412,8 +414,8 @@ def names_in(files: Files, path: str) -> list[str]:
         if form is RecordFormat.PARQUET:
             import pyarrow.parquet
 
-            with suppress(OSError, pyarrow.ArrowException), files.open(path) as file:
-                schema = pyarrow.parquet.read_schema(file)
+            with suppress(*UNPACK_ERRORS, pyarrow.ArrowException), files.open(path) as file:
+                schema = pyarrow.parquet.read_schema(seekable(file))
                 return [name for name, _ in parquet_names(schema)]
             return []
         text = next(files.read(path)).data.decode("utf-8").lstrip()
@@ -567,6 +569,11 @@ def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
     else:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
     return (row for row in reader if any(row))
+
+
+def seekable(file: IO[bytes]) -> IO[bytes]:
+    """Return a file that pyarrow can read: a decompressed one as a copy in memory."""
+    return io.BytesIO(file.read()) if isinstance(file, Decompressed) else file
 
 
 def parquet_names(fields: Iterable[Any]) -> Iterator[tuple[str, Any]]:

@@ -18,12 +18,13 @@ def open_decompressed(path: str) -> IO[bytes]:
     InputError
         The URL is invalid, or of a kind that is unknown or needs a library that is not installed.
     """
-    if "://" not in path and not path.endswith(".zst"):
+    if "://" not in path and not path.lower().endswith(".zst"):
         return local.open_binary(path)
     from smart_open.compression import compression_wrapper
 
     file = open_raw(path)
-    decompressed = compression_wrapper(file, "rb", filename=urlsplit(path).path)
+    name = urlsplit(path).path if "://" in path else path
+    decompressed = compression_wrapper(file, "rb", filename=name.lower())
     if decompressed is file:
         return file
     return cast(IO[bytes], local.Decompressed(file, decompressed))

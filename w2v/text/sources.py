@@ -176,11 +176,16 @@ def bytes_of(
     try:
         with opener(path) as file:
             while data := file.read(size or READ_BYTES):
-                yield data, file.raw_position() if isinstance(file, Decompressed) else file.tell()
+                yield data, position_in(file)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # compression formats and remote stores have errors of their own
         raise read_error(path, error) from None
+
+
+def position_in(file: IO[bytes]) -> int:
+    """Return how many bytes of a file, as stored, have been read."""
+    return file.raw_position() if isinstance(file, Decompressed) else file.tell()
 
 
 def read_error(path: str, error: Exception) -> InputError:

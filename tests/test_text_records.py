@@ -443,8 +443,12 @@ def test_categories_in_parquet_are_text(tmp_path: Path) -> None:
     assert "the field 'text' holds int64, not text" in refusal(path)
 
 
-def test_paragraphs_and_fields_are_not_given_together(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", ["paragraph", "file"])
+def test_other_units_and_fields_are_not_given_together(tmp_path: Path, unit: str) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(lines_of(TEXTS))
-    with pytest.raises(SettingError, match="unit=paragraph: must be line where a field is named"):
-        FilesCorpus(path=str(path), unit="paragraph", field="text").source(Path("outputs"))
+    with pytest.raises(SettingError) as caught:
+        FilesCorpus(path=str(path), unit=unit, field="text").source(Path("outputs"))
+    assert str(caught.value) == (
+        f"unit={unit}: must be line where a field is named: each record is a document"
+    )

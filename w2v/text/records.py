@@ -327,10 +327,10 @@ def files_or_records(files: Files, field: str | None) -> Files | Records:
     InputError
         A file cannot be read, is not text, or holds records (JSON, CSV, TSV or Parquet) although
         `field` is None; a file begins with a malformed record or lacks the field, or the field does
-        not hold text; or `field` is given and ``files.unit`` is ``paragraph``.
+        not hold text; or `field` is given and ``files.unit`` is not ``line``.
     """
     if field is not None:
-        if files.unit == "paragraph":
+        if files.unit != "line":
             files.refuse("unit", "line where a field is named: each record is a document")
         records = Records(files, field)
         records.check()

@@ -292,6 +292,8 @@ def test_progress_rises_to_1(tmp_path: Path) -> None:
         ({"joiner": ""}, "joiner='': must be one character that is not white space"),
         ({"joiner": "__"}, "joiner=__: must be one character that is not white space"),
         ({"joiner": " "}, "joiner=' ': must be one character that is not white space"),
+        ({"connectors": "of"}, "connectors=of: must be a list of strings"),
+        ({"connectors": None}, "connectors=None: must be a list of strings"),
         ({"connectors": ("of the",)}, "connectors=('of the',): must be words without white space"),
     ],
 )

@@ -106,7 +106,8 @@ class Phrases(Settings):
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "connectors", tuple(self.connectors))
+        if isinstance(self.connectors, list):
+            object.__setattr__(self, "connectors", tuple(self.connectors))
         super().__post_init__()
         if self.scoring == "npmi" and not -1 <= self.threshold <= 1:
             self.refuse("threshold", "from -1 to 1 for scoring=npmi")

@@ -145,8 +145,8 @@ def test_too_much_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_sizes_are_told_in_words() -> None:
-    sizes = (0, 999, 1000, 250 * 10**6, 4_810_000_000, 12 * 10**12, 5 * 10**19)
-    wanted = "0 bytes, 999 bytes, 1.0 kB, 250.0 MB, 4.8 GB, 12.0 TB, 50,000.0 PB"
+    sizes = (0, 999, 1000, 999_949, 999_950, 250 * 10**6, 4_810_000_000, 12 * 10**12, 5 * 10**19)
+    wanted = "0 bytes, 999 bytes, 1.0 kB, 999.9 kB, 1.0 MB, 250.0 MB, 4.8 GB, 12.0 TB, 50,000.0 PB"
     assert ", ".join(map(size_text, sizes)) == wanted
 
 

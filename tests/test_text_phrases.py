@@ -273,6 +273,7 @@ def test_progress_rises_to_1(tmp_path: Path) -> None:
     [
         ({"passes": -1}, "passes=-1: must be at least 0"),
         ({"threshold": 0.0}, "threshold=0.0: must be above 0"),
+        ({"threshold": 10**310}, f"threshold={10**310}: must be a finite number"),
         ({"threshold": math.inf}, "threshold=inf: must be a finite number"),
         (
             {"threshold": 1.5, "scoring": "npmi"},

@@ -118,6 +118,7 @@ def test_a_corpus_without_types_is_refused() -> None:
     ("change", "line"),
     [
         ({"min_count": 0}, "min_count=0: must be at least 1"),
+        ({"min_count": 10**310}, f"min_count={10**310}: must be at least 1"),
         ({"max_size": 1}, "max_size=1: must be at least 2 or null"),
         ({"words": " "}, "words=' ': must be a path or null"),
         ({"keep": ["a", "a"]}, "keep=['a', 'a']: must be different words"),

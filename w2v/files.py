@@ -511,5 +511,7 @@ def free_disk(folder: Path) -> int:
 def size_text(size: float) -> str:
     """Return a number of bytes with a unit, such as ``4.8 GB``."""
     units = ("bytes", "kB", "MB", "GB", "TB", "PB")
-    power = min(len(units) - 1, max(0, len(str(int(size))) - 1) // 3)
+    power = 0
+    while power < len(units) - 1 and round(size / 1000**power, min(1, power)) >= 1000:
+        power += 1
     return f"{size / 1000**power:,.{1 if power else 0}f} {units[power]}"

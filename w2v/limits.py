@@ -3,8 +3,8 @@
 `w2v.settings` has the classes that check their fields against these limits.
 """
 
-import math
 import re
+import sys
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
@@ -24,14 +24,19 @@ class Limit(NamedTuple):
     holds: Callable[[Any], bool]
 
 
+def is_finite(value: float) -> bool:
+    """Return whether a number is finite and, if it is a whole number, no larger than a float."""
+    return abs(value) <= sys.float_info.max
+
+
 def at_least(least: float) -> Limit:
     """Return a limit that allows finite numbers of at least `least`."""
-    return Limit(f"at least {least}", lambda value: math.isfinite(value) and value >= least)
+    return Limit(f"at least {least}", lambda value: is_finite(value) and value >= least)
 
 
 def above(bound: float) -> Limit:
     """Return a limit that allows finite numbers greater than `bound`."""
-    return Limit(f"a finite number above {bound}", lambda v: math.isfinite(v) and v > bound)
+    return Limit(f"a finite number above {bound}", lambda v: is_finite(v) and v > bound)
 
 
 def between(least: float, most: float) -> Limit:
@@ -46,7 +51,7 @@ def fraction() -> Limit:
 
 def finite() -> Limit:
     """Return a limit that allows any finite number."""
-    return Limit("a finite number", math.isfinite)
+    return Limit("a finite number", is_finite)
 
 
 def one_of(choices: Collection[str]) -> Limit:

@@ -650,21 +650,25 @@ def paragraphs_of(text: str) -> list[str]:
     found: list[str] = []
     blank = True
     for line in text.split("\n"):
-        if line.strip(" \t\r\v\f\x1c"):
+        if line.strip(" \t\r\v\f\x1c\xa0\u3000"):
             if blank:
                 found.append("")
             found[-1] += f"{line}\n"
-        blank = not line.strip(" \t\r\v\f\x1c")
+        blank = not line.strip(" \t\r\v\f\x1c\xa0\u3000")
     return [" ".join(paragraph.split()) for paragraph in found]
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     texts=st.lists(
-        st.text(st.sampled_from("ab \n\n\n\té\r\x1c"), max_size=40), min_size=1, max_size=3
+        st.text(st.sampled_from("ab \n\n\n\té\r\x1c\xa0\u3000"), max_size=40),
+        min_size=1,
+        max_size=3,
     ),
     size=st.sampled_from([1, 3, 8, 1 << 20]),
 )
+@example(texts=["aaa\n\xa0 \na"], size=8)
+@example(texts=["a\n \xa0\nb\n\u3000"], size=1 << 20)
 def test_blank_lines_separate_paragraphs(texts: list[str], size: int) -> None:
     with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "BLOCK_BYTES", size)

@@ -35,6 +35,12 @@ READ_BYTES = 1 << 20
 BLANKS = bytes(range(ord("\t"), ord(" ") + 1))
 """The ASCII characters from tab to space: white space and some control characters."""
 
+WIDE_BLANKS = "".join(filter(str.isspace, map(chr, range(0x80, 0x3001))))
+"""The white space that is not ASCII, such as no-break and ideographic spaces."""
+
+BLANK_BYTES = np.isin(np.arange(256), [*BLANKS, *WIDE_BLANKS.encode("utf-8")])
+"""Whether each byte occurs in `BLANKS` or in the UTF-8 of `WIDE_BLANKS`, bool (256,)."""
+
 Border = Callable[[bytes], int]
 """A function that returns where a text may be cut; see `w2v.text.tokenizer.Tokenizer.border`."""
 
@@ -663,8 +669,10 @@ class BlockBuilder:
         """
         assert self.border is not None
         at = self.border(data)
+        if self.unit != "paragraph":
+            return at
         # The line ends around a cut must stay together, for two of them end a paragraph.
-        return len(data[:at].rstrip(BLANKS)) if self.unit == "paragraph" else at
+        return len(data[:at].decode("utf-8").rstrip(BLANKS.decode() + WIDE_BLANKS).encode("utf-8"))
 
 
 def paragraph_ends(data: bytes, file_ends: Sequence[int], continued: bool) -> NDArray[np.int64]:
@@ -693,5 +701,11 @@ def paragraph_ends(data: bytes, file_ends: Sequence[int], continued: bool) -> ND
     starts = np.unique(np.concatenate([[0], line_ends, file_ends])).astype(np.int64)
     starts = starts[starts < len(data)]
     filled = np.logical_or.reduceat((values > BLANKS[-1]) | (values < BLANKS[0]), starts)
+    if not data.isascii():
+        # Few lines begin and end with such bytes; the last byte but one is before the line feed.
+        stops = np.append(starts[1:], len(data))
+        maybe = filled & BLANK_BYTES[values[starts]] & BLANK_BYTES[values[stops - 2]]
+        for line in np.flatnonzero(maybe).tolist():
+            filled[line] = not data[starts[line] : stops[line]].decode("utf-8").isspace()
     filled[0] |= continued
     return starts[1:][filled[1:] & ~filled[:-1]]

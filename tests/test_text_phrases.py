@@ -304,6 +304,8 @@ def test_wrong_settings_are_refused(change: dict[str, Any], line: str) -> None:
     assert str(refusal.value) == line
 
 
-def test_connectors_may_be_a_list() -> None:
+def test_connectors_may_be_a_list_or_a_set() -> None:
     settings: Any = {"connectors": ["of", "the"]}
     assert Phrases(**settings) == Phrases(connectors=("of", "the"))
+    as_set: Any = frozenset({"the", "of"})
+    assert Phrases(connectors=as_set) == Phrases(connectors=("of", "the"))

@@ -106,8 +106,10 @@ class Phrases(Settings):
     )
 
     def __post_init__(self) -> None:
-        if isinstance(self.connectors, list):
-            object.__setattr__(self, "connectors", tuple(self.connectors))
+        words = self.connectors
+        if isinstance(words, list | set | frozenset):  # as gensim's ENGLISH_CONNECTOR_WORDS
+            words = tuple(words if isinstance(words, list) else sorted(words))
+            object.__setattr__(self, "connectors", words)
         super().__post_init__()
         if self.scoring == "npmi" and not -1 <= self.threshold <= 1:
             self.refuse("threshold", "from -1 to 1 for scoring=npmi")

@@ -125,3 +125,25 @@ def test_a_run_has_curves_of_scores(tmp_path: Path) -> None:
     assert run(*given, "plan=true", cwd=tmp_path).stdout.count("content of evaluate.sim") == 2
     plain = [text for text in given if "every" not in text and "watch" not in text]
     assert "evaluate.every is left out" in run(*plain, "plan=true", cwd=tmp_path).stdout
+
+
+def test_a_run_continues_only_what_has_its_own_scores(tmp_path: Path) -> None:
+    """A run after a shorter one has the history of a run that begins anew."""
+    write_text(tmp_path)
+    (tmp_path / "pairs.csv").write_text("cat,dog,8\nking,queen,9\nmat,rug,5\nking,rug,1\n")
+    given = (
+        *(*SMALL, "evaluate.similarity={pairs:pairs.csv,wordsim353:null,simlex999:null}"),
+        *("evaluate.analogy={google:null}", "evaluate.map=[]", "evaluate.every=2"),
+        *("engine=numpy", "engine.threads=1", "tracking=none", "train.decay_epochs=4"),
+    )
+
+    def scores(outputs: str, *epochs: int) -> list[dict[str, float]]:
+        for number in epochs:
+            done = run(*given, f"train.epochs={number}", f"outputs={outputs}", cwd=tmp_path)
+            assert done.returncode == 0, done.stderr
+        summary = max(tmp_path.glob(f"{outputs}/runs/*/*/summary.json"))
+        return [epoch["scores"] for epoch in json.loads(summary.read_bytes())["train"]["epochs"]]
+
+    anew = scores("anew", 4)
+    assert scores("uneven", 3, 4) == anew
+    assert scores("even", 2, 4) == anew

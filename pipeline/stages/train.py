@@ -125,10 +125,12 @@ class Train(Stage):
     def fewer_epochs(self, context: Context, settings: dict[str, Any]) -> Path | None:
         """Return the folder of a cached training that can be continued, if there is one.
 
-        It has the same settings but fewer epochs. The longest such training is returned.
+        It has the same settings but fewer epochs. The longest such training is returned. It ended
+        with an epoch that has scores in a longer training, too: early stopping reads them.
         """
         config, folder = context.config, context.outputs / "cache" / self.name
-        for most in range(config.train.epochs - 1, 0, -1):
+        every = config.evaluate.every or 1
+        for most in range((config.train.epochs - 1) // every * every, 0, -every):
             wanted = {**settings, "train": {**settings["train"], "epochs": most}}
             entry = store.find(folder, self.key(context, wanted), context.verify)
             if entry and entry.facts["kept_epoch"] == most:

@@ -12,9 +12,14 @@ from unittest import mock
 
 import pytest
 
-from pipeline.cache.store import code_path
+from pipeline.cache.store import Entry, code_path
 from pipeline.plan import plan_run
+from pipeline.runtime.console import Display
+from pipeline.runtime.signals import StopRequest
 from pipeline.stages import base
+from pipeline.stages.base import Context
+from pipeline.stages.train import Train
+from pipeline.tracking import Tracker
 from tests.commands import SMALL, TEXT, run
 from tests.test_config import settled
 from tests.test_hashes import an_hour_later
@@ -234,6 +239,22 @@ def test_a_result_that_reads_another_cached_one(folder: Path) -> None:
     assert plan(folder, "vocab.min_count=2") == expected("train", "vocab.min_count is 2, not 1") | {
         "evaluate": "train is made anew"
     }
+
+
+def test_a_training_that_continued_has_the_seconds_of_all_its_epochs() -> None:
+    config, tokens = settled(*SMALL), {"size": 50, "tokens_kept": 1000}
+    entries = {
+        "tokenize": Entry("", Path(), True, 0.0, {"documents": 9}, {}),
+        "vocab": Entry("", Path(), True, 0.0, tokens, {}),
+    }
+    context = Context(config, Display(), Tracker(), StopRequest(), 1, 1, entries=entries)
+    past = {
+        "settings": config.as_dict(),
+        "files": {"vectors.npy": {"bytes": 4 * 50 * config.model.dim}},
+        "facts": {"words": 1000 * config.train.epochs, "seconds": 20.0},
+    }
+    for seconds, expected in ((2.0, 20.0), (25.0, 25.0)):
+        assert Train().expect(context, {**past, "seconds": seconds}).seconds == expected
 
 
 def test_damage_and_interruptions_are_told(folder: Path) -> None:

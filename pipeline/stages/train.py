@@ -67,7 +67,8 @@ class Train(Stage):
             words_then = past["files"][VECTORS]["bytes"] // (4 * then.dim)
             ratio = relative_cost(now, vocabulary["size"]) / relative_cost(then, words_then)
             ratio *= vocabulary["tokens_kept"] * config.train.epochs / past["facts"]["words"]
-            seconds = past["seconds"] * ratio
+            # The first are of what this result added to an earlier training or to a checkpoint.
+            seconds = max(past["seconds"], past["facts"]["seconds"]) * ratio
         return Expected(seconds, memory, sum(disk.values()))
 
     def make(self, context: Context, settings: dict[str, Any], out: Path) -> dict[str, Any]:

@@ -35,7 +35,8 @@ def run_tracked(
     from w2v.training.memory import available_cores
 
     check_paths(config)
-    run_dir = Path(HydraConfig.get().runtime.output_dir)
+    hydra = HydraConfig.get()
+    run_dir = Path(hydra.runtime.output_dir)
     display = Display() if job is None else Display(quiet=True, bars=False)
     tracking, name = config.tracking, config.run_name
     if job is not None:
@@ -52,7 +53,10 @@ def run_tracked(
         threads = config.engine.threads or cores
         if "jax" in (config.engine.name, *getattr(config.measure, "engines", ())):
             keep_compiled_programs(Path(config.outputs))
-        again = shlex.join([*command(), *HydraConfig.get().overrides.task])
+        files = [f"--config-name={hydra.job.config_name}"] * (hydra.job.config_name != "config")
+        for one in hydra.runtime.config_sources:
+            files += [f"--config-dir={one.path}"] * (one.provider == "command-line")
+        again = shlex.join([*command(), *files, *hydra.overrides.task])
         again = f"cd {shlex.quote(str(Path.cwd()))}\n{again}"  # works from any folder
         entries = {} if job is None else job.entries
         context = Context(config, display, tracker, stop, cores, threads, again, entries=entries)

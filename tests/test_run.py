@@ -4,9 +4,11 @@ import csv
 import functools
 import gzip
 import hashlib
+import html
 import http.server
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -470,6 +472,25 @@ def test_outputs_and_text_in_the_home_folder(
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
     assert len(list(home.glob("x/runs/*/*/summary.json"))) == 3
     assert len(list(home.glob("x/cache/tokenize/*/manifest.json"))) == 1
+
+
+def test_the_command_in_a_report_repeats_a_run_with_settings_of_its_own(tmp_path: Path) -> None:
+    write_text(tmp_path)
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "whole.yaml").write_text("defaults: [config, _self_]\nseed: 4\n")
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\nengine: {name: numpy}\n"
+    )
+    done = run(
+        *("--config-dir", "conf", "-cn", "whole", "experiment=mine", *SMALL, "tracking=none"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    report = next(tmp_path.glob("outputs/runs/*/*/report.html")).read_text()
+    folder, again = re.findall(r"<pre><code>cd (.+)\npython \S+run.py (.+)\n</code>", report)[0]
+    done = run(*shlex.split(html.unescape(again)), cwd=Path(folder))
+    assert done.returncode == 0, done.stderr
+    assert all(stage["cached"] for stage in summary_of(tmp_path)["stages"].values())
 
 
 @pytest.mark.parametrize("place", ["cache", "cache/train"])

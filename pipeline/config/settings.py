@@ -175,8 +175,15 @@ class Config(Settings):
         # The timing over vocabularies generates its own text.
         if not self.stages and not isinstance(self.measure, Complexity):
             self.refuse("stages", "at least one stage")
-        if isinstance(self.measure, Benchmark) and self.stages == ["tokenize"]:
-            self.refuse("stages", "vocab or later, for measure=benchmark")
+        if isinstance(self.measure, Benchmark):
+            if set(self.stages) == {"tokenize"}:
+                self.refuse("stages", "vocab or later, for measure=benchmark")
+            if self.evaluate.vectors is not None:
+                wanted = "must be null with measure=benchmark, which trains on a corpus"
+                raise InputError(f"evaluate.vectors={self.evaluate.vectors}: {wanted}")
+        if self.measure is not None and self.cluster.name != "none":
+            wanted = f"must be none with measure={self.measure.name}, which times one process"
+            raise InputError(f"cluster={self.cluster.name}: {wanted}")
         if self.evaluate.vectors is not None and set(self.stages) != {"evaluate"}:
             self.refuse("stages", "[evaluate] where evaluate.vectors is given")
         if self.model.subwords and isinstance(self.measure, Complexity):

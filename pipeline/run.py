@@ -70,7 +70,7 @@ class Program:
             if context is not None:
                 return run_job(context, composed, partial(run_tracked, stop=self.stop))
             refuse_sweep_without_multirun()
-            schema.check_booleans(HydraConfig.get().overrides.task)
+            schema.check_overrides(HydraConfig.get().overrides.task)
             schema.check_files(HydraConfig.get())
             config = schema.resolve(composed)
             if config.plan:

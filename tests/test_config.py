@@ -391,9 +391,9 @@ def test_a_value_of_the_wrong_type_is_refused(override: str) -> None:
     "override", ["train.bootstrap=20", "model.subwords=-1", "+tokenizer.lowercase=2"]
 )
 def test_a_number_is_no_boolean(override: str) -> None:
-    schema.check_booleans(["train.bootstrap=true", "model.subwords=1", "seed=20", "nothing=3"])
+    schema.check_overrides(["train.bootstrap=true", "model.subwords=1", "seed=20", "nothing=3"])
     with pytest.raises(InputError, match=f"^{re.escape(override)}: must be true or false$"):
-        schema.check_booleans(["seed=20", override])
+        schema.check_overrides(["seed=20", override])
 
 
 @pytest.mark.parametrize(
@@ -425,17 +425,30 @@ def test_a_number_in_a_file_is_no_boolean(
             schema.check_files(hydra)
 
 
-@pytest.mark.parametrize("words", ["[no, cat]", "['no', cat]"])
-def test_words_that_yaml_reads_as_booleans_are_refused(tmp_path: Path, words: str) -> None:
+@pytest.mark.parametrize("override", ["vocab.keep=[1e5,set,it]", "evaluate.probes=[a,true]"])
+def test_a_number_is_no_word(override: str) -> None:
+    schema.check_overrides(
+        ["vocab.keep=['1e5',set]", "vocab.drop=words.txt", "measure.threads=[1]"]
+    )
+    line = f"{override.partition('=')[0]}: numbers, and words such as no and on, need quotes"
+    with pytest.raises(InputError, match=f"^{re.escape(line)}$"):
+        schema.check_overrides([override])
+
+
+@pytest.mark.parametrize("chosen", ["mine", "[negsample,mine]"])
+@pytest.mark.parametrize("words", ["[no, cat]", "[cat, 1.5]", "[1_000]", "['no', '7', cat]"])
+def test_words_that_yaml_reads_as_something_else_are_refused(
+    tmp_path: Path, words: str, chosen: str
+) -> None:
     (tmp_path / "experiment").mkdir()
     path = tmp_path / "experiment" / "mine.yaml"
     path.write_text(f"# @package _global_\nvocab: {{keep: {words}}}\n")
     schema.register()
-    chosen = [f"hydra.searchpath=[file://{tmp_path}]", "experiment=mine"]
-    refused = pytest.raises(InputError, match=f"^{path}: vocab.keep: words such as no and on")
+    overrides = [f"hydra.searchpath=[file://{tmp_path}]", f"experiment={chosen}"]
+    line = f"^{path}: vocab.keep: numbers, and words such as no and on, need quotes$"
     with initialize_config_dir(str(CONF), **BASE):
-        hydra = compose("config", chosen, return_hydra_config=True).hydra
-        with nullcontext() if "'" in words else refused:
+        hydra = compose("config", overrides, return_hydra_config=True).hydra
+        with nullcontext() if "'" in words else pytest.raises(InputError, match=line):
             schema.check_files(hydra)
 
 

@@ -15,6 +15,7 @@ from typing import Any, cast, get_type_hints
 
 import yaml
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -150,42 +151,48 @@ def suggest_setting(key: str) -> str:
     return messages.unknown_setting(key, choices, set(known_keys()))
 
 
-def check_booleans(overrides: Sequence[str]) -> None:
-    """Raise `InputError` if an override sets a boolean to an integer, unless it is ``0`` or ``1``.
+def lists_in(overrides: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the lists among the values of ``key=value`` arguments, by key."""
+    texts = [text for text in overrides if "=[" in text]
+    parsed = OverridesParser.create().parse_overrides(texts)
+    return {o.get_key_element(): v for o in parsed if isinstance(v := o.value(), list)}
 
-    OmegaConf reads every number but 0 as true. `overrides` are arguments such as ``key=value``.
+
+def check_overrides(overrides: Sequence[str]) -> None:
+    """Raise `InputError` if a value in ``key=value`` arguments is invalid; see `check_value`."""
+    texts = (text.partition("=") for text in overrides)
+    for key, value in [*((key, value) for key, _, value in texts), *lists_in(overrides).items()]:
+        check_value(key, value)
+
+
+def check_value(key: str, value: Any, where: str = "") -> None:
+    """Raise `InputError` for a value that OmegaConf would take for another; begin with `where`.
+
+    It reads every number but 0 as true, and in lists of strings ``no`` as False, 1e5 as 100000.0.
     """
-    for text in overrides:
-        key, _, value = text.partition("=")
-        check_boolean(key, value)
-
-
-def check_boolean(key: str, value: Any, where: str = "") -> None:
-    """Raise `InputError` if `key` is a boolean setting and `value` an integer other than 0 and 1.
-
-    The error message begins with `where`.
-    """
-    number = re.fullmatch("[-+]?[0-9]+", str(value)) and str(value) not in ("0", "1")
-    if number and known_keys().get(key.lstrip("+")) is bool:
+    kind = known_keys().get(key.lstrip("+"))
+    if kind is bool and re.fullmatch("[-+]?[0-9]+", str(value)) and str(value) not in ("0", "1"):
         raise InputError(f"{where}{key}={value}: must be true or false")
+    words = isinstance(value, list) and "list[str]" in str(kind)
+    if words and not {bool, int, float}.isdisjoint(map(type, value)):
+        raise InputError(f"{where}{key}: numbers, and words such as no and on, need quotes")
 
 
 def check_files(hydra: Any) -> None:
-    """Raise `InputError` if a YAML file of the settings has an invalid boolean.
+    """Raise `InputError` if a YAML file of the settings has an invalid value; see `check_value`.
 
-    Of integers, only 0 and 1 are valid. A list must have no booleans in it: YAML reads the words
-    ``no`` and ``on`` as such. `hydra` are Hydra's own settings, which name the files.
+    `hydra` are Hydra's own settings, which name the files. Files that others include are not read.
     """
-    for group, choice in {"": hydra.job.config_name, **hydra.runtime.choices}.items():
+    chosen = {"": hydra.job.config_name, **hydra.runtime.choices, **lists_in(hydra.overrides.task)}
+    for group, names in chosen.items():
         for source in hydra.runtime.config_sources:
-            path = Path(source.path, group, f"{choice}.yaml")
-            if source.schema == "file" and path.is_file():
-                text = path.read_text(encoding="utf-8")
-                prefix = "" if not group or "@package _global_" in text else f"{group}."
-                for key, value in flat(yaml.load(text, YAML_LOADER) or {}, prefix).items():
-                    check_boolean(key, value, f"{path}: ")
-                    if key in known_keys() and isinstance(value, list) and bool in map(type, value):
-                        raise InputError(f"{path}: {key}: words such as no and on need quotes")
+            for name in names if isinstance(names, list) else [names]:
+                path = Path(source.path, group, f"{name}.yaml")
+                if source.schema == "file" and path.is_file():
+                    text = path.read_text(encoding="utf-8")
+                    prefix = "" if not group or "@package _global_" in text else f"{group}."
+                    for key, value in flat(yaml.load(text, YAML_LOADER) or {}, prefix).items():
+                        check_value(key, value, f"{path}: ")
 
 
 @cache

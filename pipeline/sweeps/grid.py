@@ -93,7 +93,7 @@ def check_job(
     `base` is a composed configuration with the job's choices of the config groups in `groups`.
     Where possible, the other overrides are applied to a copy of `base`, as composing is slow.
     """
-    schema.check_booleans(job)
+    schema.check_overrides(job)
     if all(is_plain(text.partition("=")[0]) for text in job):
         composed = base.copy()
         for key, value in override_values(job).items():

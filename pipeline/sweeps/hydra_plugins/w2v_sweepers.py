@@ -43,7 +43,7 @@ class ProjectSweeper(Sweeper):
         run: Any = task_function
         self.task_function: TaskFunction = partial(run, shared=self.shared)
         self.config: DictConfig = config
-        schema.check_booleans(config.hydra.overrides.task)
+        schema.check_overrides(config.hydra.overrides.task)
         for group, key in ((config, "outputs"), (config.tracking, "uri")):
             group[key] = with_home(group[key])
         if not config.plan:

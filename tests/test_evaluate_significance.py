@@ -406,6 +406,26 @@ def test_missing_runs_leave_the_common_seeds() -> None:
     )
 
 
+UNDEFINED = {"0": math.nan, "1": math.nan}
+
+
+@pytest.mark.parametrize("seeds", [2, 3])
+@pytest.mark.parametrize(
+    "others", [[UNDEFINED], [UNDEFINED] * 3, [{"9": 0.4}], [{"8": 0.4}, {"9": 0.3}]]
+)
+def test_settings_without_a_common_run_leave_the_verdict_on_two_others(
+    seeds: int, others: list[dict[str, float]]
+) -> None:
+    a, b = np.array([[0.5, 0.52, 0.51], [0.3, 0.31, 0.33]])[:, :seeds]
+    comparison = Comparison([as_runs(a), as_runs(b), *others], Family(2 + len(others)))
+    within, freedom = comparison._over_seeds(0, 1, a - b)
+    assert within == pytest.approx((a - b).var(ddof=1) / seeds)
+    assert freedom == seeds - 1
+    assert comparison.difference(0, 1).verdict == "better"
+    with_none = Comparison([as_runs(a * math.nan)] * 3, Family(3))
+    assert with_none.difference(0, 1).verdict == "undefined"
+
+
 def test_what_cannot_be_compared_says_why() -> None:
     people = np.arange(12.0)
     rows = np.random.default_rng(0).normal(size=(2, 2, 12))

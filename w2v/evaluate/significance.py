@@ -312,14 +312,16 @@ def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     Returns
     -------
     variances : (settings,)
-        The variance of each configuration; NaN if it has fewer than two seeds, or if there is only
-        one configuration.
+        The variance of each configuration; NaN if it has fewer than two seeds, or if no other
+        configuration has a run.
     mean : float
-        The variance pooled over all configurations; NaN if `freedom` is not above 0.
+        The variance pooled over all configurations; NaN if `freedom` is 0.
     freedom : float
-        The degrees of freedom of `mean`: (settings - 1) (seeds - 1) if no run is missing. If many
-        are missing, it may be negative.
+        The degrees of freedom of `mean`: (settings - 1) (seeds - 1) if no run is missing. It is
+        above 0 if two configurations have two seeds in common.
     """
+    from scipy.sparse.csgraph import connected_components
+
     known = ~np.isnan(values)
     rest = np.where(known, values, 0.0)
     count_s, count_c = known.sum(0).clip(1), known.sum(1).clip(1)
@@ -328,12 +330,14 @@ def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64],
         rest = np.where(known, rest - (rest.sum(1) / count_c)[:, None], 0.0)
         rest = np.where(known, rest - rest.sum(0) / count_s, 0.0)
     squares = (rest**2).sum(1)
-    settings = len(values)
-    seeds = (known.any(0)).sum()
-    freedom = float(known.sum() - settings - seeds + 1)
-    own = known.sum(1) - 1.0
-    share = (settings - 1) / settings
+    # Each mean takes a degree of freedom, but one less in each part of the table that runs link.
+    links = np.zeros((sum(values.shape),) * 2, bool)
+    links[: len(values), len(values) :] = known
+    parts, _ = connected_components(links, directed=False)
+    freedom = float(known.sum() - len(links) + parts)
+    own, settings = known.sum(1) - 1.0, known.any(1).sum()
     with np.errstate(invalid="ignore", divide="ignore"):
+        share = (settings - 1) / settings
         variances = np.where(own > 0, squares / (own * share), np.nan)
         mean = float(squares.sum() / freedom) if freedom > 0 else math.nan
     return variances, mean, freedom

@@ -94,6 +94,10 @@ def test_artifacts_kept_away_from_the_database_stay_where_they_are(outputs: Path
         assert client.get_experiment(experiment).artifact_location == (
             (places[0] / "mlartifacts").as_uri()
         )
+    run_id = client.create_run(experiment).info.run_id
+    client.log_text(run_id, "kept", "note.txt")
+    (outputs / "mlartifacts").mkdir()
+    assert artifact_of(run_id, outputs) == "kept"
 
 
 @pytest.mark.long

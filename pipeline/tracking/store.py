@@ -235,7 +235,7 @@ def follow_artifacts(database: Path, artifacts: Path) -> None:
 
     MLflow stores absolute addresses. If they lead to another folder with the name of `artifacts`,
     they are changed to lead to `artifacts`, provided that the other folder no longer exists, or
-    that `database` lies beside `artifacts`, since both may then be copies.
+    that `artifacts` is a copy of it: `database` lies beside it, and it has a run of the other.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:
@@ -246,9 +246,14 @@ def follow_artifacts(database: Path, artifacts: Path) -> None:
         }
         for old in roots - {new}:
             folder = Path(url2pathname(urlsplit(old).path))
-            same = folder.exists() and artifacts.exists() and folder.samefile(artifacts)
-            if same or (folder.exists() and not beside):
-                continue
+            if folder.exists():
+                runs = store.execute(
+                    "select substr(artifact_uri, ?) from runs where substr(artifact_uri, 1, ?) = ?",
+                    (len(old) + 2, len(old) + 1, f"{old}/"),
+                )
+                copied = beside and any((artifacts / run).exists() for (run,) in runs)
+                if not copied or folder.samefile(artifacts):
+                    continue
             for table, column in ADDRESSES:
                 store.execute(
                     f"update {table} set {column} = ? || substr({column}, ?) "

@@ -107,6 +107,14 @@ def test_the_same_command_again_trains_nothing(halved: Path) -> None:
     assert {path.name for path in halved.glob("outputs/cache/train/[0-9a-f]*")} == before
 
 
+def test_the_epochs_of_an_experiment_count(tmp_path: Path) -> None:
+    params = 'hydra.sweeper.params={train.epochs: 3, train.lr: "0.1,0.2"}'
+    done = run("-m", "search=halving", *SMALL, params, cwd=write_text(tmp_path))
+    assert done.returncode == 0, done.stderr
+    rounds = [line for line in done.stdout.splitlines() if " jobs of " in line]
+    assert rounds == ["2 jobs of 1 epoch", "1 jobs of 3 epochs"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -115,9 +123,22 @@ def test_the_same_command_again_trains_nothing(halved: Path) -> None:
         (["hydra.sweeper.min_epochs=0"], "hydra.sweeper.min_epochs=0: must be from 1"),
         (["hydra.sweeper.min_epochs=true"], "hydra.sweeper.min_epochs=True: must be from 1"),
         (["train.patience=2"], "train.patience: must be null where search=halving stops"),
+        (["train.patience=1,2"], "train.patience: must be null where search=halving stops"),
+        (
+            ["hydra.sweeper.params={train.patience: 2}"],
+            "train.patience: must be null where search=halving stops",
+        ),
+        (
+            ["--config-dir=conf", "experiment=decay4,decay8"],
+            "train.decay_epochs=4,8: halving needs the same for all jobs",
+        ),
     ],
 )
 def test_what_cannot_be_halved_is_refused(arguments: list[str], line: str, tmp_path: Path) -> None:
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    for epochs in ("4", "8"):
+        file = tmp_path / "conf" / "experiment" / f"decay{epochs}.yaml"
+        file.write_text(f"# @package _global_\ntrain: {{decay_epochs: {epochs}}}\n")
     given = [text for text in HALVING if text.partition("=")[0] != arguments[0].partition("=")[0]]
     done = run(*given, *arguments, "train.lr=0.1,0.2", cwd=write_text(tmp_path))
     assert done.returncode == 2

@@ -57,6 +57,12 @@ REFUSED = {
         if version("hydra-core") < "1.4"
         else "'hydra.sweeper' must be configured before the sweep starts"
     ),
+    (
+        "hydra.sweeper.params=abc",
+    ): "hydra.sweeper.params=abc: must be settings, each with its values",
+    ("hydra.sweeper.params={search.objective: loss}",): (
+        "hydra.sweeper.params: search.objective: a sweep has one; set it outside params"
+    ),
     ("seed=0,1", "hydra.sweep.dir=."): "hydra.sweep.dir=.: must be a folder of its own",
     ("seed=0,1", "hydra/sweeper=basic"): "hydra/sweeper=basic: cannot be used here; choose search=",
     ("seed=0,1", "outputs=/proc/nothing"): "/proc/nothing: No such file or directory; outputs must",

@@ -16,12 +16,13 @@ from typing import Any
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
+from pipeline.config.values import as_yaml
 from pipeline.sweeps.launchers import run_all_jobs
 from pipeline.sweeps.objective import compare_jobs
-from pipeline.sweeps.overrides import keys_and_texts
 from pipeline.sweeps.results import SWEEP, Job, read_job, read_json, write_json
 from w2v.errors import InputError
 from w2v.evaluate.sweep import Sweep
+from w2v.training.schedule import TrainingSettings
 
 EPOCHS, DECAY = "train.epochs", "train.decay_epochs"
 
@@ -37,36 +38,42 @@ def rungs_of(epochs: int, first: int) -> list[int]:
     return rungs
 
 
-def check_halving(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
-    """Raise `InputError` if the settings of the jobs do not allow successive halving."""
-    first, epochs = config.hydra.sweeper.min_epochs, config.train.epochs
+def check_halving(first: Any, trainings: Sequence[TrainingSettings]) -> None:
+    """Raise `InputError` if the settings of the jobs' trainings do not allow successive halving.
+
+    `first` is ``hydra.sweeper.min_epochs``.
+    """
+    for key in (EPOCHS, DECAY):
+        values = dict.fromkeys(as_yaml(getattr(one, key.partition(".")[2])) for one in trainings)
+        if len(values) > 1:
+            raise InputError(f"{key}={','.join(values)}: halving needs the same for all jobs")
+    epochs = trainings[0].epochs
     if type(first) is not int or not 1 <= first < epochs:
         raise InputError(
             f"hydra.sweeper.min_epochs={first}: must be from 1 to less than train.epochs={epochs}"
         )
-    texts = {(key, text) for job in jobs for key, text in keys_and_texts(job)}
-    for key in (EPOCHS, DECAY):
-        values = sorted(text for one, text in texts if one == key)
-        if len(values) > 1:
-            raise InputError(f"{key}={','.join(values)}: halving needs the same for all jobs")
-    if config.train.patience is not None:
+    if any(one.patience is not None for one in trainings):
         raise InputError("train.patience: must be null where search=halving stops trainings")
 
 
 def run_rungs(
-    launcher: Launcher, config: DictConfig, folder: Path, jobs: Sequence[Sequence[str]]
+    launcher: Launcher,
+    config: DictConfig,
+    folder: Path,
+    jobs: Sequence[Sequence[str]],
+    training: TrainingSettings,
 ) -> None:
     """Run the rounds of successive halving: after each, the better half of configurations goes on.
 
+    `training` has the number of epochs, which is the same for all jobs.
     ``sweep.json`` gets the jobs, their epochs, and which earlier job each job continues.
     """
     sweep = read_json(folder / SWEEP)
-    epochs = config.train.epochs
-    decay = config.train.decay_epochs or epochs
+    decay = training.decay_epochs or training.epochs
     sweep |= {"jobs": [], "epochs": [], "continues": []}
     alive: list[int | None] = [None] * len(jobs)
     planned = [list(job) for job in jobs]
-    for rung in rungs_of(epochs, config.hydra.sweeper.min_epochs):
+    for rung in rungs_of(training.epochs, config.hydra.sweeper.min_epochs):
         start = len(sweep["jobs"])
         for job in planned:
             kept = [text for text in job if text.partition("=")[0] not in (EPOCHS, DECAY)]

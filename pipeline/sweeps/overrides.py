@@ -12,6 +12,7 @@ from hydra.core.override_parser.types import Glob, Override
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from pipeline.config import schema
+from pipeline.config.values import NOT_IDENTITY
 from w2v.errors import InputError
 
 
@@ -41,8 +42,14 @@ def sweep_overrides(config: DictConfig) -> dict[str, Override]:
     """Return all overrides of a sweep, by key.
 
     Those of the command line take precedence over ``hydra.sweeper.params`` of an experiment file.
+    `InputError` is raised if the latter are no mapping or have a setting that is the sweep's own.
     """
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    if not isinstance(params, Mapping):
+        raise InputError(f"hydra.sweeper.params={params}: must be settings, each with its values")
+    for key in params:
+        if key.partition(".")[0] in NOT_IDENTITY:
+            raise InputError(f"hydra.sweeper.params: {key}: a sweep has one; set it outside params")
     texts = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
     # The loader finds the choices that glob(...) stands for.
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())

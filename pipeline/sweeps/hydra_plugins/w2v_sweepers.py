@@ -61,7 +61,7 @@ class GridSweeper(ProjectSweeper):
         )
         settings: list[Config] = []
         jobs = plan_jobs(self.config, settings)
-        self.check(jobs)
+        self.check(settings)
         if self.config.plan:
             show_plan(jobs, settings, jobs_at_once(self.config) or 1)
             return
@@ -69,7 +69,7 @@ class GridSweeper(ProjectSweeper):
             OmegaConf.save(self.config, folder / "multirun.yaml")
             self.run(launcher, folder, jobs)
 
-    def check(self, jobs: Jobs) -> None:
+    def check(self, settings: list[Config]) -> None:
         """Raise `InputError` if this sweeper cannot run the jobs; `GridSweeper` can run any."""
 
     def run(self, launcher: Launcher, folder: Path, jobs: Jobs) -> None:
@@ -79,12 +79,13 @@ class GridSweeper(ProjectSweeper):
 class HalvingSweeper(GridSweeper):
     """The sweeper for ``search=halving``: between rounds, the worse configurations are dropped."""
 
-    def check(self, jobs: Jobs) -> None:
+    def check(self, settings: list[Config]) -> None:
         refuse_plan(self.config)
-        check_halving(self.config, jobs)
+        check_halving(self.config.hydra.sweeper.min_epochs, [one.train for one in settings])
+        self.training = settings[0].train
 
     def run(self, launcher: Launcher, folder: Path, jobs: Jobs) -> None:
-        run_rungs(launcher, self.config, folder, jobs)
+        run_rungs(launcher, self.config, folder, jobs, self.training)
 
 
 class SearchSweeper(ProjectSweeper):

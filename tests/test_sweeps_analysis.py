@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,22 @@ def test_losses_compare_only_with_equal_negatives() -> None:
     assert all(math.isnan(mean) for mean in column(effects, "mean"))
     assert compare_jobs("score", jobs).compared_within == []
     assert [row["loss"] for row in compare_jobs("score", jobs).best] == ["softmax"]
+
+
+@pytest.mark.parametrize("last", [3.6, math.nan])
+def test_the_best_run_is_of_the_best_configuration(last: float, tmp_path: Path) -> None:
+    jobs = [
+        job(number, loss, train__lr=lr, seed=seed)
+        for number, (lr, seed, loss) in enumerate(
+            [(0.1, 0, 3.2), (0.1, 1, 3.0), (0.2, 0, 2.9), (0.2, 1, last)]
+        )
+    ]
+    (tmp_path / "near.csv").write_text("word,neighbour\n")
+    jobs[1] = replace(jobs[1], neighbours=str(tmp_path / "near.csv"))
+    facts = {"command": "c", "sweep_dir": "d", "seconds": 1.0, "error": None}
+    summary = show.write_results(tmp_path, compare_jobs("heldout_loss", jobs), facts)
+    assert summary["best_jobs"] == [1]
+    assert (tmp_path / "neighbours.csv").exists()
 
 
 def test_equal_losses_have_one_best_configuration() -> None:

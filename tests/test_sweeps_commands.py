@@ -188,16 +188,20 @@ def test_a_planned_experiment_with_a_plan_of_the_command_line(here: Path) -> Non
 @pytest.mark.long
 def test_the_best_job_gets_the_alias(here: Path) -> None:
     made = sweep(
-        *("train.epochs=8,1", "tracking.model=true", "tracking.register=words@champion"), cwd=here
+        *("train.epochs=8,1", "seed=0,1", "tracking.model=true"),
+        "tracking.register=words@champion",
+        cwd=here,
     )
-    assert [row["job"] for row in made["jobs"]] == [0, 1]
-    (best,) = made["best"]
-    assert best["jobs"] == "0"
+    best = min((row["heldout_loss"], row["job"]) for row in made["jobs"][:2])[1]
+    assert made["best_jobs"] == [best]
+    parent = made["mlflow_run_id"]
+    tag = query(here, f"select value from tags where run_uuid = '{parent}' and key = 'best'")
+    assert tag == [(f"job {best}",)]
     sql = (
         "select v.run_id from registered_model_aliases a join model_versions v "
         "on v.name = a.name and v.version = a.version where a.alias = 'champion'"
     )
-    assert query(here, sql) == [(made["jobs"][0]["run_id"],)]
+    assert query(here, sql) == [(made["jobs"][best]["run_id"],)]
 
 
 @pytest.mark.long

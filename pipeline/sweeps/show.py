@@ -53,8 +53,7 @@ def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) ->
     tables["jobs"], columns["jobs"] = jobs_table(result)
     for name, rows in tables.items():
         write_table(folder, name, rows, columns[name])
-    for row in result.best[:1]:
-        best = next(job for job in result.runs if str(job.number) == row["jobs"].split()[0])
+    for best in result.best_runs[:1]:
         if best.neighbours and Path(best.neighbours).exists():
             shutil.copyfile(best.neighbours, folder / NEIGHBOURS)
     summary = {
@@ -65,6 +64,7 @@ def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) ->
         "axes": result.axes,
         "compared_within": result.compared_within,
         "counts": dict(Counter(job.status for job in result.runs)),
+        "best_jobs": [job.number for job in result.best_runs],
         "trained": sum(job.cached is False for job in result.runs),
         "judged": sentences(result.judged),
         **{name: without_nan(rows) for name, rows in {"best": result.best, **tables}.items()},

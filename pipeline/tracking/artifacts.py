@@ -44,7 +44,7 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
     """Record a sweep's files, metrics, tags and description.
 
     `summary` is the content of ``summary.json``; `note` is the description in Markdown. If there
-    is one best configuration, the model of its first job gets the alias in ``tracking.register``.
+    is one best configuration, the model of its best job gets the alias in ``tracking.register``.
     """
     tracker.files(sorted(folder.glob("*.png")), "plots")
     # MLflow's UI compares artifacts by the first table, so that must be one the jobs have, too.
@@ -62,10 +62,10 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
         "sweep/trained": summary["trained"],
         "sweep/seconds": summary["seconds"],
     }
-    best = [row["jobs"].split()[0] for row in summary["best"]]
+    best = summary["best_jobs"]
     if len(best) == 1:  # if there are several, their objectives cannot be compared
         figures["sweep/best"] = summary["best"][0]["mean"]
-        runs = {str(row["job"]): row.get("run_id") for row in summary["jobs"]}
+        runs = {row["job"]: row.get("run_id") for row in summary["jobs"]}
         tracker.choose_model(runs[best[0]])
     tracker.scores(figures, 0)
     tracker.note(note)

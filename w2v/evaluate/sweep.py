@@ -439,14 +439,14 @@ class Sweep(Generic[R]):
 
     @property
     def best_runs(self) -> list[R]:
-        """The best run of each group (`group`), among its runs with the most epochs."""
-        best: dict[str, R] = {}
-        sign, objective = self.sign, self.objective
-        for run in sorted(
-            self.finished, key=lambda run: (-run.epochs, -sign * run.figures[objective])
-        ):
-            best.setdefault(self.group(run), run)
-        return [*best.values()]
+        """The best run of the best configuration of each group (`group`)."""
+        return [
+            min(
+                best.runs.values(),
+                key=lambda run: nan_last(-self.sign * run.figures[self.objective]),
+            )
+            for best, *_ in self.ranking.values()
+        ]
 
 
 def axes_of(runs: Sequence[Run], experiment: bool = True) -> list[str]:

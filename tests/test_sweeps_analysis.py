@@ -178,6 +178,8 @@ def test_a_setting_that_follows_from_a_choice_is_left_out() -> None:
         job(1, 2.0, engine="numba", engine__name="numba", model__dim=4, seed=0),
     ]
     assert compare_jobs("score", jobs).axes == ["engine"]
+    jobs.append(job(2, None, engine="numba", seed=0))  # it never started
+    assert compare_jobs("score", jobs).axes == ["engine"]
     jobs = [
         job(0, 1.0, experiment="a", model__dim=4, seed=0),
         job(1, 2.0, experiment="b", model__dim=5, seed=0),

@@ -473,8 +473,12 @@ def axes_of(runs: Sequence[Run], experiment: bool = True) -> list[str]:
 
 
 def follows(runs: Sequence[Run], key: str, choice: str) -> bool:
-    """Return whether runs with equal values of `choice` always have equal values of `key`."""
-    pairs = {(as_text(run.settings.get(choice)), as_text(run.settings.get(key))) for run in runs}
+    """Return whether runs with equal values of `choice` always have equal values of `key`.
+
+    Runs without `key` are left out; a run that never started has only the settings it was given.
+    """
+    known = [run.settings for run in runs if key in run.settings]
+    pairs = {(as_text(given.get(choice)), as_text(given[key])) for given in known}
     return len(pairs) == len({value for value, _ in pairs})
 
 

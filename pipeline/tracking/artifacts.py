@@ -95,8 +95,9 @@ def upload_table(
     """Add a CSV file to a run's artifacts as a JSON table for MLflow's UI; see `Tracker.table`."""
     import pandas as pd
 
-    # The texts "null" and "nan" are words; only an empty cell is a missing value.
-    table = pd.read_csv(csv, keep_default_na=False, na_values=[""])
+    # The texts "null", "nan" and "007" are words; only an empty cell is a missing value.
+    words = dict.fromkeys(grouped or (), "str")
+    table = pd.read_csv(csv, keep_default_na=False, na_values=[""], dtype=words)
     if grouped is not None:
         row, cell = grouped
         table = table.groupby(row, sort=False)[cell].agg(", ".join).reset_index()

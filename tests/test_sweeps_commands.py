@@ -106,6 +106,12 @@ def test_bootstraps_share_the_tokens_and_the_vocabulary(here: Path) -> None:
         assert len(list(here.glob(f"outputs/cache/{stage}/[0-9a-f]*"))) == entries
 
 
+def test_numbers_in_quotes_are_numbers(here: Path) -> None:
+    made = sweep("model.dim='8','9'", "tracking=none", cwd=here)
+    assert [row["model.dim"] for row in made["jobs"]] == ["8", "9"]
+    assert json.loads((here / made["sweep_dir"] / "sweep.json").read_bytes())["dims"] == [8, 9]
+
+
 def test_a_job_that_fails_stops_no_other_job(here: Path) -> None:
     made = sweep("vocab.min_count=1,1000,2", cwd=here, status=2)
     assert made["counts"] == {"finished": 2, "refused": 1}

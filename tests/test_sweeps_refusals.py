@@ -24,6 +24,13 @@ REFUSED = {
     ("search=optuna", "model.window=2,5"): (
         "search.objective=heldout_loss: does not compare over model.window;"
     ),
+    **{
+        ("search=optuna", text): f"{text}: must rise, and if it is logarithmic, from above 0"
+        for text in (
+            *("train.lr=interval(0.1,0.05)", "train.lr=tag(log,interval(0,0.1))"),
+            *("model.dim=range(5,2)", "model.dim=range(2,5,0)"),
+        )
+    },
     ("search=optuna", "seed=range(3)"): "seed=range(3): a search would choose the luckiest seed;",
     ("search=optuna", "loss=glob(*)", "search.objective=seconds"): (
         "loss=glob(*): a search needs a list; name the choices"
@@ -46,11 +53,16 @@ REFUSED = {
     ("seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"): (
         "hydra.launcher.n_jobs=0: must be at least 1"
     ),
+    ("seed=0,1", "hydra/launcher=ray", "hydra.launcher.num_cpus=abc"): (
+        "hydra.launcher.num_cpus=abc: must be a whole number from 1 up"
+    ),
     ("seed=0,1", "hydra.job.chdir=true"): "hydra.job.chdir=true: must be false;",
     ("seed=0,1", "hydra.sweep.subdir=x"): "hydra.sweep.subdir: must stay ${hydra.job.num}",
     ("outputs=a,b",): "outputs=a,b: a sweep has one; give a single value",
     ("tracking=none,mlflow",): "tracking=none,mlflow: a sweep has one; give a single value",
     ("seed=range(3),7",): "seed=range(3),7: give a list of values, or one range",
+    ("seed=range(0)",): "seed=range(0): stands for no value",
+    ("seed=range(3,3)", "plan=true"): "seed=range(3,3): stands for no value",
     ("seed=glob(*)",): "seed=glob(*): stands for none of the choices of a group",
     ("experiment=compare_windows,compare_negatives",): (
         "experiment=compare_windows: is a sweep of its own; it cannot be one choice of another"

@@ -106,9 +106,10 @@ def check_launcher(config: DictConfig) -> None:
             "hydra/launcher=slurm_local"
         )
     if name == "RayLauncher":
+        cores = launcher.num_cpus
+        if type(cores) is not int or cores < 1:
+            raise InputError(f"hydra.launcher.num_cpus={cores}: must be a whole number from 1 up")
         require_ray("hydra/launcher=ray")
-        if launcher.num_cpus < 1:
-            raise InputError("hydra.launcher.num_cpus: must be at least 1")
     if name == "JoblibLauncher" and launcher.n_jobs == 0:
         raise InputError("hydra.launcher.n_jobs=0: must be at least 1, or -1 for all cores")
     if name == "JoblibLauncher" and launcher.backend not in (None, "loky"):

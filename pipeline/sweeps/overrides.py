@@ -64,7 +64,7 @@ def varied_overrides(config: DictConfig) -> dict[str, Override]:
 def value_texts(override: Override) -> list[str]:
     """Return the distinct values of an override as texts.
 
-    `InputError` is raised if they cannot be listed, as for an interval, or if a glob matches none.
+    `InputError` is raised if they cannot be listed, as for an interval, or if there are none.
     """
     if not override.is_sweep_override():
         return [override.get_value_element_as_str()]
@@ -77,10 +77,11 @@ def value_texts(override: Override) -> list[str]:
         texts = list(dict.fromkeys(override.sweep_string_iterator()))
     except (ValueError, TypeError):
         raise InputError(f"{override.input_line}: give a list of values, or one range") from None
-    if isinstance(override.value(), Glob):
-        texts = [text for text in texts if not text.endswith("schema")]
-        if not texts:
-            raise InputError(f"{override.input_line}: stands for none of the choices of a group")
+    glob = isinstance(override.value(), Glob)
+    texts = [text for text in texts if not (glob and text.endswith("schema"))]
+    if not texts:
+        nothing = "none of the choices of a group" if glob else "no value"
+        raise InputError(f"{override.input_line}: stands for {nothing}")
     return texts
 
 

@@ -111,8 +111,8 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
     """Check the search space; return the settings with the first choice of each searched group.
 
-    `InputError` is raised if `space` has the seed or a glob, if `objective` cannot compare the
-    trials, or if a combination of choices has invalid settings or lacks a searched setting.
+    `InputError` is raised if `space` has the seed, a glob or an empty range, if `objective` cannot
+    compare the trials, or if a combination of choices has invalid settings or lacks a searched one.
     """
     if SEED in space:
         raise InputError(
@@ -120,8 +120,18 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
             "it, and judge what was found over seeds with -m 'seed=range(3)'"
         )
     for override in space.values():
-        if isinstance(override.value(), Glob):
+        value: Any = override.value()
+        if isinstance(value, Glob):
             raise InputError(f"{override.input_line}: a search needs a list; name the choices")
+        rises = override.is_choice_sweep()
+        if override.is_range_sweep():
+            rises = value.start <= value.stop and value.step > 0
+        if override.is_interval_sweep():
+            rises = value.start <= value.end and ("log" not in value.tags or value.start > 0)
+        if not rises:
+            raise InputError(
+                f"{override.input_line}: must rise, and if it is logarithmic, from above 0"
+            )
     clash = incomparable(objective, space)
     if clash:
         raise InputError(

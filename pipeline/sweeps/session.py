@@ -53,17 +53,21 @@ class SweepFailedError(Exception):
 
 @contextmanager
 def open_sweep(
-    config: DictConfig, shared: SharedStore, jobs: Sequence[Sequence[str]] = ()
+    config: DictConfig,
+    shared: SharedStore,
+    jobs: Sequence[Sequence[str]] = (),
+    dims: Sequence[int] = (),
 ) -> Iterator[Path]:
     """Open a sweep, yield its folder, and close it after the block, also after an error.
 
-    `jobs` are the overrides of each job; none for a search, which chooses jobs as it runs.
+    `jobs` are the overrides of each job, and `dims` the dimensions of its vectors; none for a
+    search, which chooses jobs as it runs.
     At the end, `close_sweep` raises an error if the block failed or jobs did not finish.
     """
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
     with writable, exclusive_lock(folder), tracked_run(config, folder, shared) as tracker:
         started = time.time()
-        sweep = prepare_jobs(config, folder, jobs, tracker.run_id)
+        sweep = prepare_jobs(config, folder, jobs, dims, tracker.run_id)
         error: BaseException | None = None
         try:
             with watching(watch_of(config, folder, sweep)), ending_processes(config):
@@ -89,7 +93,11 @@ def tracked_run(
 
 
 def prepare_jobs(
-    config: DictConfig, folder: Path, jobs: Sequence[Sequence[str]], run_id: str | None
+    config: DictConfig,
+    folder: Path,
+    jobs: Sequence[Sequence[str]],
+    dims: Sequence[int],
+    run_id: str | None,
 ) -> dict[str, Any]:
     """Write ``sweep.json`` for the jobs; return its content; print how many run at a time."""
     swept = list(varied_overrides(config))
@@ -112,7 +120,7 @@ def prepare_jobs(
         "cores": cores,
         "watched": sys.stdout.isatty(),
         "swept": swept,
-        "dims": [int(dict(keys_and_texts(job)).get("model.dim", config.model.dim)) for job in jobs],
+        "dims": list(dims),
         "jobs": [list(job) for job in jobs],
     }
     write_json(folder / SWEEP, sweep)

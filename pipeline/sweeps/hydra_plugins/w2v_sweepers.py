@@ -65,7 +65,8 @@ class GridSweeper(ProjectSweeper):
         if self.config.plan:
             show_plan(jobs, settings, jobs_at_once(self.config) or 1)
             return
-        with open_sweep(self.config, self.shared, jobs) as folder:
+        dims = [one.model.dim for one in settings]
+        with open_sweep(self.config, self.shared, jobs, dims) as folder:
             OmegaConf.save(self.config, folder / "multirun.yaml")
             self.run(launcher, folder, jobs)
 

@@ -37,6 +37,7 @@ def leave(folder: Path, number: int, value: float | None, failure: str = "") -> 
 def test_the_line_counts_jobs_and_names_the_best(
     tmp_path: Path, objective: str, best: int | None
 ) -> None:
+    (tmp_path / "2024-01-01").mkdir()  # earlier sweeps, if this is in outputs/sweeps itself
     watch = Watch(tmp_path, 5, objective, reports=False)
     assert list(watch.look()) == []
     assert watch.line() == "0 of 5 done, 0 running, 0 failed"

@@ -48,9 +48,8 @@ class Watch:
         """Read the jobs' files; yield a line for each newly failed job; start to write reports."""
         self.running = 0
         for path in self.folder.glob("[0-9]*"):
-            number = int(path.name)
-            if number in self.ended:
-                continue
+            if not path.name.isdecimal() or (number := int(path.name)) in self.ended:
+                continue  # the folder of a day, or a job that has ended
             job, failure = read_json(path / JOB), read_json(path / FAILURE)
             if job.get("finished"):
                 self.values[number] = job["value"]

@@ -18,7 +18,7 @@ from pipeline.sweeps import show
 from pipeline.sweeps.grid import plan_jobs
 from pipeline.sweeps.job import JobContext, run_job
 from pipeline.sweeps.launchers import run_jobs
-from pipeline.sweeps.objective import CHANGES_LOSS, check_objective, compare_jobs
+from pipeline.sweeps.objective import CHANGES_LOSS, check_objective, compare_jobs, incomparable
 from pipeline.sweeps.results import JOB, SWEEP, read_jobs, write_json
 from pipeline.sweeps.search import resume
 from tests.commands import ROOT
@@ -177,6 +177,23 @@ def test_settings_that_change_what_a_loss_measures() -> None:
         *("model.window", "model.dynamic_window", "model.subsample", "train.heldout"),
     } <= set(CHANGES_LOSS)
     assert not {"model.dim", "train.lr", "seed", "loss.logits_mb"} & set(CHANGES_LOSS)
+
+
+@pytest.mark.parametrize(
+    ("objective", "keys"),
+    [
+        ("seconds", []),
+        ("similarity/x/spearman", ["evaluate.oov", "evaluate.similarity.x"]),
+        ("analogy/x/accuracy", ["evaluate.oov"]),
+        (
+            "similarity/mean/spearman",
+            ["evaluate", "evaluate.oov", "evaluate.similarity.x", "evaluate.similarity.y"],
+        ),
+    ],
+)
+def test_settings_that_change_what_a_score_measures(objective: str, keys: list[str]) -> None:
+    varied = ["evaluate", "evaluate.oov", "evaluate.similarity.x", "evaluate.similarity.y", "seed"]
+    assert incomparable(objective, varied) == keys
 
 
 def test_a_trial_that_is_killed_twice_is_left_out(tmp_path: Path) -> None:

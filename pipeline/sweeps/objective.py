@@ -9,6 +9,7 @@ from w2v.engines import ENGINES
 from w2v.errors import InputError
 from w2v.evaluate.metrics import figure_names
 from w2v.evaluate.metrics import figures as scores_of
+from w2v.evaluate.metrics.similarity import MEAN
 from w2v.evaluate.sweep import Sweep
 from w2v.losses import LOSSES
 from w2v.objectives import ARCHITECTURES
@@ -35,7 +36,13 @@ def incomparable(objective: str, keys: Iterable[str]) -> list[str]:
     """Return which of the settings `keys` must be equal in runs that `objective` compares."""
     if objective.endswith("loss"):
         return [k for k in keys if k in CHANGES_LOSS or k.partition(".")[0] in CHANGE_LOSS_GROUPS]
-    return [key for key in keys if key in CHANGES_SCORE] if "/" in objective else []
+    if "/" not in objective:
+        return []
+    section, name, *_ = objective.split("/")
+    sets, changes = f"evaluate.{section}.", (*CHANGES_SCORE, f"evaluate.{section}.{name}")
+    if name == MEAN:  # of all sets, which evaluate=... may choose, too
+        return [k for k in keys if k in (*changes, "evaluate") or k.startswith(sets)]
+    return [k for k in keys if k in changes]
 
 
 def compare_jobs(

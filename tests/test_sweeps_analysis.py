@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from pipeline.runtime.console import Display
 from pipeline.sweeps import show
 from pipeline.sweeps.objective import compare_jobs
 from pipeline.sweeps.results import Job
@@ -142,6 +143,17 @@ def test_the_best_run_is_of_the_best_configuration(last: float, tmp_path: Path) 
     summary = show.write_results(tmp_path, compare_jobs("heldout_loss", jobs), facts)
     assert summary["best_jobs"] == [1]
     assert (tmp_path / "neighbours.csv").exists()
+
+
+def test_the_command_for_a_report_can_be_pasted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [replace(job(0, 1.0, seed=0), neighbours="near.csv")]
+    result = compare_jobs("heldout_loss", jobs)
+    facts = {"command": "c", "sweep_dir": "a b", "seconds": 1.0, "error": None, "search": False}
+    summary = show.write_results(tmp_path, result, facts)
+    show.print_results(Display(), result, summary, [])
+    assert "run.py 'report=a b/0'\n" in capsys.readouterr().out
 
 
 def test_equal_losses_have_one_best_configuration() -> None:

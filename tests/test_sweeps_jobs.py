@@ -21,7 +21,7 @@ from pipeline.sweeps.launchers import run_jobs
 from pipeline.sweeps.objective import CHANGES_LOSS, check_objective, compare_jobs, incomparable
 from pipeline.sweeps.results import JOB, SWEEP, read_jobs, write_json
 from pipeline.sweeps.search import resume
-from tests.commands import ROOT
+from tests.commands import ROOT, run, write_text
 from tests.test_config import BASE, settled
 from w2v.errors import InputError
 
@@ -39,6 +39,18 @@ def test_a_setting_that_a_choice_lacks_is_left_out(capsys: pytest.CaptureFixture
         ["loss=softmax"],
     ]
     assert "loss.negatives is left out where loss=softmax" in capsys.readouterr().out
+
+
+def test_what_is_left_out_is_said_with_the_experiment_that_lacks_it(tmp_path: Path) -> None:
+    folder = write_text(tmp_path) / "conf" / "experiment"
+    folder.mkdir(parents=True)
+    for loss in ("negsample", "softmax"):
+        text = f"# @package _global_\ndefaults: [{{override /loss: {loss}}}]\n"
+        (folder / f"{loss}_only.yaml").write_text(text)
+    given = ("--config-dir=conf", "experiment=negsample_only,softmax_only", "loss.negatives=2,3")
+    done = run("-m", "corpus=files", "corpus.path=text.txt", *given, "plan=true", cwd=tmp_path)
+    line = "loss.negatives is left out where experiment=softmax_only, which has no such setting\n"
+    assert done.stdout.startswith(line), done.stderr
 
 
 def jobs_of(conf: Path, params: dict[str, str], *given: str) -> list[list[str]]:

@@ -64,7 +64,8 @@ def plan_jobs(config: DictConfig, settings_of: list[Config]) -> list[list[str]]:
         for key in settings:
             if not has_setting(base, key):
                 group = key.partition(".")[0]
-                left_out[key] = f"{group}={job.get(group, '')}"
+                group = group if group in job else "experiment"
+                left_out[key] = f"{group}={job.get(group, 'null')}"
                 del job[key]
         # An override that removes a setting has no value.
         texts = tuple(

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -167,7 +168,7 @@ def print_results(
         place = Path(summary["sweep_dir"], str(job.number))
         if job.neighbours and not (place / REPORT).exists():
             start = "          of any other job" if reports else "report    of a job"
-            display.say(f"{start}: {command_line()} report={place}")
+            display.say(f"{start}: {command_line()} {shlex.quote(f'report={place}')}")
             break
     # Hydra's sweeper leaves this file when a search ends.
     results = Path(summary["sweep_dir"], "optimization_results.yaml")

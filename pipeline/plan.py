@@ -184,18 +184,18 @@ def plan_run(config: Config, run_dir: Path) -> int:
     return show(planner.display, {f"plan of {config.title}": steps}, Path(config.outputs), 1)
 
 
-def plan_jobs(jobs: Sequence[Sequence[str]], configs: Sequence[Config], at_once: int) -> int:
+def show_jobs(jobs: Mapping[tuple[str, ...], Config], at_once: int) -> int:
     """Print the plan of a sweep, and return the exit status.
 
-    For each job, `jobs` has the overrides (``key=value``), and `configs` the settings. `at_once` is
-    the number of jobs run in parallel.
+    `jobs` are the settings of the jobs by their overrides (``key=value``), and `at_once` is the
+    number of jobs run in parallel.
     """
     planner, plans = Planner(), {}
     common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
-    for number, (job, config) in enumerate(zip(jobs, configs, strict=True)):
+    for number, (job, config) in enumerate(jobs.items()):
         own = " ".join(text for text in job if text not in common)
         plans[f"job {number}  {own}"] = planner.plan(config, number)
-    return show(planner.display, plans, Path(configs[0].outputs), at_once)
+    return show(planner.display, plans, Path(config.outputs), at_once)
 
 
 def remove_run_folder(folder: Path) -> None:

@@ -25,7 +25,7 @@ REFUSED = {
         "search.objective=heldout_loss: does not compare over model.window;"
     ),
     **{
-        ("search=optuna", text): f"{text}: must rise, and if it is logarithmic, from above 0"
+        ("search=optuna", text): f"{text}: must rise, with log from a number above 0"
         for text in (
             *("train.lr=interval(0.1,0.05)", "train.lr=tag(log,interval(0,0.1))"),
             *("model.dim=range(5,2)", "model.dim=range(2,5,0)"),

@@ -47,7 +47,6 @@ GROUPS: dict[str, dict[str, type]] = {
 }
 """The class of settings for each choice of each group of ``conf/``; "" stands for all choices."""
 
-
 YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # OmegaConf 2.4 gave `register_new_resolver` the name of an older function.

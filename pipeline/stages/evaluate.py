@@ -92,10 +92,7 @@ class Evaluation(Stage):
         with context.display.bar("report"):
             page, *others = make_report(run, context.tracker, found, context.verify)
         context.display.results(
-            title,
-            score_lines(entry.facts),
-            entry.facts["neighbours"],
-            os.path.relpath(page),
+            title, score_lines(entry.facts), entry.facts["neighbours"], os.path.relpath(page)
         )
         for other in others:
             context.display.say(f"report    {os.path.relpath(other)}")

@@ -23,8 +23,8 @@ from pipeline.sweeps.overrides import (
 from w2v.errors import InputError
 
 
-def plan_jobs(config: DictConfig, settings_of: list[Config]) -> list[list[str]]:
-    """Return the overrides of every job of a grid; append the settings of each to `settings_of`.
+def plan_jobs(config: DictConfig) -> dict[tuple[str, ...], Config]:
+    """Return the settings of every job of a grid, by the job's overrides.
 
     All jobs are checked before the first one starts: `InputError` is raised if any is invalid. A
     setting that a job does not have, such as ``loss.negatives`` with ``loss=softmax``, is removed
@@ -55,7 +55,7 @@ def plan_jobs(config: DictConfig, settings_of: list[Config]) -> list[list[str]]:
         wanted = key in given or key not in schema.known_keys()
         if wanted and not any(has_setting(base, key) for base in bases.values()):
             raise InputError(schema.suggest_setting(key))
-    jobs: dict[tuple[str, ...], None] = {}
+    jobs: dict[tuple[str, ...], Config] = {}
     checked: set[str] = set()
     left_out: dict[str, str] = {}
     for combination in itertools.product(*values.values()):
@@ -79,11 +79,10 @@ def plan_jobs(config: DictConfig, settings_of: list[Config]) -> list[list[str]]:
             if named not in checked:
                 check_paths(made)
             checked.add(named)
-            settings_of.append(made)
-        jobs[texts] = None
+            jobs[texts] = made
     for key, where in left_out.items():
         print(f"{key} is left out where {where}, which has no such setting")
-    return [list(job) for job in jobs]
+    return jobs
 
 
 def check_job(

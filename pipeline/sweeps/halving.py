@@ -19,7 +19,8 @@ from omegaconf import DictConfig
 from pipeline.config.values import as_yaml
 from pipeline.sweeps.launchers import run_all_jobs
 from pipeline.sweeps.objective import compare_jobs
-from pipeline.sweeps.results import SWEEP, Job, read_job, read_json, write_json
+from pipeline.sweeps.overrides import Jobs
+from pipeline.sweeps.results import SWEEP, Job, read_jobs, read_json, write_json
 from w2v.errors import InputError
 from w2v.evaluate.sweep import Sweep
 from w2v.training.schedule import TrainingSettings
@@ -38,16 +39,13 @@ def rungs_of(epochs: int, first: int) -> list[int]:
     return rungs
 
 
-def check_halving(first: Any, trainings: Sequence[TrainingSettings]) -> None:
-    """Raise `InputError` if the settings of the jobs' trainings do not allow successive halving.
-
-    `first` is ``hydra.sweeper.min_epochs``.
-    """
+def check_halving(config: DictConfig, trainings: Sequence[TrainingSettings]) -> None:
+    """Raise `InputError` if the settings of the jobs' trainings do not allow successive halving."""
     for key in (EPOCHS, DECAY):
         values = dict.fromkeys(as_yaml(getattr(one, key.partition(".")[2])) for one in trainings)
         if len(values) > 1:
             raise InputError(f"{key}={','.join(values)}: halving needs the same for all jobs")
-    epochs = trainings[0].epochs
+    first, epochs = config.hydra.sweeper.min_epochs, trainings[0].epochs
     if type(first) is not int or not 1 <= first < epochs:
         raise InputError(
             f"hydra.sweeper.min_epochs={first}: must be from 1 to less than train.epochs={epochs}"
@@ -57,16 +55,12 @@ def check_halving(first: Any, trainings: Sequence[TrainingSettings]) -> None:
 
 
 def run_rungs(
-    launcher: Launcher,
-    config: DictConfig,
-    folder: Path,
-    jobs: Sequence[Sequence[str]],
-    training: TrainingSettings,
+    launcher: Launcher, config: DictConfig, folder: Path, jobs: Jobs, training: TrainingSettings
 ) -> None:
     """Run the rounds of successive halving: after each, the better half of configurations goes on.
 
-    `training` has the number of epochs, which is the same for all jobs.
-    ``sweep.json`` gets the jobs, their epochs, and which earlier job each job continues.
+    `training` has the number of epochs, which is the same for all jobs. ``sweep.json`` gets the
+    jobs, their epochs, and which earlier job each job continues.
     """
     sweep = read_json(folder / SWEEP)
     decay = training.decay_epochs or training.epochs
@@ -83,10 +77,7 @@ def run_rungs(
         write_json(folder / SWEEP, sweep)
         print(f"{len(planned)} jobs of {rung} epoch{'s' * (rung > 1)}", flush=True)
         run_all_jobs(launcher, config, folder, sweep["jobs"], start)
-        found = [
-            read_job(folder / str(number), sweep["jobs"][number])
-            for number in range(start, len(sweep["jobs"]))
-        ]
+        found = read_jobs(folder, sweep["jobs"])[start:]
         better = better_half(compare_jobs(sweep["objective"], found))
         alive = [*better]
         planned = [sweep["jobs"][number] for number in better]

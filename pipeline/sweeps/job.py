@@ -138,9 +138,7 @@ def job_context(shared: SharedStore | None) -> JobContext | None:
 
 
 def run_job(
-    context: JobContext,
-    composed: DictConfig,
-    run: Callable[[Config, JobContext], dict[str, Any]],
+    context: JobContext, composed: DictConfig, run: Callable[[Config, JobContext], dict[str, Any]]
 ) -> float | None:
     """Run one job, and return the value of the sweep's objective.
 

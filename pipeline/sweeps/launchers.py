@@ -14,7 +14,7 @@ from pathlib import Path
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from pipeline.sweeps.overrides import set_hydra
+from pipeline.sweeps.overrides import Jobs, set_hydra
 from pipeline.sweeps.results import JOB, SWEEP, failure_reason, has_ended, read_json, write_failure
 from pipeline.tracking.killed_runs import lost_jobs
 from w2v.cluster.settings import require_ray
@@ -117,11 +117,7 @@ def check_launcher(config: DictConfig) -> None:
 
 
 def run_all_jobs(
-    launcher: Launcher,
-    config: DictConfig,
-    folder: Path,
-    jobs: Sequence[Sequence[str]],
-    start: int = 0,
+    launcher: Launcher, config: DictConfig, folder: Path, jobs: Jobs, start: int = 0
 ) -> None:
     """Run the jobs of a sweep, beginning with number `start`.
 
@@ -136,11 +132,7 @@ def run_all_jobs(
 
 
 def run_jobs(
-    launcher: Launcher,
-    outputs: Path,
-    folder: Path,
-    jobs: Sequence[Sequence[str]],
-    numbers: Sequence[int],
+    launcher: Launcher, outputs: Path, folder: Path, jobs: Jobs, numbers: Sequence[int]
 ) -> None:
     """Run the jobs with the given consecutive `numbers`, even if some of them fail.
 

@@ -15,6 +15,9 @@ from pipeline.config import schema
 from pipeline.config.values import NOT_IDENTITY
 from w2v.errors import InputError
 
+Jobs = Sequence[Sequence[str]]
+"""The overrides of each job of a sweep."""
+
 
 def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield (key, text of the value) of each override with ``=``.

@@ -123,15 +123,11 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
         value: Any = override.value()
         if isinstance(value, Glob):
             raise InputError(f"{override.input_line}: a search needs a list; name the choices")
-        rises = override.is_choice_sweep()
-        if override.is_range_sweep():
-            rises = value.start <= value.stop and value.step > 0
+        rises = not override.is_range_sweep() or (value.start <= value.stop and value.step > 0)
         if override.is_interval_sweep():
             rises = value.start <= value.end and ("log" not in value.tags or value.start > 0)
         if not rises:
-            raise InputError(
-                f"{override.input_line}: must rise, and if it is logarithmic, from above 0"
-            )
+            raise InputError(f"{override.input_line}: must rise, with log from a number above 0")
     clash = incomparable(objective, space)
     if clash:
         raise InputError(

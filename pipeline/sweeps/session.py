@@ -7,7 +7,7 @@ Closing collects, saves, records and prints the results, and ends the MLflow run
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,24 +53,23 @@ class SweepFailedError(Exception):
 
 @contextmanager
 def open_sweep(
-    config: DictConfig,
-    shared: SharedStore,
-    jobs: Sequence[Sequence[str]] = (),
-    dims: Sequence[int] = (),
+    config: DictConfig, shared: SharedStore, jobs: Mapping[tuple[str, ...], Config]
 ) -> Iterator[Path]:
     """Open a sweep, yield its folder, and close it after the block, also after an error.
 
-    `jobs` are the overrides of each job, and `dims` the dimensions of its vectors; none for a
-    search, which chooses jobs as it runs.
-    At the end, `close_sweep` raises an error if the block failed or jobs did not finish.
+    `jobs` are the settings of the jobs by their overrides; none for a search, which chooses jobs
+    as it runs. At the end, `close_sweep` raises an error if the block or jobs failed.
     """
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
     with writable, exclusive_lock(folder), tracked_run(config, folder, shared) as tracker:
         started = time.time()
-        sweep = prepare_jobs(config, folder, jobs, dims, tracker.run_id)
+        sweep = prepare_jobs(config, folder, jobs, tracker.run_id)
+        total = len(jobs) or int(config.hydra.sweeper.get("n_trials") or 0)
+        compare = not incomparable(sweep["objective"], sweep["swept"])
+        watch = Watch(folder, total, sweep["objective"] * compare, sweep["report"] == "all")
         error: BaseException | None = None
         try:
-            with watching(watch_of(config, folder, sweep)), ending_processes(config):
+            with watching(watch), ending_processes(config):
                 yield folder
         except BaseException as raised:  # the sweep is closed even after Ctrl-C
             error = raised
@@ -93,11 +92,7 @@ def tracked_run(
 
 
 def prepare_jobs(
-    config: DictConfig,
-    folder: Path,
-    jobs: Sequence[Sequence[str]],
-    dims: Sequence[int],
-    run_id: str | None,
+    config: DictConfig, folder: Path, jobs: Mapping[tuple[str, ...], Config], run_id: str | None
 ) -> dict[str, Any]:
     """Write ``sweep.json`` for the jobs; return its content; print how many run at a time."""
     swept = list(varied_overrides(config))
@@ -120,7 +115,7 @@ def prepare_jobs(
         "cores": cores,
         "watched": sys.stdout.isatty(),
         "swept": swept,
-        "dims": list(dims),
+        "dims": [settings.model.dim for settings in jobs.values()],
         "jobs": [list(job) for job in jobs],
     }
     write_json(folder / SWEEP, sweep)
@@ -128,17 +123,8 @@ def prepare_jobs(
     return sweep
 
 
-def watch_of(config: DictConfig, folder: Path, sweep: Mapping[str, Any]) -> Watch:
-    total = len(sweep["jobs"]) or int(config.hydra.sweeper.get("n_trials") or 0)
-    compare = not incomparable(sweep["objective"], sweep["swept"])
-    return Watch(folder, total, sweep["objective"] * compare, sweep["report"] == "all")
-
-
 def close_sweep(
-    folder: Path,
-    tracker: Tracker,
-    seconds: float,
-    error: BaseException | None,
+    folder: Path, tracker: Tracker, seconds: float, error: BaseException | None
 ) -> None:
     """Save, record and print the results of a sweep that ran for `seconds`.
 
@@ -251,14 +237,6 @@ def refuse_plan(config: DictConfig) -> None:
         raise InputError(
             "plan=true: needs search=grid; other searches choose their jobs as they go"
         )
-
-
-def show_plan(jobs: Sequence[Sequence[str]], settings: Sequence[Config], at_once: int) -> None:
-    """Print the plan of a sweep; raise `SweepFailedError` if not all results are in the cache."""
-    from pipeline.plan import plan_jobs
-
-    if status := plan_jobs(jobs, settings, at_once):
-        raise SweepFailedError("there is work to do", status)
 
 
 def refuse_sweep_without_multirun() -> None:

@@ -22,7 +22,6 @@ from w2v.errors import sanitize
 from w2v.training.memory import available_cores
 
 POLL_SECONDS = 0.5
-
 PLAIN_SECONDS = 30.0
 """Time between two lines where the output is not a terminal."""
 

@@ -15,10 +15,9 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 
 from pipeline.sweeps.job import given, prepare_process, run_in_process
+from pipeline.sweeps.overrides import Jobs
 from pipeline.sweeps.results import SWEEP
 from w2v.training.memory import available_cores
-
-Jobs = Sequence[Sequence[str]]
 
 
 class JoblibLauncher(Launcher):

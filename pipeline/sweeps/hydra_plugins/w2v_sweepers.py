@@ -3,7 +3,6 @@
 Hydra imports this file at every start, so it has no slow imports.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,10 @@ from pipeline.sweeps.compose import SharedComposition
 from pipeline.sweeps.grid import plan_jobs
 from pipeline.sweeps.halving import check_halving, run_rungs
 from pipeline.sweeps.launchers import jobs_at_once, prepare_processes, run_all_jobs
-from pipeline.sweeps.session import check_hydra_settings, open_sweep, refuse_plan, show_plan
+from pipeline.sweeps.overrides import Jobs
+from pipeline.sweeps.session import SweepFailedError, check_hydra_settings, open_sweep, refuse_plan
 from pipeline.tracking import SharedStore
 from w2v.settings import with_home
-
-Jobs = Sequence[Sequence[str]]
 
 
 class ProjectSweeper(Sweeper):
@@ -59,16 +57,17 @@ class GridSweeper(ProjectSweeper):
         launcher = Plugins.instance().instantiate_launcher(
             self.hydra_context, self.task_function, self.config
         )
-        settings: list[Config] = []
-        jobs = plan_jobs(self.config, settings)
-        self.check(settings)
+        jobs = plan_jobs(self.config)
+        self.check([*jobs.values()])
         if self.config.plan:
-            show_plan(jobs, settings, jobs_at_once(self.config) or 1)
+            from pipeline.plan import show_jobs
+
+            if status := show_jobs(jobs, jobs_at_once(self.config) or 1):
+                raise SweepFailedError("there is work to do", status)
             return
-        dims = [one.model.dim for one in settings]
-        with open_sweep(self.config, self.shared, jobs, dims) as folder:
+        with open_sweep(self.config, self.shared, jobs) as folder:
             OmegaConf.save(self.config, folder / "multirun.yaml")
-            self.run(launcher, folder, jobs)
+            self.run(launcher, folder, [list(job) for job in jobs])
 
     def check(self, settings: list[Config]) -> None:
         """Raise `InputError` if this sweeper cannot run the jobs; `GridSweeper` can run any."""
@@ -82,7 +81,7 @@ class HalvingSweeper(GridSweeper):
 
     def check(self, settings: list[Config]) -> None:
         refuse_plan(self.config)
-        check_halving(self.config.hydra.sweeper.min_epochs, [one.train for one in settings])
+        check_halving(self.config, [one.train for one in settings])
         self.training = settings[0].train
 
     def run(self, launcher: Launcher, folder: Path, jobs: Jobs) -> None:
@@ -98,7 +97,7 @@ class SearchSweeper(ProjectSweeper):
 
         refuse_plan(self.config)
         study = open_study(self.config, jobs_at_once(self.config) or 1)
-        with study, open_sweep(self.config, self.shared):
+        with study, open_sweep(self.config, self.shared, {}):
             sweeper = Plugins.instance().instantiate_sweeper(
                 hydra_context=self.hydra_context,
                 task_function=self.task_function,

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pipeline.runtime.write_errors import explain_write_errors
 from pipeline.stages import STAGES
 from pipeline.stages.base import Context, Stage
 from w2v.errors import InputError
-from w2v.files import json_page, written_aside
+from w2v.files import in_use, json_page, written_aside
 from w2v.threads import limited_threads
 
 log = logging.getLogger(__name__)
@@ -65,19 +66,21 @@ class Experiment:
         measurement (``config.measure``) follows the stages.
         """
         context = self.context
-        for stage in self.stages:
-            explaining = stage.explaining(context.config)
-            with limited_threads(context.threads), warnings.catch_warnings(), explaining:
-                warnings.showwarning = self._show_warning
-                context.entries[stage.name] = self._result(stage)
-        for stage in self.stages:
-            stage.record(context, context.entries[stage.name])
-        summary = self._summary(run_dir) | self._measure(run_dir)
-        with written_aside(run_dir / "summary.json") as aside:
-            aside.write_text(json_page(summary) + "\n", encoding="utf-8")
-        context.tracker.files([run_dir / "summary.json"], "")
-        for stage in self.stages:
-            stage.finish(context, context.entries[stage.name], run_dir, summary)
+        with ExitStack() as kept:  # from being pruned, until the run ends
+            for stage in self.stages:
+                explaining = stage.explaining(context.config)
+                with limited_threads(context.threads), warnings.catch_warnings(), explaining:
+                    warnings.showwarning = self._show_warning
+                    entry = context.entries[stage.name] = self._result(stage)
+                kept.enter_context(in_use(entry.path / store.MANIFEST))
+            for stage in self.stages:
+                stage.record(context, context.entries[stage.name])
+            summary = self._summary(run_dir) | self._measure(run_dir)
+            with written_aside(run_dir / "summary.json") as aside:
+                aside.write_text(json_page(summary) + "\n", encoding="utf-8")
+            context.tracker.files([run_dir / "summary.json"], "")
+            for stage in self.stages:
+                stage.finish(context, context.entries[stage.name], run_dir, summary)
         return summary
 
     def _result(self, stage: Stage) -> Entry:

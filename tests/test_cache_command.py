@@ -141,6 +141,27 @@ def test_what_a_job_works_on_is_kept(outputs: Path) -> None:
     assert left(outputs) == ["aaaa", "cccc"]
 
 
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_what_a_run_has_found_is_kept_until_the_run_is_killed(
+    outputs: Path, dry: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = (
+        "import sys; from pathlib import Path; from w2v.files import in_use\n"
+        "with in_use(Path(sys.argv[1])), in_use(Path(sys.argv[1])): print(flush=True); input()"
+    )
+    manifest = outputs / "cache" / "vocab" / ("2" * 16) / "manifest.json"
+    given = [sys.executable, "-c", program, str(manifest)]
+    with subprocess.Popen(given, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        run.stdout.readline()
+        assert command(outputs, "prune", "--to", "0", *dry) == 0
+        assert "2" * 16 not in capsys.readouterr().out
+        assert dry or left(outputs) == ["2222"]
+        run.kill()
+    assert command(outputs, "prune", "--to", "0") == 0
+    assert left(outputs) == []
+
+
 def test_a_link_is_removed_and_not_its_target(
     outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

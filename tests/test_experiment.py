@@ -1,6 +1,7 @@
 """Test `Experiment`, which runs the stages of an experiment and caches their results."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.cache.command import prune
 from pipeline.cache.store import Entry
 from pipeline.config import help, schema
 from pipeline.config.settings import Config
@@ -102,6 +104,28 @@ def test_a_stage_is_one_class_and_one_line(
         assert isinstance(context.tracker, Recorder)
         assert context.tracker.scored["longest/letters"] == 3
         assert "word.txt" in context.tracker.recorded
+
+
+class Pruning(LongestWord):
+    """A stage that is running while somebody prunes the cache."""
+
+    def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
+        settings, make = super().prepare(context)
+
+        def pruned(out: Path) -> dict[str, Any]:
+            assert prune(context.outputs, [], older=math.inf, to=0, dry=False) == []
+            return make(out)
+
+        return settings, pruned
+
+
+def test_the_results_that_a_run_reads_are_not_pruned(tmp_path: Path) -> None:
+    stages = (*STAGES[:2], Pruning())
+    for names in ("tokenize", "vocab,longest"):  # the second run finds one result, and makes two
+        config = config_of(tmp_path, f"stages=[{names}]")
+        Experiment(context_of(config), stages).run(tmp_path)
+    removed = prune(tmp_path / "outputs", [], older=math.inf, to=0, dry=False)
+    assert {item.stage for item in removed} == {"tokenize", "vocab", "longest"}
 
 
 def test_an_unknown_stage_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Work with files: replace them atomically, decompress, hash, link and delete them.
+"""Work with files: replace them atomically, decompress, hash, link, mark and delete them.
 
 This module also defines the format of ``vocabulary.tsv``, and which text is a number (`is_number`).
 """
@@ -468,6 +468,35 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def in_use(path: Path) -> Iterator[None]:
+    """Mark a file as in use during a ``with`` block, so that `is_in_use` tells other processes.
+
+    Several processes may mark a file at once. The mark of a killed process is gone. On systems
+    other than POSIX, and where the disk has no locks, nothing is done.
+    """
+    with path.open("rb") as file:
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def is_in_use(path: Path) -> bool:
+    """Return whether a process has marked a file by `in_use`; False if there is no such file."""
+    try:
+        import fcntl
+
+        with path.open("r+b") as file:  # some network disks lock only files that can be written
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):
+        pass
+    return False
 
 
 @cache

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-from pipeline.cache.store import DAMAGED, PART, lock_path, read_manifest
+from pipeline.cache.store import DAMAGED, MANIFEST, PART, lock_path, read_manifest
 from pipeline.config.program import command_line
 from pipeline.runtime.exit_status import ExitStatus
 from w2v.errors import sanitize
-from w2v.files import remove
+from w2v.files import is_in_use, remove
 
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 CHECKPOINTS = "checkpoints"
@@ -63,7 +63,7 @@ def measure(path: Path, stage: str, key: str, kind: str) -> Item:
 def prune(outputs: Path, stages: Sequence[str], older: float, to: float, dry: bool) -> list[Item]:
     """Delete unfinished and damaged cache entries, and then old entries and checkpoints.
 
-    Return what was deleted. Entries that are locked by a process, or cannot be deleted, are kept.
+    Return what was deleted. Entries that a run makes or uses, or that cannot be deleted, are kept.
 
     Parameters
     ----------
@@ -92,15 +92,17 @@ def prune(outputs: Path, stages: Sequence[str], older: float, to: float, dry: bo
 
 
 def remove_item(outputs: Path, item: Item, dry: bool) -> bool:
-    """Delete a cache entry or a checkpoint; return ``False`` if it is locked or cannot be deleted.
+    """Delete a cache entry or a checkpoint; return ``False`` if it is in use or cannot be deleted.
 
-    With `dry`, nothing is deleted; ``False`` then means that it could not be locked.
+    With `dry`, nothing is deleted; ``False`` then means that it is in use or could not be locked.
     """
     stage = "train" if item.kind == "checkpoint" else item.stage
     lock = lock_path(outputs / "cache" / stage, item.key)
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock, timeout=0):
+            if is_in_use(item.path / MANIFEST):
+                return False
             if not dry:
                 # Renamed first, so that no run finds an entry that is half removed.
                 renamed = item.path.with_name(f".{item.path.name.lstrip('.')}.pruned{PART}")

@@ -15,7 +15,7 @@ SMALL = (
 
 EVALUATED = ("seed=0,1", "stages=[tokenize,vocab,train,evaluate]")
 
-REFUSED = {
+REFUSED: dict[tuple[str, ...], str] = {
     ("model.window=2,0",): "model.window=0: must be from 1 to 10,000",
     ("model.windw=2,3",): "model.windw: no such setting here; did you mean model.window?",
     ("loss=negsample,hinge",): "loss=hinge: no such choice; there are",

@@ -75,7 +75,11 @@ class Experiment:
                 kept.enter_context(in_use(entry.path / store.MANIFEST))
             for stage in self.stages:
                 stage.record(context, context.entries[stage.name])
-            summary = self._summary(run_dir) | self._measure(run_dir)
+            summary = self._summary(run_dir)
+            if context.config.measure is not None:
+                from pipeline.measure import measure
+
+                summary |= measure(context, run_dir)
             with written_aside(run_dir / "summary.json") as aside:
                 aside.write_text(json_page(summary) + "\n", encoding="utf-8")
             context.tracker.files([run_dir / "summary.json"], "")
@@ -110,13 +114,6 @@ class Experiment:
     def _damaged(self, path: Path, aside: Path, reason: str) -> None:
         line = f"{path} is damaged ({reason}): moved to {aside.name} and made again"
         self.context.display.say(line, "yellow")
-
-    def _measure(self, run_dir: Path) -> dict[str, Any]:
-        if self.context.config.measure is None:
-            return {}
-        from pipeline.measure import measure
-
-        return measure(self.context, run_dir)
 
     def _summary(self, run_dir: Path) -> dict[str, Any]:
         context, entries = self.context, self.context.entries

@@ -7,6 +7,7 @@ functions, but a configuration can still name others, and choose where files are
 import inspect
 import logging
 import os
+import re
 import shlex
 import signal
 import sys
@@ -133,11 +134,6 @@ def make_reports(folders: Sequence[Path]) -> None:
             print(f"report    {os.path.relpath(page)}", flush=True)
 
 
-def is_setting(argument: str) -> bool:
-    """Return whether an argument has the form ``key=value`` or ``~key``."""
-    return argument.startswith("~") or ("=" in argument and not argument.startswith("-"))
-
-
 def main() -> int:
     """Run the command line in ``sys.argv``, and return the exit status."""
     # In Hydra 1.4 the program lists which objects a configuration may make; 1.3 has its own list.
@@ -145,7 +141,8 @@ def main() -> int:
     options: Any = {"execution_whitelist": ("logging.*",)} if newer else {"version_base": "1.3"}
     # Hydra 1.3 does not understand a -m or --cfg job that stands between settings.
     expanded = [text if "pattern=" in text else with_home(text) for text in sys.argv[1:]]
-    sys.argv[1:] = sorted(expanded, key=is_setting)
+    setting = re.compile("~|(?!-).*=", re.DOTALL)
+    sys.argv[1:] = sorted(expanded, key=lambda text: setting.match(text) is not None)
     flags = [text for text in sys.argv[1:] if text in ("-m", "--multirun")]
     # Python has a keyword of this name, so the field of the settings is named otherwise.
     phrases = "tokenizer.phrases.from"

@@ -14,9 +14,6 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
-from pipeline.config.values import as_yaml
-from w2v.settings import SettingError
-
 PLUGINS = ("joblib", "optuna", "submitit")
 """Extras of the project (as in ``pip install``) that bring launchers and sweepers."""
 
@@ -24,14 +21,6 @@ PLUGINS = ("joblib", "optuna", "submitit")
 def not_set(key: str) -> str:
     """Return the error message for a required setting without a value."""
     return f"{key} is not set; give it as {key}=..."
-
-
-def out_of_limits(error: SettingError, prefix: str) -> str:
-    """Return the error message for a value outside its limits.
-
-    `prefix` is the part of the setting's key that precedes its name, such as ``loss.``.
-    """
-    return f"{prefix}{error.name}={as_yaml(error.value)}: must be {error.wanted}"
 
 
 def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) -> str:

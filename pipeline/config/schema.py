@@ -6,7 +6,7 @@ stages receive these dataclasses and do not depend on Hydra.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from inspect import signature
@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline.config import messages
 from pipeline.config.help import TEMPLATE, help_text
 from pipeline.config.settings import TOKENIZERS, Config, Tracking
+from pipeline.config.values import as_yaml
 from w2v.bench.settings import MEASURES
 from w2v.cluster.settings import ClusterSettings
 from w2v.differences import flat
@@ -100,7 +101,8 @@ def resolve(composed: DictConfig) -> Config:
     try:
         settings = OmegaConf.to_object(composed)
     except SettingError as error:
-        raise InputError(messages.out_of_limits(error, key_of(error.owner))) from None
+        where = f"{key_of(error.owner)}{error.name}={as_yaml(error.value)}"
+        raise InputError(f"{where}: must be {error.wanted}") from None
     return cast(Config, with_home(settings))
 
 
@@ -150,17 +152,17 @@ def suggest_setting(key: str) -> str:
     return messages.unknown_setting(key, choices, set(known_keys()))
 
 
-def lists_in(overrides: Sequence[str]) -> dict[str, list[Any]]:
-    """Return the lists among the values of ``key=value`` arguments, by key."""
-    texts = [text for text in overrides if "=[" in text]
-    parsed = OverridesParser.create().parse_overrides(texts)
-    return {o.get_key_element(): v for o in parsed if isinstance(v := o.value(), list)}
+def given_values(overrides: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Yield key and value of each ``key=value`` argument; a value that is no list, as its text."""
+    for text in overrides:
+        key, _, value = text.partition("=")
+        lists = OverridesParser.create().parse_overrides([text]) if value.startswith("[") else []
+        yield key, lists[0].value() if lists else value
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
     """Raise `InputError` if a value in ``key=value`` arguments is invalid; see `check_value`."""
-    texts = (text.partition("=") for text in overrides)
-    for key, value in [*((key, value) for key, _, value in texts), *lists_in(overrides).items()]:
+    for key, value in given_values(overrides):
         check_value(key, value)
 
 
@@ -182,8 +184,8 @@ def check_files(hydra: Any) -> None:
 
     `hydra` are Hydra's own settings, which name the files. Files that others include are not read.
     """
-    chosen = {"": hydra.job.config_name, **hydra.runtime.choices, **lists_in(hydra.overrides.task)}
-    for group, names in chosen.items():
+    lists = {k: v for k, v in given_values(hydra.overrides.task) if isinstance(v, list)}
+    for group, names in {"": hydra.job.config_name, **hydra.runtime.choices, **lists}.items():
         for source in hydra.runtime.config_sources:
             for name in names if isinstance(names, list) else [names]:
                 path = Path(source.path, group, f"{name}.yaml")

@@ -179,18 +179,16 @@ class Config(Settings):
             if set(self.stages) == {"tokenize"}:
                 self.refuse("stages", "vocab or later, for measure=benchmark")
             if self.evaluate.vectors is not None:
-                wanted = "must be null with measure=benchmark, which trains on a corpus"
-                raise InputError(f"evaluate.vectors={self.evaluate.vectors}: {wanted}")
+                self.evaluate.refuse(
+                    "vectors", "null with measure=benchmark; it trains on a corpus"
+                )
         if self.measure is not None and self.cluster.name != "none":
             wanted = f"must be none with measure={self.measure.name}, which times one process"
             raise InputError(f"cluster={self.cluster.name}: {wanted}")
         if self.evaluate.vectors is not None and set(self.stages) != {"evaluate"}:
             self.refuse("stages", "[evaluate] where evaluate.vectors is given")
         if self.model.subwords and isinstance(self.measure, Complexity):
-            raise InputError(
-                "model.subwords=true: must be false with measure=complexity, whose text has no "
-                "letters"
-            )
+            self.model.refuse("subwords", "false with measure=complexity, without letters in words")
         self._check_curves()
         try:
             check_objective(self.engine.name, self.objective)
@@ -199,10 +197,8 @@ class Config(Settings):
             key = str(error).partition("=")[0]
             raise InputError(f"{'model.' * hasattr(self.model, key)}{error}") from None
         if self.evaluate.use != "v" and self.loss.output_vectors != "words":
-            raise InputError(
-                f"evaluate.use={self.evaluate.use}: must be v with loss={self.loss.name}, whose "
-                f"output vectors are those of {self.loss.output_vectors}, not of words"
-            )
+            wanted = f"v with loss={self.loss.name}, whose output vectors are those of "
+            self.evaluate.refuse("use", f"{wanted}{self.loss.output_vectors}, not of words")
 
     def _check_curves(self) -> None:
         """Raise `InputError` if ``evaluate.curves`` names a score that this run does not compute.
@@ -219,15 +215,11 @@ class Config(Settings):
             return
         if watch not in evaluate.followed:
             followed = ", ".join(evaluate.followed) or "nothing without evaluate.every"
-            raise InputError(
-                f"train.watch={watch}: must be heldout_loss or a score that is computed after "
-                f"epochs ({followed})"
-            )
-        if (evaluate.every or 1) > self.train.patience:
-            raise InputError(
-                f"train.patience={self.train.patience}: must be at least evaluate.every="
-                f"{evaluate.every}, after which the score is computed"
-            )
+            wanted = f"heldout_loss or a score that is computed after epochs ({followed})"
+            self.train.refuse("watch", wanted)
+        if (every := evaluate.every or 1) > self.train.patience:
+            wanted = f"at least evaluate.every={every}, after which the score is computed"
+            self.train.refuse("patience", wanted)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as nested dictionaries, with the names of corpus, model and loss."""

@@ -65,7 +65,9 @@ class WordVectorModel(PythonModel):
         return [self._answer(task, words, k) for words in rows]
 
     def _answer(self, task: str, words: tuple[str, ...], k: int) -> dict[str, Any]:
-        unknown = [word for word in words if not self._known(word)]
+        ngrams = self.vectors.subwords is not None  # they give words vectors that may be all 0
+        known = [w in self.vectors or (ngrams and self.vectors[w].any()) for w in words]
+        unknown = [word for word, found in zip(words, known, strict=True) if not found]
         row: dict[str, Any] = {"word": words[-1], "unknown": unknown}
         if task == "vector":
             return row | {"vector": None if unknown else self.vectors[words[0]].tolist()}
@@ -76,11 +78,6 @@ class WordVectorModel(PythonModel):
         else:
             found = self.vectors.analogy(words[0], words[1], words[2], k)
         return row | {"neighbours": [{"word": word, "cosine": cosine} for word, cosine in found]}
-
-    def _known(self, word: str) -> bool:
-        """Return whether a word has a vector, either its own or one from its character n-grams."""
-        with_ngrams = self.vectors.subwords is not None
-        return word in self.vectors or (with_ngrams and bool(self.vectors[word].any()))
 
 
 def bad_request(message: str) -> MlflowException:

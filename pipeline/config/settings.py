@@ -179,16 +179,16 @@ class Config(Settings):
             if set(self.stages) == {"tokenize"}:
                 self.refuse("stages", "vocab or later, for measure=benchmark")
             if self.evaluate.vectors is not None:
-                self.evaluate.refuse(
-                    "vectors", "null with measure=benchmark; it trains on a corpus"
-                )
+                wanted = "null with measure=benchmark, which trains on a corpus"
+                self.evaluate.refuse("vectors", wanted)
         if self.measure is not None and self.cluster.name != "none":
             wanted = f"must be none with measure={self.measure.name}, which times one process"
             raise InputError(f"cluster={self.cluster.name}: {wanted}")
         if self.evaluate.vectors is not None and set(self.stages) != {"evaluate"}:
             self.refuse("stages", "[evaluate] where evaluate.vectors is given")
         if self.model.subwords and isinstance(self.measure, Complexity):
-            self.model.refuse("subwords", "false with measure=complexity, without letters in words")
+            wanted = "false with measure=complexity, whose text has no letters"
+            self.model.refuse("subwords", wanted)
         self._check_curves()
         try:
             check_objective(self.engine.name, self.objective)

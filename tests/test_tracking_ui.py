@@ -128,19 +128,27 @@ def test_two_selected_runs_are_compared(page: Any, store: Store, screenshots: Pa
     assert differs.inner_text().split() == ["model.dim", "8", "16"]
 
 
+CHARTS = """names => {
+    const lines = plot => plot.querySelector(".scatterlayer path.js-line");
+    const charts = Array.from(document.querySelectorAll(".js-plotly-plot"))
+        .filter(lines)
+        .map(({data}) => names.map(
+            name => Array.from(data.find(line => line.name === name)?.x ?? [])
+        ));
+    const drawn = charts.every(chart => chart.every(steps => steps.length >= 5));
+    return charts.length === 3 && drawn && charts;
+}"""
+"""Returns, when there are three charts with lines, the steps of each run in each of them."""
+
+
 def test_a_chart_shows_the_losses_of_both_runs(page: Any, store: Store, screenshots: Path) -> None:
     open_runs(page, store, "CHART")
     page.get_by_placeholder("Search metric charts").fill("loss")
-    lines = ".js-plotly-plot:has(.scatterlayer path.js-line)"
-    page.locator(lines).nth(2).wait_for()
+    # train/loss, epoch/loss and epoch/heldout_loss; the page may draw them several times.
+    charts = page.wait_for_function(CHARTS, arg=NAMES).json_value()
     page.screenshot(path=screenshots / "charts.png")
-    read = "plot => plot.data.map(({name, x}) => [name, Array.from(x ?? [])])"
-    charts = [dict(chart.evaluate(read)) for chart in page.locator(lines).all()]
-    assert len(charts) == 3  # train/loss, epoch/loss and epoch/heldout_loss
-    for chart in charts:
-        steps = [chart[name] for name in NAMES]
-        assert len(steps[0]) >= 5
-        assert steps[0] == steps[1]  # the numbers of words seen
+    for one, other in charts:
+        assert one == other  # the numbers of words seen
 
 
 def test_the_map_of_words_opens_as_an_artifact(page: Any, store: Store, screenshots: Path) -> None:

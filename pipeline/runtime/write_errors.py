@@ -46,7 +46,10 @@ def write_error_line(
 
 @contextmanager
 def explain_write_errors(outputs: Path | None = None, stage: str | None = None) -> Iterator[None]:
-    """In the block, turn each `OSError` that `write_error_line` explains into an `InputError`."""
+    """In the block, turn each `OSError` that `write_error_line` explains into an `InputError`.
+
+    Other errors pass. `outputs` and `stage` are passed on to `write_error_line`.
+    """
     try:
         yield
     except OSError as error:

@@ -395,10 +395,10 @@ class RayPool:
         self.loaded = False
 
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
-        """Train one round, combine the changes and apply them; repeat all if a process is lost.
+        """Train one round: each process trains its parts, and all add the combined changes.
 
-        `table`, the model before the round, is sent to the processes only if their models are
-        outdated.
+        If a process is lost, the round is repeated. `table`, the model before the round, is not
+        changed; it is sent only to processes whose own model is not that before the round.
 
         Raises
         ------

@@ -1,8 +1,8 @@
 """``engine=gensim``: train by gensim's Word2Vec, to compare it with the other engines.
 
 It trains negative sampling and the hierarchical softmax, for skip-gram and for CBOW. gensim reads
-the text in the format that it reads fastest, a file with a line for each document (long documents
-are cut).
+the text in the format that it reads fastest, a file with a line for each document. A document of
+more than `LINE` words is split into several lines.
 
 gensim differs from the other engines:
 

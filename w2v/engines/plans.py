@@ -600,14 +600,15 @@ def list_paths(
 ) -> int:
     """Find the tree nodes for which each tile of a training step has scores, for CBOW.
 
-    A tile is a number of center words that are consecutive in ``order``, where words with similar
-    paths are next to each other. The first nodes of a path are also on the path before it, and its
-    other nodes are on no earlier path. The arrays ``nodes``, ``starts`` (``node_starts``), ``keys``
-    and ``key_starts`` of `Plans` are filled in. The keys of a group of `MR` center words encode the
-    nodes on their paths (`list_levels`).
+    A tile is a number of center words that are consecutive in ``order``. This order puts words with
+    similar paths next to each other: a path begins with nodes that it shares with the path before
+    it, and no earlier path has its other nodes. So each node of a tile is listed once. The arrays
+    ``nodes``, ``starts`` (``node_starts``), ``keys`` and ``key_starts`` of `Plans` are filled in.
+    The keys of `MR` consecutive center words tell which of them have which nodes (`list_levels`).
 
-    For each node, a linked list of its rows in the gradient buffer is made in ``words``, ``first``
-    and ``following``, as by `list_inputs`. Returns the number of nodes with several rows.
+    For each node, a linked list of its rows in the gradient buffer is made: the nodes with several
+    rows are written to ``words``, the first row of each to ``first``, and the next row after each
+    row to ``following``. Returns the number of nodes with several rows.
     """
     tiles, groups, branches = -(-centers // sizes.tile), sizes.tile // MR, address(paths.branches)
     levels, columns, lanes = address(scratch.levels), address(scratch.columns), scratch.lanes

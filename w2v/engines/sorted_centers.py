@@ -39,8 +39,9 @@ def read_strip(
     """For CBOW with the hierarchical softmax, compute the input rows of a strip.
 
     A strip is a part of the step's text. It has one input row for each center word, the sum or mean
-    of the vectors of its context words. The rows are stored in ``buffer.inputs``, and
-    ``buffer.input_curvature`` is set to zero for them.
+    of the vectors of its context words. The rows are stored in ``buffer.inputs``. Their entries of
+    ``buffer.input_curvature`` (bounds on the second derivative of the loss, to which tiles add
+    later) are set to zero.
     """
     n, windows, zeros = step % len(plans.ids), scratch.windows, address(scratch.tile.zeros)
     centers = strip_centers(sizes, shard, step, strip)

@@ -398,7 +398,7 @@ class RayPool:
         """Train one round: each process trains its parts, and all add the combined changes.
 
         If a process is lost, the round is repeated. `table`, the model before the round, is not
-        changed; it is sent only to processes whose own model is not that before the round.
+        changed; it is sent to the processes only if their models are outdated.
 
         Raises
         ------

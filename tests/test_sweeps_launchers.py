@@ -16,7 +16,6 @@ from joblib.externals import loky
 from omegaconf import DictConfig
 
 from pipeline.config import schema
-from pipeline.sweeps import job
 from pipeline.sweeps.compose import SharedComposition
 from pipeline.sweeps.hydra_plugins.w2v_launchers import JoblibLauncher
 from tests.commands import ROOT
@@ -44,7 +43,6 @@ def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
         loader: Any = SharedComposition(GlobalHydra.instance().config_loader())
         context = HydraContext(loader, Callbacks())
         yield {"hydra_context": context, "task_function": CountedTask(), "config": config}
-    job.given.clear()
 
 
 @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.long)])

@@ -1,8 +1,10 @@
 """Run one job of a sweep, and write how it ended into files of its folder."""
 
+import functools
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -41,22 +43,24 @@ from w2v.labels import short_names
 
 log = logging.getLogger("pipeline")
 
-given: dict[str, Any] = {}
-"""In a process that a launcher has prepared: the arguments of the launcher's ``setup``."""
+
+def pickled(arguments: dict[str, Any]) -> bytes:
+    """Return what `prepare_process` needs, given the arguments of a launcher's ``setup``."""
+    import cloudpickle  # pickles also what ``__main__`` defines
+
+    return bytes(cloudpickle.dumps((Singleton.get_state(), arguments)))
 
 
-def prepare_process(state: Any, arguments: dict[str, Any]) -> None:
-    """Prepare this process for the jobs of a sweep, unless it is prepared.
-
-    `state` is that of Hydra's singletons; `arguments` are those of the launcher's ``setup``.
-    """
-    if not given:
-        utils.setup_globals()
-        Singleton.set_state(state)
-        given.update(arguments)
-        # After kill -9 of the main process, processes of joblib would wait for jobs forever.
-        if main := multiprocessing.parent_process():
-            threading.Thread(target=end_after, args=[main], daemon=True).start()
+@functools.cache
+def prepare_process(shared: bytes) -> dict[str, Any]:
+    """Prepare this process for the jobs of a sweep, once; return the launcher's arguments."""
+    state, arguments = pickle.loads(shared)
+    utils.setup_globals()
+    Singleton.set_state(state)
+    # After kill -9 of the main process, processes of joblib would wait for jobs forever.
+    if main := multiprocessing.parent_process():
+        threading.Thread(target=end_after, args=[main], daemon=True).start()
+    return dict(arguments)
 
 
 def end_after(process: multiprocessing.process.BaseProcess) -> None:
@@ -65,15 +69,20 @@ def end_after(process: multiprocessing.process.BaseProcess) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def run_in_process(number: int, overrides: Sequence[str]) -> utils.JobReturn:
-    """Run a job in a process that is prepared; return its result without its configuration."""
-    config, context = given["config"], given["hydra_context"]
+def run_in_process(shared: bytes, number: int, overrides: Sequence[str]) -> utils.JobReturn:
+    """Run a job in another process; `shared` is the result of `pickled`."""
+    return run_composed(prepare_process(shared), number, overrides)
+
+
+def run_composed(arguments: dict[str, Any], number: int, overrides: Any) -> utils.JobReturn:
+    """Run a job, given the arguments of the launcher's ``setup``; return its result."""
+    config, context = arguments["config"], arguments["hydra_context"]
     composed = context.config_loader.load_sweep_config(config, list(overrides))
     with open_dict(composed):
         composed.hydra.job.update(id=f"{composed.hydra.job.name}_{number}", num=number)
     HydraConfig.instance().set_config(composed)
     places = ("hydra.sweep.dir", "hydra.sweep.subdir")
-    done = utils.run_job(given["task_function"], composed, *places, hydra_context=context)
+    done = utils.run_job(arguments["task_function"], composed, *places, hydra_context=context)
     done.cfg = done.hydra_cfg = None  # large, and nobody reads it in the main process
     return done
 

@@ -10,17 +10,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 
-from pipeline.sweeps.job import given, prepare_process, run_in_process
+from pipeline.sweeps.job import pickled, run_composed, run_in_process
 from pipeline.sweeps.overrides import Jobs
 from pipeline.sweeps.results import SWEEP
 from w2v.training.memory import available_cores
 
 
-class JoblibLauncher(Launcher):
+class ProcessLauncher(Launcher):
+    """Base class of both launchers."""
+
+    def setup(self, **arguments: Any) -> None:
+        """Store the arguments from Hydra: context, task function and configuration."""
+        self.arguments, self.shared = arguments, pickled(arguments)
+
+
+class JoblibLauncher(ProcessLauncher):
     """Runs the jobs of a sweep in processes of joblib, each of which is prepared once.
 
     The arguments are those of Hydra's launcher; `options` are for ``joblib.Parallel``.
@@ -31,32 +38,23 @@ class JoblibLauncher(Launcher):
         chosen = {k: v for k, v in options.items() if v is not None and k != "backend"}
         self.options = {k: int(v) if str(v).isdecimal() else v for k, v in chosen.items()}
 
-    def setup(self, **arguments: Any) -> None:
-        """Store the arguments from Hydra for this process and for those of joblib."""
-        from joblib import wrap_non_picklable_objects
-
-        given.update(arguments)  # with n_jobs=1, jobs run in this process
-        prepare = partial(prepare_process, Singleton.get_state(), arguments)
-        self.prepare = wrap_non_picklable_objects(prepare)
-
     def launch(self, job_overrides: Jobs, initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run the jobs, and return their results."""
-        from joblib import Parallel, delayed, parallel_config
+        """Run the jobs, and return their results. One at a time run in this process."""
+        from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
         jobs = enumerate(job_overrides, initial_job_idx)
-        with parallel_config("loky", inner_max_num_threads=self.threads, initializer=self.prepare):
-            return list(Parallel(**self.options)(delayed(run_in_process)(*job) for job in jobs))
+        with parallel_config("loky", inner_max_num_threads=self.threads):
+            if effective_n_jobs(self.options.get("n_jobs")) == 1:
+                return [run_composed(self.arguments, *job) for job in jobs]
+            run = partial(delayed(run_in_process), self.shared)
+            return list(Parallel(**self.options)(run(*job) for job in jobs))
 
 
-class RayLauncher(Launcher):
+class RayLauncher(ProcessLauncher):
     """Runs the jobs of a sweep on a Ray cluster, each with ``hydra.launcher.num_cpus`` cores."""
 
     def __init__(self, num_cpus: int) -> None:
         self.num_cpus = num_cpus
-
-    def setup(self, **arguments: Any) -> None:
-        """Store the arguments from Hydra: context, task function and configuration."""
-        self.arguments = arguments
 
     def launch(self, job_overrides: Jobs, initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs, print the output of each when it ends, and return their results."""
@@ -64,8 +62,8 @@ class RayLauncher(Launcher):
 
         config = self.arguments["config"]
         folder = Path.cwd(), Path(config.hydra.sweep.dir, SWEEP), f"outputs={config.outputs}"
-        shared = partial(enter_shared_folder, *folder), Singleton.get_state(), self.arguments
-        jobs = [(*shared, *job) for job in enumerate(job_overrides, initial_job_idx)]
+        given = partial(enter_shared_folder, *folder), self.shared
+        jobs = [(*given, *job) for job in enumerate(job_overrides, initial_job_idx)]
         with connected(config.ray.address, available_cores()) as ray:
             if config.ray.address is not None:
                 call_on_every_node(ray, enter_shared_folder, *folder)
@@ -73,16 +71,12 @@ class RayLauncher(Launcher):
         return [result for _, result in ended]
 
 
-def run_one(
-    enter_folder: Callable[[], None], state: Any, arguments: dict[str, Any], *job: Any
-) -> tuple[str, JobReturn]:
+def run_one(enter_folder: Callable[[], None], *job: Any) -> tuple[str, JobReturn]:
     """Run one job in a Ray process; return its printed output and its result.
 
-    `enter_folder` changes the working directory, `state` and `arguments` are those of
-    `prepare_process`, and `job` has the arguments of `run_in_process`.
+    `enter_folder` changes the working directory, and `job` has the arguments of `run_in_process`.
     """
     enter_folder()
-    prepare_process(state, arguments)
     with redirect_stdout(io.StringIO()) as printed:
         done = run_in_process(*job)
     return printed.getvalue(), done

@@ -144,8 +144,9 @@ def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
     """Fit the exponents by which the time per pair grows, for each loss and engine.
 
     There is an exponent for the size of the vocabulary. For negative sampling, there is also one
-    for the number of noise words, and for the softmax trained by an engine, one for the number of
-    dot products per pair.
+    for the number of noise words. The softmax is timed in two ways: for an engine, which trains in
+    batches, there is also an exponent for the number of dot products per pair; for
+    `w2v.losses.naive_softmax`, which takes one pair at a time, there is none.
     """
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):

@@ -193,7 +193,19 @@ class ClusterEngine:
     ) -> Tally:
         """Train one round: all workers train, and their combined changes update the model.
 
-        `spans` are the documents of the round, and `rates` the learning rates at its start and end.
+        Parameters
+        ----------
+        spans
+            The documents of the round.
+        rates
+            The learning rates at the start and end of the round.
+        random
+            The random generator of the first worker; those of the others are spawned from it.
+
+        Returns
+        -------
+        Tally
+            The words and pairs that all workers have trained on, and their summed loss.
         """
         begun = time.perf_counter()
         if not self.loaded:
@@ -211,10 +223,12 @@ class ClusterEngine:
         return tally
 
     def _steps(self, rate: float, spans: Spans) -> tuple[float, float]:
-        """Return how strongly a round changes each of the two matrices of the model (`Way.steps`).
+        """Return how strongly a round changes the input and the output matrix, in this order.
 
         For a matrix, this is the learning rate times the number of words per worker times the mean
-        squared length of the rows of the other matrix. It is 0 if ``how`` is not ``sequential``.
+        squared length of the rows of the other matrix, in which frequent rows weigh more. Only
+        ``sequential``, one of the ways to combine the changes of workers, needs these two numbers
+        (`Way.steps`); for other ways, both are 0.
 
         `rate` is the learning rate, and `spans` are the documents of the round.
         """

@@ -12,8 +12,13 @@ from w2v.errors import InputError
 from w2v.text.tokens import Text
 
 ROUNDS_PER_EPOCH = 1000
-"""By default, how many rounds an epoch has if the text is long enough. With fewer, vectors answer
-fewer analogies correctly (``w2v/cluster/README.md``)."""
+"""About how many rounds an epoch of a long text has by default.
+
+In a round, each worker trains a copy of the model; then the changes of all workers are combined. A
+short text has fewer rounds, because a worker trains at least about `MIN_ROUND_WORDS` words in each.
+The first epoch may have more, because it begins with shorter rounds. With fewer and longer rounds,
+vectors answer fewer analogies correctly (``w2v/cluster/README.md``).
+"""
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Cluster:
         The number of these processes that count for the memory of this machine. It is 0 if they run
         on a Ray cluster that was not started here.
     report
-        A function that is called with a message on the costs of a round.
+        A function that is called with a message on the estimated costs (`make_engine`).
     """
 
     def memory(self, task: Task) -> int:
@@ -42,7 +47,8 @@ class Cluster:
     def round_words(self, task: Task) -> int:
         """Return the usual number of words that a worker trains in a round.
 
-        Rounds at the start of training are shorter if this is above `MIN_ROUND_WORDS`.
+        After a round, the changes of all workers are combined. Rounds at the start of training are
+        shorter if this number is above `MIN_ROUND_WORDS`.
         """
         share = task.words // (ROUNDS_PER_EPOCH * self.settings.workers)
         return self.settings.round_words or max(MIN_ROUND_WORDS, share)
@@ -53,7 +59,11 @@ class Cluster:
     report: Callable[[str], None] = print
 
     def make_engine(self, engine: str, task: Task, text: Text) -> ClusterEngine:
-        """Report the estimated costs of a round, start the workers, and return their engine.
+        """Start the workers, and return the engine that trains with them.
+
+        In each round of training, a worker trains a copy of the model on a part of the text; then
+        the changes of all workers are combined. Before the workers start, a message goes to
+        `report`: how many bytes a worker will send in a round, and how much memory a process takes.
 
         Parameters
         ----------
@@ -106,8 +116,8 @@ def open_cluster(
     threads
         The number of threads of each process on Ray; None: as many as there are cores for.
     report
-        A function that is called with messages: on the costs of a round, on processes that start
-        later, and on lost ones.
+        A function that is called with messages: on the estimated costs (`Cluster.make_engine`), on
+        processes that start later, and on lost ones.
 
     Raises
     ------

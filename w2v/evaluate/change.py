@@ -216,10 +216,22 @@ def _units(
 
 
 class _Found(NamedTuple):
-    """The result of `_shifts`: six attributes of `Shift` as arrays over V words, and two more.
+    """The result of `_shifts`: arrays over V words, float64 (V,), and the inflation factor.
 
-    `rank`, (V,), is the statistic by which words are ordered, the largest first. `inflation` is
-    the attribute of `Change`.
+    Attributes
+    ----------
+    distance, expected, moved
+        For each word, the distance between its vectors in the two texts (1 - cosine, averaged over
+        pairs of runs), the distance expected by chance, and the first less the second. `expected`
+        and `moved` are None if both texts have a single run.
+    low, high, p
+        The 95 % confidence interval of `moved`, and the corrected p-value of the null hypothesis
+        that the word is used alike. None if no text has three runs.
+    rank
+        The statistic by which words are ordered, the largest first.
+    inflation
+        By what factor the test statistics exceed those expected under the null hypothesis, as in
+        `Change.inflation`. None if both texts have a single run; else 1 if no text has three runs.
     """
 
     distance: NDArray[np.float64]

@@ -171,11 +171,20 @@ class Ensemble:
     def load(cls, paths: Iterable[str | Path], vocabulary: int = 30_000) -> Self:
         """Load an ensemble from one file or folder per run, each as `WordVectors.load` reads it.
 
+        Parameters
+        ----------
+        paths
+            The file or folder of each run.
+        vocabulary
+            Of the words that all runs have, only this many are used, the most frequent ones in the
+            first run.
+
         Raises
         ------
         InputError
-            A file cannot be loaded, there are fewer than two runs, they have fewer than two words
-            in common, or a vector that is used contains NaN or an infinity.
+            A file cannot be loaded, there are fewer than two runs, `vocabulary` is not a whole
+            number of at least 2, the runs have fewer than two words in common, or the vector of a
+            word that is used contains NaN or an infinity.
         """
         return cls((WordVectors.load(path) for path in paths), vocabulary)
 

@@ -12,19 +12,21 @@ by
 
     seeds + items,   seeds = var(d_s) / S,   items = max(0, q(mean of e_s) - noise) u / (u - 1),
 
-Here, q(e) is the variance over samples of items; for independent items, it is the sum of squares.
-``noise`` is the part of q(mean of e_s) that is due to the seeds. u is the number of different word
-pairs among the items; an analogy question consists of two.
+Here, q(e) estimates the variance, over random samples of items, of a difference to which the items
+contribute e; for independent items, it is the sum of the squares of e. ``noise`` is the part of
+q(mean of e_s) that is due to the seeds. u is the number of different word pairs among the items; an
+analogy question consists of two.
 
 With few seeds, var(d_s) is not reliable. With more than two configurations, it is therefore
-replaced by the sum of the variances of the two configurations, but at least twice the mean variance
-of all configurations.
+replaced: by the sum of the two configurations' variances over seeds, but at least twice the mean of
+this variance over all configurations.
 
 The test is corrected for comparing all pairs of configurations at once. Critical values are those
 of the studentized range (Tukey's test), or of Student's t for two configurations. The degrees of
 freedom are Satterthwaite's. With two configurations or two seeds, Satterthwaite's test would find
-too many differences. The critical value is then the mean of the critical values for the two
-variances, weighted by the variances (Cochran). The README of this folder reports simulations.
+too many differences. There are then two critical values, one for the degrees of freedom of
+``seeds`` and one for those of ``items``. Their mean is used, weighted by ``seeds`` and ``items``
+(Cochran). The README of this folder reports simulations.
 
 References
 ----------
@@ -442,8 +444,11 @@ class Comparison:
         difference : float
             The mean score of `a` minus that of `b`; NaN without seeds.
         noise : Noise or None
-            The variance of the difference. None if it cannot be estimated, such as from one seed
-            when `fixed` is false.
+            The variance of the difference. It is None if there are fewer than two seeds; but one
+            seed is enough for a score with items if `fixed` is true (the vectors were given, not
+            trained), because only the items are then a sample. For a score with items, it is also
+            None if `difference` is not finite, or if the used items consist of fewer than two
+            different word pairs.
         items : int or None
             The number of items that were used; for a benchmark that skips unknown words, of items
             whose words are known to all these runs. None without seeds, or for a score without

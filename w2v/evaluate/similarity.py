@@ -251,7 +251,10 @@ def _is_whole(column: Sequence[str]) -> bool:
 
 
 def _is_id(column: Sequence[str]) -> bool:
-    """Return whether a column counts up by one, as 1, 2, 3 do, in at least `MIN_ID_ROWS` rows."""
+    """Return whether a whole column counts up by one, as 1, 2, 3 do; a header does not matter.
+
+    The result is False if the column has fewer than `MIN_ID_ROWS` fields besides the header.
+    """
     fields = column if is_number(column[0]) else column[1:]
     if len(fields) < MIN_ID_ROWS or not _is_whole(fields):
         return False
@@ -278,11 +281,12 @@ class PairAnswers(NamedTuple):
 
 
 def pair_answers(vectors: WordVectors, pairs: Sequence[Pair]) -> PairAnswers:
-    """Compute the cosine of each word pair.
+    """Compute the cosine of each word pair; NaN if one of the two words has no vector.
 
     A word that is not in the vocabulary as written may match a word in another case, or with ``_``
     in place of spaces (`w2v.WordVectors.find`). A word without such a match gets a vector made from
-    its n-grams if `vectors` has them (`ngram_vectors`).
+    its n-grams (subwords) if `vectors` has vectors of n-grams and knows any of the word's
+    (`ngram_vectors`). Otherwise, it has no vector.
 
     Raises
     ------

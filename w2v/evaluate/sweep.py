@@ -202,7 +202,10 @@ class Sweep(Generic[R]):
 
     @cached_property
     def centered(self) -> dict[int, float]:
-        """Each finished run's objective minus the mean over its group (`group`), by run number."""
+        """Each finished run's objective minus the mean over its group, by run number.
+
+        A group has the runs that can be compared by the objective (`group`).
+        """
         groups: dict[str, list[float]] = {}
         for run in self.finished:
             groups.setdefault(self.group(run), []).append(run.figures[self.objective])
@@ -216,8 +219,10 @@ class Sweep(Generic[R]):
     def ranking(self) -> dict[str, list[Configuration[R]]]:
         """The configurations of each group from best to worst, by the text of the group (`group`).
 
-        Those trained for more epochs come before the others. Those trained for equally many epochs
-        are ordered by the objective, and by name where it is equal.
+        A group has the configurations that can be compared by the objective: those with equal
+        values of the settings in `compared_within`. Configurations trained for more epochs come
+        before those trained for fewer. Those trained for equally many epochs are ordered by the
+        objective, and by name where it is equal.
         """
         members: dict[tuple[str | None, ...], dict[str, R]] = {}
         for run in self.finished:
@@ -325,7 +330,8 @@ class Sweep(Generic[R]):
     def configurations(self) -> list[Row]:
         """A table with one row per configuration: group after group, in the order of `ranking`.
 
-        The columns are `settings` and:
+        A group has the configurations that can be compared by the objective: those with equal
+        values of the settings in `compared_within`. The columns are `settings` and:
 
         - ``seeds``, the number of seeds;
         - ``mean``, the mean objective, and the ends ``low`` and ``high`` of its 95 % confidence
@@ -335,7 +341,8 @@ class Sweep(Generic[R]):
           no others, and on a configuration that was stopped early ``dropped after ... epochs``;
         - ``overlap``, the share of nearest neighbors that two runs have in common; computed for the
           best configurations only (`_overlaps`);
-        - ``seconds``, the mean training time; the ``group``; and ``jobs``, the numbers of the runs.
+        - ``seconds``, the mean training time; ``group``, the values that the group has in common,
+          as one text; and ``jobs``, the numbers of the runs.
         """
         judged = {one.group: one for one in self.judged if one.score == self.objective}
         rows = []
@@ -365,11 +372,13 @@ class Sweep(Generic[R]):
 
     @cached_property
     def _overlaps(self) -> dict[str, float | None]:
-        """For each of the best configurations, by its name, the result of `Configuration.overlap`.
+        """How alike the runs of a configuration are, by its name, for the best configurations.
 
-        At most half of `MAX_OVERLAP` configurations are included. First come the best ones of all
-        groups, then the second best, and so on. Configurations without two files of vectors are
-        left out.
+        The value is the share of words' nearest neighbors that two of its runs have in common, from
+        0 to 1, or None if it cannot be computed (`Configuration.overlap`). At most half of
+        `MAX_OVERLAP` configurations are included: first the best ones of all groups, then the
+        second best, and so on. A group has the configurations that can be compared by the objective
+        (`group`). Configurations without two files of vectors are left out.
         """
         several = [
             [one for one in ranked if len(one.vectors) > 1] for ranked in self.ranking.values()
@@ -387,7 +396,9 @@ class Sweep(Generic[R]):
     def unbeaten(self) -> set[str]:
         """The names of the configurations on the Pareto front of training time and objective.
 
-        There is one front for each group. Configurations without a training time are left out.
+        There is one front for each group of configurations that can be compared by the objective:
+        those with equal values of the settings in `compared_within`. Configurations without a
+        training time are left out.
         """
         found: set[str] = set()
         for ranked in self.ranking.values():
@@ -400,13 +411,16 @@ class Sweep(Generic[R]):
     def effects(self) -> list[Row]:
         """A table of the main effects: one row for each value of each setting.
 
-        The settings are `axes` without `compared_within`. The columns are ``setting``, ``value``,
-        ``jobs`` (the number of finished runs with this value), ``mean`` and ``effect``:
+        The settings are those that vary (`axes`), except those that must be equal for runs to be
+        compared by the objective (`compared_within`). A group has the runs with equal values of
+        `compared_within`. The columns are ``setting``, ``value``, ``jobs`` (the number of finished
+        runs with this value), ``mean`` and ``effect``:
 
         - ``mean`` is the mean objective of these runs. It is NaN if `compared_within` is not empty,
           because the objectives of different groups cannot be compared.
-        - ``effect`` is the mean of `centered` over these runs, minus the mean of `centered` over
-          all finished runs that have the setting.
+        - ``effect`` is computed from each run's objective minus the mean objective of its group
+          (`centered`). It is the mean of this over the runs with the value, minus the mean of this
+          over all finished runs that have the setting.
 
         If a setting has more than `MAX_VALUES` different numbers, each row is for one of the ranges
         between the minimum, the quartiles and the maximum. If the sweep stopped the worse
@@ -430,16 +444,22 @@ class Sweep(Generic[R]):
 
     @property
     def best(self) -> list[Row]:
-        """The row of `configurations` for the best configuration of each group.
+        """The rows of the table `configurations` for the best configuration of each group.
 
-        Groups of one configuration are left out, unless the sweep has only one configuration.
+        A group has the configurations that can be compared by the objective: those with equal
+        values of the settings in `compared_within`. Groups of one configuration are left out,
+        unless the sweep has only one configuration.
         """
         rows = self.configurations
         return rows if len(rows) == 1 else [row for row in rows if row["verdict"] == "best"]
 
     @property
     def best_runs(self) -> list[R]:
-        """The best run of the best configuration of each group (`group`)."""
+        """The best run of the best configuration of each group: one run for each group.
+
+        A group has the configurations that can be compared by the objective: those with equal
+        values of the settings in `compared_within`.
+        """
         return [
             min(
                 best.runs.values(),

@@ -193,11 +193,12 @@ class Verdicts:
 
     @cached_property
     def judged(self) -> list[Judged]:
-        """The comparisons: one object for each score and group of configurations with this score.
+        """The comparisons: one `Judged` for each score and each group of configurations.
 
-        The scores are the objective, which comes first, the benchmark scores in `given`, and the
-        mean over the similarity benchmarks if it was computed. Groups of one configuration are left
-        out.
+        A group has the configurations that have the score and can be compared by it (`group_of`).
+        Groups of one configuration are left out. The scores are the objective, which comes first;
+        the benchmark scores for which runs saved their answers (`Setting.answers`); and the mean
+        over the similarity benchmarks if a run has it.
         """
         names = [self.objective, *(n for n in self.given if n != self.objective)]
         mean = any(MEAN_OF_SETS in run for s in self.settings for run in s.scores.values())
@@ -282,7 +283,13 @@ class Verdicts:
 
 
 def sentences(judged: Sequence[Judged]) -> list[str]:
-    """Return an English text for each score and each comparison with the reference."""
+    """Return English texts, one for each comparison of a configuration with the reference.
+
+    Each item of `judged` has the comparisons by one score. Its reference is the configuration with
+    which all others are compared (`Judged.reference`). A text begins with the name of the score. It
+    then says how much better or worse than the reference the configuration is, that no difference
+    is shown, or why nothing can be said. Comparisons without the reference are left out.
+    """
     found = []
     for some in judged:
         name = f"{some.score} ({some.group})" if some.group else some.score
@@ -325,8 +332,14 @@ def needed(one: Difference, digits: int) -> str:
     """Return a sentence on the smallest difference that the seeds of a comparison can show.
 
     This difference is ``one.detectable``. If ``one.size`` is smaller, but not rounded to 0, the
-    sentence also says what is needed to show a difference of ``one.size``: a number of further
-    seeds, more than 1,000 seeds, or more pairs. `digits` is the number of decimals of differences.
+    sentence also says what is needed to show a difference of ``one.size``:
+
+    - if ``one.seeds_needed`` is a number: how many more seeds, unless there are enough;
+    - if it is None, and the score is computed from word pairs or analogy questions: more of these
+      ("pairs" in the text), not more seeds;
+    - if it is None, and the score is another one, such as a loss: over 1,000 seeds.
+
+    `digits` is the number of decimals of differences.
     """
     seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show a difference of "
     seen = seen.capitalize() + f"{one.detectable:.{digits}f}"

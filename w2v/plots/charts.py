@@ -41,7 +41,8 @@ def loss_curve(
         are fewer than two, the training loss of each epoch is drawn instead.
     epochs
         A mapping for each epoch: ``words`` is the number of words read since the start of training,
-        and ``loss`` and ``heldout_loss`` are the training and the held-out loss, which may be None.
+        ``loss`` the training loss, and ``heldout_loss`` the held-out loss. Both losses are means
+        per word pair in nats; either of them may be None, and is then not drawn.
     path
         The PNG file to write.
     """

@@ -59,7 +59,8 @@ def evaluate_vectors(
     facts : dict
         The section ``evaluate`` of ``summary.json``.
     findings : Findings
-        The data for the plots; without tables if `brief`.
+        The data for the plots: the vectors, the losses of the training, and the tables, which are
+        empty if `brief`.
 
     Raises
     ------
@@ -85,19 +86,24 @@ def compute(
 ) -> tuple[dict[str, Any], Findings]:
     """Compute the metrics of the vectors in `given`; write scores, answers and tables into `out`.
 
-    Returns the same as `evaluate_vectors`, which calls this function.
-
     Parameters
     ----------
     given
         The vectors, and what to compute. If ``given.tables`` is false, the table of neighbors is
-        the only table written, long lists are left out of ``scores.json``, and the data for the
-        plots has no tables.
+        the only table written, and long lists are left out of ``scores.json``.
     trained
         The folder of the training result; None if there is none.
     suggested
         The words whose neighbors are listed unless `settings` names some; None to choose them from
         the vocabulary.
+
+    Returns
+    -------
+    facts : dict
+        The section ``evaluate`` of ``summary.json``: scores and other facts.
+    findings : Findings
+        The data for the plots: the vectors, the losses of the training, and the tables. If
+        ``given.tables`` is false, all tables are empty.
     """
     vectors = given.vectors
     words = probe_words(vectors, settings, suggested)

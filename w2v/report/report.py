@@ -54,7 +54,12 @@ class Scale:
 
     @classmethod
     def of(cls, rows: Sequence[Row], column: str, digits: int, factor: float = 1.0) -> "Scale":
-        """Return an axis that covers 0 and the values in columns `column`, ``low`` and ``high``."""
+        """Return an axis that covers 0 and the values in columns `column`, ``low`` and ``high``.
+
+        Values that are None are left out. `digits` is the number of decimals of the displayed
+        interval limits. `factor` multiplies them for display, such as 100 for percentages; the axis
+        itself is not multiplied.
+        """
         values = [row[key] for row in rows for key in (column, "low", "high")]
         known = [0.0, *(value for value in values if value is not None)]
         return cls(min(known), max(known), digits, factor)

@@ -38,7 +38,12 @@ class FoundFiles:
     left_out: list[str] = field(default_factory=list)
 
     def skipped(self) -> dict[str, Any]:
-        """Return the counts ``hidden_files`` and ``no_files`` and the list ``folders_left_out``."""
+        """Return a dict on what was skipped: two counts and a list.
+
+        ``hidden_files`` counts hidden files and folders, and files such as ``Thumbs.db``.
+        ``no_files`` counts broken links, pipes, sockets and devices. ``folders_left_out`` lists the
+        folders that were not searched.
+        """
         return {
             "hidden_files": self.hidden,
             "no_files": self.no_files,
@@ -125,8 +130,9 @@ class _Excluded(NamedTuple):
     def holds(self, folder: Path, start: Path) -> bool:
         """Return whether a search that begins in the folder `start` skips `folder`.
 
-        It does not skip folders that contain `start`, nor `start` itself if that is excluded only
-        because it contains the marker.
+        A folder is excluded if it is in the attribute `folders`, or if it contains the relative
+        path `marker` (an attribute that may be None). The search skips excluded folders, but not
+        those that contain `start`, nor `start` itself unless it is in `folders`.
         """
         if folder in self.folders:
             return folder not in start.parents

@@ -564,9 +564,11 @@ def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
     number = defaultdict[str, int](count(1).__next__)
 
     def hashed(texts: Iterable[list[str]]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Return the hash of each text, given as a list of the strings between its joiners.
+        """Return the hash of each text, and a factor for longer texts that end with it.
 
-        The second array has `HASH_BASE` ** (number of these strings), mod 2^64.
+        Each text is given as its parts between joiners: ``new_york`` as ["new", "york"] if the
+        joiner is ``_``. The factor of a text is `HASH_BASE` ** (number of its parts), mod 2^64. For
+        a text a followed by a text b, the hash is hash(a) * factor(b) + hash(b).
         """
         values, powers = [], []
         for parts in texts:

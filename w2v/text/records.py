@@ -572,7 +572,11 @@ def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
 
 
 def seekable(file: IO[bytes]) -> IO[bytes]:
-    """Return a file that pyarrow can read: a decompressed one as a copy in memory."""
+    """Return a file in which pyarrow can seek: `file` itself, or a copy in memory.
+
+    If `file` is a `Decompressed` (a file that is decompressed while it is read), a copy of its
+    decompressed bytes is returned, else `file` itself.
+    """
     return io.BytesIO(file.read()) if isinstance(file, Decompressed) else file
 
 

@@ -279,7 +279,8 @@ def valid_utf8(path: str, reads: Iterable[tuple[bytes, int]], errors: str) -> It
     path
         The name of the file, for messages.
     reads
-        The bytes of the file in parts, as yielded by `bytes_of`.
+        The decompressed bytes of the file in parts, as `bytes_of` yields them: each with the number
+        of bytes of the stored (perhaps compressed) file that have been read so far.
     errors
         What to do about invalid bytes: ``strict`` raises an error, ``replace`` puts U+FFFD in their
         place, ``ignore`` leaves them out.
@@ -336,7 +337,8 @@ def decoded(
     path
         The name of the file, for messages.
     reads
-        The bytes of the file in parts, as yielded by `bytes_of`.
+        The decompressed bytes of the file in parts, as `bytes_of` yields them: each with the number
+        of bytes of the stored (perhaps compressed) file that have been read so far.
     errors
         What to do about invalid bytes: ``strict`` raises an error, ``replace`` puts U+FFFD in their
         place, ``ignore`` leaves them out.

@@ -99,7 +99,11 @@ class Tokenizer(Settings, ABC):
 
     @abstractmethod
     def make_kinds(self) -> NDArray[np.uint8]:
-        """Return the kind of each Unicode code point, such as `LETTER`: uint8 (1114112,)."""
+        """Return the kind of each Unicode code point: uint8 (1114112,).
+
+        The kinds are constants of this module: `SPACE`, `OTHER`, `INVISIBLE`, `MARK`, `INNER` and
+        `LETTER`.
+        """
 
     @property
     def custom(self) -> bool:
@@ -156,9 +160,9 @@ class Tokenizer(Settings, ABC):
 
     @cached_property
     def kinds(self) -> NDArray[np.uint8]:
-        """The kind of each Unicode code point, such as `LETTER`: uint8 (1114112,), read-only.
+        """The kind of each Unicode code point (see `make_kinds`): uint8 (1114112,), read-only.
 
-        It is not used by custom tokenizers.
+        Custom tokenizers do not use it.
         """
         kinds = self.make_kinds()
         kinds.flags.writeable = False  # threads share it
@@ -273,7 +277,11 @@ class Words(Tokenizer):
         return find_all(words_pattern(self._inner(), self._invisible(), self._not_letters()))
 
     def make_kinds(self) -> NDArray[np.uint8]:
-        """Return the kind of each code point by its category and the settings: uint8 (1114112,)."""
+        """Return the kind of each Unicode code point: uint8 (1114112,).
+
+        The kinds are constants of this module: `SPACE`, `OTHER`, `INVISIBLE`, `MARK`, `INNER` and
+        `LETTER`. The kind of a code point depends on its Unicode category and on the settings.
+        """
         kinds = character_kinds().copy()
         for kind, characters in (
             (OTHER, self._not_letters()),

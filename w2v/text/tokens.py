@@ -168,12 +168,18 @@ class Text:
 
 
 def cut(spans: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Return spans of at most `size` tokens: longer spans are cut, all others are unchanged.
+    """Divide spans of more than `size` tokens into several; keep all other spans, and the order.
 
     Parameters
     ----------
     spans : int64 (n, 2)
         The start and end of each span.
+
+    Returns
+    -------
+    int64 (m, 2)
+        The start and end of each span or piece. Together, they have all tokens of `spans`. Each
+        piece has `size` tokens, except that the last piece of a span may have fewer.
     """
     lengths = spans[:, 1] - spans[:, 0]
     parts = np.maximum(1, -(-lengths // size))

@@ -349,9 +349,13 @@ def check_vocabulary(
     Raises
     ------
     InputError
-        `vocabulary` has another value. Or it is not ``"new"``, and there are no initial vectors, or
-        the loss is negative sampling with a noise exponent of 0 or less. Or it is ``"given"``, and
-        `words` is not None.
+        One of these holds:
+
+        - `vocabulary` has another value;
+        - it is ``"given"`` or ``"union"``, and there are no initial vectors;
+        - it is ``"given"`` or ``"union"``, and the loss is negative sampling with a noise exponent
+          of 0 or less, by which words that the text lacks would be noise words;
+        - it is ``"given"``, and `words` is not None.
     """
     if vocabulary not in get_args(VocabularyOf):
         raise InputError(f"vocabulary={shown(vocabulary)}: must be new, union or given")

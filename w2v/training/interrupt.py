@@ -32,7 +32,7 @@ class Interrupt:
             signal.signal(signal.SIGINT, self._before)
 
     def requested(self) -> bool:
-        """Return the flag `received`."""
+        """Return whether Ctrl-C has set the flag `received`: the training is to stop."""
         return self.received
 
     def _receive(self, *_: object) -> None:

@@ -372,11 +372,19 @@ class _Training:
 
         With early stopping, the vectors are copied if they are the best so far.
 
+        Parameters
+        ----------
+        heldout
+            The mean loss per pair on the held-out text; None if no text is held out, or if it has
+            no pairs.
+        scores
+            The scores of the vectors, by name; empty if none were computed.
+
         Raises
         ------
         InputError
-            The epoch had no pairs, or the held-out loss is not finite, or it is needed for early
-            stopping and the held-out text has no pairs.
+            The epoch had no pairs; `heldout` is NaN or infinite; or `heldout` is None, and the
+            held-out loss decides on early stopping.
         """
         at = self.at
         if at.tally.pairs == 0:

@@ -19,7 +19,35 @@ def outside_probability(
     word: str | Sequence[str],
     exponent: float,
 ) -> Any:
-    """Return P(outside word | center word), as `WordVectors.probability` says."""
+    """Return P(outside word | center word), the softmax of u_x · v over all words x.
+
+    v is the center vector of the center word, and u_x the outside vector of x.
+
+    Parameters
+    ----------
+    vectors
+        The center and outside vectors.
+    context
+        The outside word, or several; None: every word, in the order of ``vectors.words``.
+    word
+        The center word, or several.
+    exponent
+        0 for a model that was trained with the exact softmax. For one that was trained with
+        negative sampling: the exponent of its noise distribution. exp(u_x · v) is then multiplied
+        by count ** exponent, where words with the count 0 get the probability 0.
+
+    Returns
+    -------
+    float, or float64 array
+        An array (center words, outside words). For an argument that is a single word, its axis is
+        left out; for two single words, the result is a float.
+
+    Raises
+    ------
+    InputError
+        There are no outside vectors, a word has no vector, `exponent` is not a finite number, or
+        `exponent` is not 0 and counts are unknown or all 0.
+    """
     if vectors.outside is None:
         raise InputError(
             "there are no outside vectors; they are in the folder of a model, which "

@@ -514,14 +514,14 @@ class WordVectors:
         Returns
         -------
         float, or float64 array
-            An array (words, contexts); for an argument that is a single word, its axis is left out.
-            If both are single words, the result is a float.
+            An array (center words, outside words). For an argument that is a single word, its axis
+            is left out; for two single words, the result is a float.
 
         Raises
         ------
         InputError
-            There are no outside vectors, a word has no vector, or an exponent is given and counts
-            are unknown or all 0.
+            There are no outside vectors, a word has no vector, `exponent` is not a finite number,
+            or `exponent` is not 0 and counts are unknown or all 0.
 
         References
         ----------
@@ -544,9 +544,9 @@ class WordVectors:
         words
             The number of words to keep, the most frequent ones; None: all.
         dim
-            The number of dimensions of the result: the coordinates of the vectors that are kept
-            along their leading principal axes, which are computed without centering. Outside
-            vectors are then dropped. None: keep all dimensions.
+            The number of dimensions of the result. The vectors of the kept words are projected onto
+            this many leading principal axes, which are computed from these vectors without
+            centering. Outside vectors are then dropped. None: keep all dimensions.
         dtype
             ``float32``; or ``float16``, which has three significant digits and takes half the
             memory and disk space.
@@ -562,8 +562,8 @@ class WordVectors:
         Raises
         ------
         InputError
-            `words` or `dim` is out of range, `dtype` is neither float32 nor float16, a vector is
-            not finite, or a number does not fit into float16.
+            `words` or `dim` is out of range, `dtype` is neither float32 nor float16, a vector of a
+            kept word is not finite, or a number does not fit into float16.
         """
         return shrink_vectors(self, words, dim, dtype)
 

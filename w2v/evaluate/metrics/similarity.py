@@ -86,8 +86,9 @@ class Similarity(Metric):
         """Add the mean of Spearman's correlation over all sets of word pairs to `result`.
 
         The mean is added to the scores and to the rows of the table ``similarity``, unless it is
-        undefined. `made`, a bool array over the pairs of all sets, says whether a word of the pair
-        has no vector of its own, but one made from its n-grams (subwords).
+        undefined. `made`, a bool array over the pairs of all sets, is true if a word of the pair
+        has no vector of its own, but one made from its n-grams (subwords). The mean treats such
+        pairs like others; `made` is needed only for the score ``ngrams``, their number.
         """
         asked = [one.benchmark for one in result.answers.values()]
         mean = MeanOfSets([one for one in asked if isinstance(one, SimilarityBenchmark)])

@@ -598,6 +598,9 @@ def test_words_may_be_numbers_and_names_of_columns(tmp_path: Path) -> None:
         lines = [line.split() for line in text.splitlines()]
         expected = [Pair(a, b, float(score)) for a, b, score in lines]
         assert evaluate.load_pairs(tmp_path / "pairs") == expected
+    (tmp_path / "pairs").write_text("first,second,value\nnine,dog,3\n2,3,4\n3,5,6\n")
+    expected = [Pair("nine", "dog", 3.0), Pair("2", "3", 4.0), Pair("3", "5", 6.0)]
+    assert evaluate.load_pairs(tmp_path / "pairs") == expected
 
 
 def test_pairs_separated_by_spaces_in_a_compressed_file(tmp_path: Path) -> None:

@@ -326,3 +326,6 @@ def test_counts_are_needed_where_they_are_used() -> None:
     big = WordVectors(["a", "b"], np.array([[1e5, 1.0], [1.0, 1.0]]))
     with pytest.raises(InputError, match="a number is larger than 65,504"):
         big.shrink(dtype=np.float16)
+    broken = WordVectors(["a", "b"], np.ones((2, 2)), outside=np.array([[1, 2], [3, np.nan]]))
+    with pytest.raises(InputError, match="an outside vector holds NaN or an infinity"):
+        broken.shrink()

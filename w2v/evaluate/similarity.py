@@ -256,7 +256,7 @@ def _is_id(column: Sequence[str]) -> bool:
     The result is False if the column has fewer than `MIN_ID_ROWS` fields besides the header.
     """
     fields = column if is_number(column[0]) else column[1:]
-    if len(fields) < MIN_ID_ROWS or not _is_whole(fields):
+    if len(fields) < MIN_ID_ROWS or not _is_whole(column):
         return False
     return all(int(b) == int(a) + 1 for a, b in itertools.pairwise(fields))
 

@@ -62,7 +62,10 @@ class Sums:
         return Sums(self.ids[entries], starts, self.weights[entries], self.shares[entries])
 
     def equal(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Group equal sums if `starts` is None; otherwise each sum is a group of its own.
+        """Group the sums that are equal.
+
+        If `starts` is None, each sum is a single row, and sums of the same row are a group.
+        Otherwise sums may have several rows and are not compared: each is a group of its own.
 
         Returns
         -------

@@ -141,20 +141,22 @@ def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
 def gradient_block(
     terms: Terms, more: Terms, width: int, column: int, sums: int, targets: Targets, zero: Any
 ) -> None:
-    """Compute a block of columns of the negative gradients of `MR` rows; write it to the targets.
+    """Compute minus the gradients of `MR` rows in a block of columns; write them to their targets.
 
     Parameters
     ----------
     terms, more
-        Gradient p is the sum p of `terms` plus the sum p of `more` (see `Terms`).
+        Two groups of weighted sums, numbered from 0 (see `Terms`). Minus the gradient of row p is
+        sum p of ``terms`` plus sum p of ``more``.
     width
         The number of float32 values in a row.
     column
         The first column of the block.
     sums
-        The address of `MR` rows to add, one to each gradient; 0 for none.
+        The address of `MR` rows to add, one to each result; 0 for none.
     targets
-        Where the gradients are written, or the rows that they update.
+        For each result, where it is written in the gradient buffer, or which vector of the model it
+        updates (`w2v.engines.rows.Targets`).
     zero
         A tuple of zero SIMD vectors, as many as a row of the block has.
     """
@@ -175,7 +177,7 @@ def gradient_block(
 
 @inner
 def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: Targets) -> None:
-    """Compute the negative gradients of `MR` rows; write them to their targets.
+    """Compute minus the gradients of `MR` rows; write them to their targets.
 
     Columns are computed in blocks of up to `MAX_VECTORS` SIMD vectors.
 
@@ -184,11 +186,13 @@ def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: T
     vectors
         The number of SIMD vectors in a row.
     terms, more
-        Gradient p is the sum p of `terms` plus the sum p of `more` (see `Terms`).
+        Two groups of weighted sums, numbered from 0 (see `Terms`). Minus the gradient of row p is
+        sum p of ``terms`` plus sum p of ``more``.
     sums
-        The address of `MR` rows to add, one to each gradient; 0 for none.
+        The address of `MR` rows to add, one to each result; 0 for none.
     targets
-        Where the gradients are written, or the rows that they update.
+        For each result, where it is written in the gradient buffer, or which vector of the model it
+        updates (`w2v.engines.rows.Targets`).
     """
     zero, width = splat(0), vectors * LANES
     column, left = ZERO, vectors
@@ -253,11 +257,11 @@ def choose_weights(
 ) -> tuple[int, float]:
     """Return the address of the weights of a tile's scores, and the summed weight of its pairs.
 
-    A tile is a group of consecutive center words; a pair is a center word and a context word. The
-    weights are in ``own.weights``. They are the same for all tiles that lie within one document,
-    together with the `Sizes.reach` words before and after the tile. For CBOW, they are the same for
-    all tiles in which the window of each center word has at least one other word. A thread computes
-    these weights only once, and those of any other tile anew.
+    A tile is a group of consecutive center words; a pair is an input row and a word that it
+    predicts. The weights are in ``own.weights``. For skip-gram, they are the same for all tiles
+    that lie, with the `Sizes.reach` words before and after them, within one document. For CBOW,
+    they are instead the same for all tiles in which the window of each center word has at least one
+    other word. A thread computes these weights only once, and those of any other tile anew.
 
     Parameters
     ----------

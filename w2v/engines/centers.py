@@ -58,7 +58,7 @@ def score_centers(sizes: Sizes, outside: I64, norms: int, tile: Tile) -> None:
     Parameters
     ----------
     outside
-        The address of the output vector of each center word.
+        For each center word, the address of its output vector.
     norms
         The address to which the squared lengths of the output vectors are written.
     """
@@ -88,10 +88,12 @@ def own_term(factor: int, row: int, column: int, zero: Any) -> Any:
 def move_center(factor: int, C: int, targets: Targets, p: int, column: int, zero: Any) -> None:
     """Write the negative gradient of a center word's output vector, in a block of columns.
 
-    The gradient is a number, at the address ``factor``, times the input row at the address ``C``.
-    It is written to target ``p`` of ``targets``, or updates it (`w2v.engines.rows.Targets`).
-    ``column`` is the first column of the block, and ``zero`` a tuple of as many zero SIMD vectors
-    as the block has.
+    The negative gradient is a number times the input row at the address ``C``. The number, at the
+    address ``factor``, is the negative derivative of the loss with respect to the dot product of
+    this row and the output vector. Target ``p`` of ``targets`` says whether the negative gradient
+    is written to the gradient buffer or, times a step size, added to the vector in the model
+    (`w2v.engines.rows.Targets`). ``column`` is the first column of the block, and ``zero`` a tuple
+    of as many zero SIMD vectors as the block has.
     """
     step = splat(load_float(targets.steps, p) * load_float(factor, 0))
     old = load_each(zero, load_address(targets.old, p), column)
@@ -113,21 +115,28 @@ def center_block(
 ) -> None:
     """Compute and write a block of columns of the negative gradients of `MR` center words.
 
+    These are the gradients of the input row and of the output vector of each center word. The own
+    score of a center word is the dot product of its input row and its output vector.
+
     Parameters
     ----------
     noise
-        What the noise words contribute to the gradients of the input rows.
+        For each input row, a weighted sum of the output vectors of noise words: their part of the
+        negative gradient of the row.
     own
-        The address of the negative derivative of the loss with respect to the score of the first
-        center word. Those of the next ones follow at distances of ``noise.down``.
+        The address of the negative derivative of the loss with respect to the own score of the
+        first center word. Those of the next center words follow, ``noise.down`` float32 values
+        apart.
     outside
-        The address of an int64 array with the addresses of the output vectors.
+        The address of an int64 array with the address of each center word's output vector.
     C, out
-        The addresses of the input rows, and of the rows to which their gradients are written.
+        The address of the first input row, and of the row to which its negative gradient is
+        written. The next rows follow.
     width
         The number of float32 values in one of these rows.
     targets
-        Where the gradients of the output vectors are written, or the vectors that they update.
+        For the gradient of each output vector, where it is written in the gradient buffer, or which
+        vector of the model it updates (`w2v.engines.rows.Targets`).
     column
         The first column of the block.
     zero
@@ -159,11 +168,13 @@ def write_centers(sizes: Sizes, outside: I64, out: int, tile: Tile, own: Band) -
     Parameters
     ----------
     outside
-        The address of the output vector of each center word.
+        For each center word, the address of its output vector.
     out
-        The address to which the gradients of the input rows are written.
+        The address to which the gradients of the input rows are written, one row after the other.
     tile
-        The derivatives of the loss, and the targets of the gradients of the output vectors.
+        The working memory that holds the input rows, the negative derivatives of the loss with
+        respect to the scores, and the addresses to which the gradients of the output vectors are
+        written.
     own
         The working memory that holds the output vectors of the noise words.
     """

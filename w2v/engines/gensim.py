@@ -45,15 +45,18 @@ LINE = 1000
 documents are cut, and windows do not reach across a cut."""
 
 MAX_KEPT = 0.85
-"""If sub-sampling keeps more than this share of the words of lines, more than BATCH of BATCH + LINE
-words could be left. Such lines are padded with words unknown to gensim, one for every nine others.
-gensim counts the unknown words when it reads a batch, and then skips them. So it reads at most
-BATCH + LINE · 10 / 9 words for a batch, and at most nine tenths of these, BATCH words, are
-known."""
+"""A line is padded with words unknown to gensim if sub-sampling keeps more than this share of its
+words on average. For a batch, gensim reads lines of at most `LINE` (1000) known words until it has
+more than `BATCH` (10,000) words. If more than `BATCH` are left after sub-sampling, it drops the
+excess. A padded line has at least one unknown word for every nine known words. gensim counts the
+unknown words when it reads, and then skips them. So it reads at most BATCH + LINE · 10 / 9 words of
+padded lines for a batch, of which at most nine tenths, BATCH words, are known: none is dropped."""
 
 UNKNOWN = "- "
-"""A word unknown to gensim. The known words are the letter w and a number. A gensim thread may
-start reading in the middle of a word; the second part of any of these words is no known word."""
+"""A filler word, which gensim counts when it reads a batch and then skips, because it does not know
+the word (see `MAX_KEPT`). The words that gensim knows are the letter w and a number. A gensim
+thread may start reading in the middle of a word; the second part of any of these words is no known
+word."""
 
 MIN_THREAD_WORDS = 10 * BATCH
 """The fewest words per thread. A thread stops after the batch in which it exceeds its share, so it

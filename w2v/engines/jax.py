@@ -97,15 +97,16 @@ class Sample(NamedTuple):
     Attributes
     ----------
     ids, documents : int32
-        The vocabulary id and the document number of each word that was kept. Both are padded at
-        both ends, `ids` with 0 and `documents` with -1. At the start, the padding has m words,
-        where m is the window size.
+        The vocabulary id and the document number of each word that was kept, beginning at index m,
+        where m is the window size. All elements before and after these words are padding: 0 in
+        `ids`, and -1 in `documents`.
     noise : int32
         The noise words, `NOISE` of them for every `SHARED` consecutive center words. Empty for a
         loss without noise words.
-    order : int32 (steps or more, gradients per step)
+    order : int32 (most steps, gradients per step)
         For each training step, the permutation that sorts its gradients by the row that they
-        update.
+        update; without columns for the exact softmax, which does not need it. The number of steps
+        can be smaller than the number of rows; the rows after that of the last step are not used.
     counts : int32 (2,)
         The number of tokens that are words of the vocabulary, before and after sub-sampling.
     """
@@ -131,7 +132,8 @@ class Batch(NamedTuple):
     noise : int32
         The noise words of the step; empty for a loss without noise words.
     order : int32 (gradients,)
-        The permutation that sorts the step's gradients by the row that they update.
+        The permutation that sorts the step's gradients by the row that they update; empty for the
+        exact softmax, which does not need it.
     """
 
     ids: Array
@@ -157,7 +159,8 @@ class Steps(Protocol):
         Parameters
         ----------
         ids
-            The vocabulary ids of the step's words, as in `Batch`.
+            The vocabulary ids of the step's center words and of the words around them, as in
+            `Batch`.
         noise
             The noise words of the step.
         """
@@ -485,7 +488,8 @@ class JaxEngine:
     ) -> Sample:
         """Sub-sample the documents of a shard, and draw noise words, on the device.
 
-        A shard is a part of the text. The attribute `order` of the sample is computed as well.
+        A shard is a part of the text. The `order` of the sample is computed as well: for each
+        training step, the permutation that sorts its gradients by the row that they update.
 
         Parameters
         ----------
@@ -498,7 +502,8 @@ class JaxEngine:
         tables, key
             The lookup tables and the key of the random numbers.
         capacity
-            The largest total number of tokens in the documents.
+            An upper limit on the number of tokens in all documents together. It determines the
+            lengths of the arrays in the result, which are fixed when the program is compiled.
         """
         lengths = spans[:, 1] - spans[:, 0]
         starts = jnp.cumsum(lengths) - lengths
@@ -617,7 +622,17 @@ class NegativeSamplingSteps:
         """Return, for each gradient of a step, the index of the row that it updates: int32 (n,).
 
         Center vectors have the indices 0 to V - 1, outside vectors V to 2 V - 1. The gradients of
-        center vectors come first.
+        center vectors come first. Then come those of outside vectors, tile by tile (a tile is
+        `CENTERS` consecutive center words): of the words in and around the tile, then of its noise
+        words.
+
+        Parameters
+        ----------
+        ids
+            The vocabulary ids of the step's center words, of the m words before and of the m words
+            after them; m is the window size.
+        noise
+            The noise words of the step, `NOISE` for every `SHARED` center words.
         """
         centers, rows = self._words(ids, noise)
         return jnp.concatenate([centers.reshape(-1), self.size + rows.reshape(-1)])

@@ -58,15 +58,20 @@ from w2v.engines.windows import find_targets
 def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) -> float:
     """Compute the weights of the pairs of `MR` consecutive center words with the words around them.
 
-    The weights are stored in ``own.lanes``, as 0 for words that the center word does not predict.
-    Their sum is returned.
+    The weights are stored in ``own.lanes``. It has a column for each of these center words, and a
+    row for each word, in the order of the text, from ``sizes.reach`` positions before the first
+    center word to ``sizes.reach`` positions after the last. An element is 0 if the center word does
+    not predict the word. The sum of all elements is returned.
 
     Parameters
     ----------
     weights
-        The weights of pairs by the position of the predicted word (`w2v.engines.structures.Pairs`).
+        The weight of a pair for each offset of the predicted word from the center word in the text,
+        from -``sizes.reach`` to ``sizes.reach`` (`w2v.engines.structures.Pairs`).
     first
         The index of the first of these center words in the tile, a longer sequence of center words.
+    tile
+        The working memory that has the range of words that each center word predicts.
     """
     total = np.float64(0)
     for place in range(2 * sizes.reach + MR):
@@ -94,7 +99,8 @@ def list_groups(
         The paths of the words in and around the tile (``keys`` and ``key_starts`` of
         `w2v.engines.structures.Plans`).
     weights
-        The weights of pairs by the position of the predicted word (`w2v.engines.structures.Pairs`).
+        The weight of a pair for each offset of the predicted word from the center word in the text
+        (`w2v.engines.structures.Pairs`).
     """
     entries, marks = own.entries, own.marks
     sums, lanes = address(own.sums), address(own.lanes)
@@ -190,12 +196,17 @@ def score_nodes(
     Parameters
     ----------
     weights
-        The weights of pairs by the position of the predicted word (`w2v.engines.structures.Pairs`).
+        The weight of a pair for each offset of the predicted word from the center word in the text
+        (`w2v.engines.structures.Pairs`). Not used for CBOW.
     keys, starts
-        The paths of the words in and around the tile, or for CBOW the nodes of each group of `MR`
-        center words (``keys`` and ``key_starts`` of `w2v.engines.structures.Plans`).
+        For skip-gram: the tree paths of the words in and around the tile. For CBOW: the nodes of
+        each group of `MR` center words of the tile. ``starts`` has the index in ``keys`` at which
+        each path, or group, begins (``key_starts`` of `w2v.engines.structures.Plans`).
     documents
-        For skip-gram, the document numbers of the words in and around the tile.
+        For skip-gram, the document numbers of the words in and around the tile. Not used for CBOW.
+    own
+        Working memory: lists of the nodes with which each group of center words is scored, and the
+        weights of the scores. They are made here, and used again for the gradients.
     of_centers, of_nodes
         Output: for each input row, and for each node vector, a bound on the curvature (second
         derivative) of the loss with respect to it.
@@ -241,6 +252,15 @@ def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nod
 
     The curvature is the second derivative, and a tile is a number of center words. The bounds are
     written to ``of_centers`` and ``of_nodes``.
+
+    Parameters
+    ----------
+    tile
+        The working memory that holds the squared lengths of the input rows and node vectors, and a
+        bound on the second derivative of the loss with respect to each score.
+    own
+        The working memory that holds the lists of the nodes with which each group of center words
+        is scored (`list_groups`, `unpack_groups`).
     """
     curvature, sums = address(tile.curvature), address(own.curvature)
     own.curvature[: len(of_nodes)] = 0
@@ -271,24 +291,33 @@ def choose_node_targets(
 ) -> None:
     """For CBOW, decide where the gradients of a tile's nodes are added: to the buffer or the model.
 
-    The vector of a node that is in no other tile of the step is updated directly: each of its
-    gradients is multiplied by the step size. The gradients of other nodes are added up in the
-    gradient buffer. The addresses are stored in ``own.out``, and the derivatives of the loss,
-    multiplied by the step size or by 1, in ``own.factors``.
+    A tile is a number of center words. The gradients of a node that no other tile of the step has
+    are multiplied by the step size and added directly to the node's vector in the model. Those of
+    any other node are added to its row for this tile in the gradient buffer, which is set to zero
+    here. The address of this vector or row is stored in ``own.out``. The negative derivatives of
+    the loss with respect to the scores, read from ``tile.scores``, are stored in ``own.factors``:
+    those for vectors of the model times the step size, the others as they are.
 
     Parameters
     ----------
     matrix
         The vectors of all nodes.
-    ids, following, curvature
-        For each node of the tile: its number, the next row of the same node in the buffer
-        (`ALONE` for its only row), and a bound on the curvature (second derivative) of the loss
-        with respect to its vector.
+    ids
+        The nodes of the tile; -1 where there is none.
+    following
+        For each node of the tile, `ALONE` if no other tile of the step has the node; otherwise the
+        node's next row in the gradient buffer, or -1 if this is the last one.
+    curvature
+        For each node of the tile, a bound on the curvature (second derivative) of the loss with
+        respect to the node's vector.
     rate
         The learning rate.
-    places, width
-        The address of the rows in the buffer, which are set to zero if they are used, and the
-        number of float32 values in a row.
+    places
+        The address of the tile's rows in the gradient buffer, one for each of its nodes.
+    width
+        The number of float32 values in a row.
+    tile, own
+        The working memory with the results of `score_nodes`.
     """
     model, stride, zero = address(matrix), np.int64(4 * matrix.shape[1]), splat(0)
     for j in range(len(ids)):
@@ -313,11 +342,23 @@ def write_node_gradients(
     """Compute and write the negative gradients of the input rows and node vectors of a tile.
 
     A tile is a number of center words, each with an input row, and the tree nodes that they are
-    scored with. `score_nodes` has listed in ``own`` which nodes each row is scored with, and stored
-    the negative derivatives of the loss by these scores in ``tile``. For input rows, ``tile`` says
-    where the gradients are written (`w2v.engines.rows.Targets`). For nodes, they are added to the
-    rows at the addresses ``own.out``, with the derivatives at the address ``factors``. The rows
-    ``ahead`` of the matrix ``nodes``, which are needed next, are prefetched.
+    scored with.
+
+    Parameters
+    ----------
+    tile
+        The working memory that holds the input rows, the node vectors, the negative derivatives of
+        the loss with respect to the scores (``tile.scores``), and where the gradients of the input
+        rows are written (`w2v.engines.rows.Targets`).
+    own
+        The working memory that holds the lists of the nodes with which each group of center words
+        is scored, and in ``own.out`` the address of the row to which each node's gradient is added.
+    factors
+        The address of the numbers by which input rows are multiplied for the gradients of nodes:
+        for skip-gram ``tile.scores``, for CBOW the same derivatives times step sizes
+        (`choose_node_targets`).
+    nodes, ahead
+        A matrix, and numbers of rows of it that are needed next, which are prefetched.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
     listed = List(address(own.entries), address(tile.scores))

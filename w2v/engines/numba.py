@@ -145,7 +145,9 @@ class NumbaEngine:
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the arrays, by name, that later updates depend on in addition to the model.
 
-        There are none if the kernels train the model.
+        A task with the exact softmax or with frozen vectors is trained by a `NumpyEngine`. For
+        such a task, the arrays of that engine are returned, not copied. For any other task, the
+        dict is empty.
         """
         return self.numpy.state() if self.numpy is not None else {}
 
@@ -153,7 +155,8 @@ class NumbaEngine:
         """Copy the arrays of an earlier engine's state into this engine.
 
         The argument is what the method `state` of that engine returned for the same task. Nothing
-        is done if the kernels train the model, as there are then no arrays.
+        is done unless a `NumpyEngine` trains the task (with the exact softmax or frozen vectors),
+        because `state` returns no arrays for other tasks.
         """
         if self.numpy is not None:
             self.numpy.restore(state)

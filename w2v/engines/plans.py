@@ -200,8 +200,8 @@ def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, foll
 def draw_noise(problem: Problem, key: sampling.Key, first: int, noise: I32) -> None:
     """Draw a noise word for each element of ``noise``; element k has the counter ``first`` + k.
 
-    The words are those that `w2v.sampling.draw_evenly` and `w2v.sampling.NoiseDistribution.words`
-    give for these counters.
+    The words equal the result of `w2v.sampling.NoiseDistribution.words` for the random integers
+    that `w2v.sampling.draw_evenly` returns for these counters in groups of `NOISE`.
     """
     last, start = problem.last, problem.start
     size = np.uint64(len(start))
@@ -317,7 +317,22 @@ def list_band(
     This is for negative sampling. The output words of a strip, which is a part of the text, are the
     words that it may predict and its noise words. Each occurrence of an output word has a row. The
     list of a word is in the order of the buffer. Returns the number of words with several rows.
-    ``noise`` has the step's noise words; the other parameters are those of `list_inputs`.
+
+    Parameters
+    ----------
+    centers
+        The number of center words of the step.
+    ids
+        The words of the step, from ``sizes.window`` words before its first center word on.
+    noise
+        The noise words of the step.
+    heads
+        Working memory: the first row of each word of the vocabulary; -1 before and after the call.
+    words, first
+        Output: the words with several rows, and the first row of each.
+    following
+        Output: the next row of each row in its list; -1 for the last one, and `ALONE` for the only
+        row of a word.
     """
     following[:] = -1
     count = ZERO
@@ -350,8 +365,19 @@ def pad_rows(nodes: I32, row: int) -> int:
 def list_rows(nodes: I32, heads: I32, words: I32, first: I32, following: I32) -> int:
     """Make a linked list of the rows in the gradient buffer for each tree node.
 
-    Row r belongs to node ``nodes[r]``, or to none if this is -1. Returns the number of nodes with
-    several rows. The other parameters are those of `list_inputs`, for nodes in place of words.
+    The list of a node is in the order of the buffer. Returns the number of nodes with several rows.
+
+    Parameters
+    ----------
+    nodes
+        The tree node of each row; -1 for a row without a node.
+    heads
+        Working memory: the first row of each node's list; -1 before and after the call.
+    words, first
+        Output: the nodes with several rows, and the first row of each.
+    following
+        Output: the next row of each row in its list; -1 for the last one and for a row without a
+        node, and `ALONE` for the only row of a node.
     """
     following[: len(nodes)] = -1
     count = ZERO
@@ -391,13 +417,29 @@ def list_nodes(
     first: I32,
     following: I32,
 ) -> int:
-    """Find the tree nodes for which each tile of a training step has scores, for skip-gram.
+    """List the tree nodes with which each tile of a training step is scored, for skip-gram.
 
-    A tile is a number of consecutive center words. The arrays ``nodes``, ``starts``
-    (``node_starts``), ``keys`` and ``key_starts`` of `Plans` are filled in. For each node, a linked
-    list of its rows in the gradient buffer is made in ``words``, ``first`` and ``following``, as by
-    `list_inputs`. ``seen`` and ``heads`` are working memory, -1 before and after the call. Returns
-    the number of nodes with several rows.
+    A tile is a number of consecutive center words. Its nodes are those on the tree paths of the
+    words in the tile and of the ``sizes.reach`` words before and after it. The gradient buffer has
+    a row for each node of each tile. The rows of the same node form a linked list. Returns the
+    number of nodes with several rows.
+
+    Parameters
+    ----------
+    centers
+        The number of center words of the step.
+    ids
+        The words of the step, from ``sizes.window`` words before its first center word on.
+    nodes, starts, keys, key_starts
+        Output: the arrays ``nodes``, ``node_starts``, ``keys`` and ``key_starts`` of `Plans`. Row r
+        of the gradient buffer belongs to ``nodes[r]``.
+    seen, heads
+        Working memory with a number for each tree node, -1 before and after the call.
+    words, first
+        Output: the nodes with several rows, and the first row of each.
+    following
+        Output: the next row of each row in its list; -1 for the last one, and `ALONE` for the only
+        row of a node.
     """
     reach, skipped = sizes.reach, sizes.window - sizes.reach
     tiles, branches = -(-centers // sizes.tile), paths.branches
@@ -541,26 +583,27 @@ def compare_paths(
 ) -> int:
     """Find the tree path of each center word of a group.
 
-    For each path, also find how many of its nodes are on the path of the center word before it in
-    ``order``, or 0 for the first center word of a tile. A tile is a sequence of groups.
+    For each center word, also find how many nodes its path shares with that of the center word
+    before it in ``order``; 0 for the first center word of a tile, which is a sequence of groups.
 
     Parameters
     ----------
     ids
-        The words of the step.
+        The words of the step, from ``sizes.window`` words before its first center word on.
     order
-        The positions of the center words in the step, sorted by leaf (`sort_centers`).
+        The positions of the center words in the step, sorted by leaf (`sort_centers`); then -1.
     group
-        The number of the group, which has `MR` center words.
+        The number of the group, which has `MR` center words, or fewer where ``order`` ends.
     before
-        The last word of the previous group; -1 if the previous group is in another tile.
+        The vocabulary id of the last center word of the previous group; -1 for the first group of a
+        tile.
     lanes
-        Output: one row for each center word (``lanes`` of `Planning`). When the function is called,
-        the last row must have the path of the word ``before``.
+        Output: the array ``lanes`` of `Planning`, with a row for each center word. It is also read:
+        unless ``before`` is -1, it must still have the result for the previous group.
 
     Returns
     -------
-    The number of center words, which is less than `MR` where the step ends.
+    The number of center words of the group.
     """
     branches, start, length = paths.branches, lanes[MR - 1, 0], lanes[MR - 1, 2]
     for lane in range(MR):
@@ -598,17 +641,33 @@ def list_paths(
     following: I32,
     scratch: Planning,
 ) -> int:
-    """Find the tree nodes for which each tile of a training step has scores, for CBOW.
+    """List the tree nodes with which each tile of a training step is scored, for CBOW.
 
-    A tile is a number of center words that are consecutive in ``order``. This order puts words with
-    similar paths next to each other: a path begins with nodes that it shares with the path before
-    it, and no earlier path has its other nodes. So each node of a tile is listed once. The arrays
-    ``nodes``, ``starts`` (``node_starts``), ``keys`` and ``key_starts`` of `Plans` are filled in.
-    The keys of `MR` consecutive center words tell which of them have which nodes (`list_levels`).
+    A tile is a number of center words that are consecutive in ``order``. Its nodes are those on the
+    tree paths of these words. In ``order``, all words with the same node on their paths are
+    consecutive. So each node of a tile is listed once if those nodes of each word are listed that
+    are not on the path of the word before it in the tile. The gradient buffer has a row for each
+    node of each tile. The rows of the same node form a linked list. Returns the number of nodes
+    with several rows.
 
-    For each node, a linked list of its rows in the gradient buffer is made: the nodes with several
-    rows are written to ``words``, the first row of each to ``first``, and the next row after each
-    row to ``following``. Returns the number of nodes with several rows.
+    Parameters
+    ----------
+    centers
+        The number of center words of the step.
+    ids
+        The words of the step, from ``sizes.window`` words before its first center word on.
+    order
+        The positions of the center words in the step, sorted by leaf (`sort_centers`); then -1.
+    nodes, starts, keys, key_starts
+        Output: the arrays ``nodes``, ``node_starts``, ``keys`` and ``key_starts`` of `Plans`. Row r
+        of the gradient buffer belongs to ``nodes[r]``.
+    heads
+        Working memory with a number for each tree node, -1 before and after the call.
+    words, first
+        Output: the nodes with several rows, and the first row of each.
+    following
+        Output: the next row of each row in its list; -1 for the last one, and `ALONE` for the only
+        row of a node.
     """
     tiles, groups, branches = -(-centers // sizes.tile), sizes.tile // MR, address(paths.branches)
     levels, columns, lanes = address(scratch.levels), address(scratch.columns), scratch.lanes

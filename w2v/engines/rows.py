@@ -114,9 +114,11 @@ class Targets(NamedTuple):
 
 @inlined
 def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
-    """Write ``old + step * sums`` to some columns of row ``p`` of ``targets``, from ``column`` on.
+    """Write a negative gradient to row ``p`` of ``targets``, in some columns from ``column`` on.
 
-    ``sums`` is a tuple of SIMD vectors: the negative gradient in these columns.
+    ``sums`` is the negative gradient in these columns, a tuple of SIMD vectors. It is multiplied by
+    a step size and added to old values of the row. The step size, the address of the old values and
+    the address to which the sum is written are the elements ``p`` of the arrays of ``targets``.
     """
     step = splat(load_float(targets.steps, p))
     old = load_each(sums, load_address(targets.old, p), column)

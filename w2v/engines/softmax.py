@@ -98,9 +98,11 @@ class RowScale:
         self.steps = np.zeros(size, np.float32)
 
     def divide(self, gradients: F32, words: NDArray[np.int32] | slice = slice(None)) -> None:
-        """Add the squares of gradients to the statistics of their rows, then scale the gradients.
+        """Divide the gradient of each row by about the root mean square of its gradients so far.
 
-        The gradients are overwritten.
+        First, the squares of the new gradients are added to the object's sums. Let q then be the
+        mean square of the elements of all gradients of a row so far. The new gradient of the row is
+        divided, in place, by sqrt(q + mean(q) + 1e-30), where the mean is over the rows `words`.
 
         Parameters
         ----------
@@ -147,10 +149,10 @@ class SoftmaxStep:
     def batch_size(self, words: int) -> int:
         """Return a batch size near ``batch_words``, or less if there are fewer words; at least 1.
 
-        `words` is the number of words that are cut into batches. Only the last batch may be
-        smaller, by fewer words than there are batches: a small batch would take nearly as much time
-        as a full one and train less. If there is only one batch, it may have up to 1.5 times
-        ``batch_words`` words.
+        `words` is the number of words that are cut into batches. The batches are nearly equal: of n
+        batches, the last has at most n - 1 words fewer than each of the others. A small last batch
+        would take nearly as much time as a full one and train less. No batch has more than 1.5
+        times ``batch_words`` words.
         """
         return -(-words // max(1, round(words / self.batch_words))) or 1
 

@@ -32,12 +32,14 @@ from w2v.engines.simd import (
 Count: TypeAlias = int | np.int64
 
 MAX_SUMS = 8
-"""The most SIMD vectors of a row that are summed at the same time. These sums do not depend on each
-other, so the CPU can begin an addition before the previous one is finished."""
+"""When a sum of rows is computed, at most this many of its SIMD vectors are computed at the same
+time. These vectors do not depend on each other, so the CPU can begin an addition before the
+previous one is finished."""
 
 MAX_VECTORS = 4 if LANES == 16 else 3
-"""The most SIMD vectors of each of four rows that are computed at a time. With their operands, they
-fit the 32 registers of AVX-512, or fill the sixteen of AVX2."""
+"""The most SIMD vectors in a block of columns, for functions that process four rows together. Such
+a function keeps a block of each of the four rows in registers. With the other operands, these
+vectors fit the 32 registers of AVX-512, or fill the sixteen of AVX2."""
 
 
 class Rows(NamedTuple):

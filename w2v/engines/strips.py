@@ -181,10 +181,11 @@ def score_node_tile(
 ) -> tuple[float, float]:
     """Compute the scores of a tile for the hierarchical softmax, and the derivatives of the loss.
 
-    A tile is a group of center words. Its input rows are read from ``scratch.tile.C``. The negative
-    derivatives of the loss with respect to the scores are stored in ``scratch.tile.scores``, and
-    for each tree node, a bound on the curvature (second derivative) of the loss with respect to its
-    vector in ``buffer.outside_curvature``.
+    A tile is a group of center words. A score is the dot product of an input row and the vector of
+    a tree node. The input rows are read from ``scratch.tile.C``. The negative derivative of the
+    loss with respect to each score is written to ``scratch.tile.scores``. A bound on the curvature
+    (second derivative) of the loss with respect to the vector of each node is written to
+    ``buffer.outside_curvature``.
 
     Parameters
     ----------
@@ -192,9 +193,9 @@ def score_node_tile(
         The number of the step in ``plans``, and of the tile in the step.
     documents
         For skip-gram, the document numbers of the words, beginning ``sizes.reach`` positions before
-        the tile.
+        the tile. Not used for CBOW.
     of_centers
-        Output: for each input row, a bound on the curvature of the loss with respect to it.
+        Output: for each input row, a bound on the curvature of the loss with respect to the row.
     ahead
         Rows of ``buffer.inputs`` that are needed next, if any. They are prefetched.
 

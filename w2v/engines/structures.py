@@ -270,10 +270,13 @@ class Sizes(NamedTuple):
 class Plans(NamedTuple):
     """The plans of several training steps: their words, windows, and lists of gradient rows.
 
-    Each array has one row for each of n steps. A step has ``step`` center words in ``tiles`` tiles
-    and ``strips`` strips; see `Sizes` for these and other sizes.
+    Each array has one row for each of n steps. A step has up to ``step`` center words. They are
+    divided into ``tiles`` tiles, groups of center words whose scores are computed together. The
+    text of the step is divided into ``strips`` strips; a thread takes one strip at a time. See
+    `Sizes` for these and other sizes.
 
-    The rows of the gradient buffer that belong to the same word, or tree node, form a linked list.
+    The gradient buffer has rows for the words of each strip and the tree nodes of each tile (see
+    `Buffer`). Its rows that belong to the same word, or tree node, form a linked list.
     `center_words` and `outside_words` are the words with several rows in the buffer, and
     `center_heads` and `outside_heads` the first row of each of their lists. `center_next` and
     `outside_next` have, for each row, the next row of its list: -1 after the last one, or
@@ -298,25 +301,30 @@ class Plans(NamedTuple):
     node_starts : int32 (n, tiles + 1)
         For the hierarchical softmax: the index in ``nodes`` at which each tile begins.
     keys : int32 (n, tiles * contexts * depth + LANES)
-        For skip-gram with the hierarchical softmax: the path of each word that a tile may predict.
-        For each node on the path, 2 * its index among the nodes of the tile + the code of the
-        branch. For CBOW: the nodes of each group of `MR` center words, encoded as by
-        `w2v.engines.plans.list_levels`.
+        For skip-gram with the hierarchical softmax: the tree path of each word that a tile may
+        predict. Each node on the path is given as 2 * its index among the nodes of the tile + the
+        code, 0 or 1, of the branch that the path takes. For CBOW with the hierarchical softmax: the
+        nodes on the paths of each group of `MR` center words. Each node is given as one number: it
+        holds the index of the node among the nodes of the tile, and which of the `MR` paths have
+        the node and take which branch (`w2v.engines.plans.list_levels` has the formula).
     key_starts : int32 (n, tiles * contexts + 1)
-        For the hierarchical softmax: the index in ``keys`` at which the path of each of these
-        words, or for CBOW the nodes of each group, begin.
+        For the hierarchical softmax: the index at which each path, or for CBOW each group, begins
+        in ``keys``.
     order : int32 (n, step)
         For CBOW with the hierarchical softmax: the positions in the step of the center words that
         are predicted, sorted by their leaves in the tree; then -1.
     numbers : int32 (n, step + tile + 2 m)
-        With subwords: the index in ``center_words`` of each word of ``ids``, or -1.
+        With subwords: the index in ``center_words`` of each word of ``ids``; -1 for a word that
+        is not in ``center_words``, and where there is no word.
     part_rows, part_ends : int32
-        With subwords: the distinct rows of the input matrix that are summands of the step's words.
-        For row number j of these, the elements ``part_ends[j - 1]`` (0 for the first row) to
-        ``part_ends[j] - 1`` of `part_words` and `part_shares` describe the words that contain it.
+        With subwords: the distinct rows of the input matrix that are summands of the step's words,
+        and for each of them the end of its list in `part_words` and `part_shares`. The list of row
+        number j is the elements ``part_ends[j - 1]`` (0 for the first row) to ``part_ends[j] - 1``,
+        one for each time that the row is a summand of a word.
     part_words, part_shares : int32, float32
-        Each such word, as an index in ``center_words``, and the factor by which its gradient is
-        multiplied to get the row's gradient.
+        With subwords, for each element of the lists of rows: the word that has the row as a
+        summand, as an index in ``center_words``; and the factor by which the gradient of the word
+        is multiplied before it is added to the gradient of the row.
     """
 
     ids: I32
@@ -345,24 +353,27 @@ class Plans(NamedTuple):
 class Buffer(NamedTuple):
     """The gradients of a training step, before those of the same word are added up.
 
-    There is a row for each occurrence of a word in a strip, or of a tree node in a tile. If a word
-    or node has a single row in the step, its gradient updates the vector directly instead. With
-    subwords, only output vectors are updated so. ``width`` is the dimension of the vectors, rounded
-    up to a multiple of `LANES`; see `Sizes` for the other sizes.
+    The text of a step is divided into strips, and its center words into tiles, groups whose scores
+    are computed together. There is a row for each occurrence of a word in a strip, also as a noise
+    word, or of a tree node in a tile. A word or node with a single row in the step needs no sum:
+    its gradient updates the vector directly. With subwords, this is so for output vectors only.
+    ``width`` is the dimension of the vectors, rounded up to a multiple of `LANES`; see `Sizes` for
+    the other sizes.
 
     Attributes
     ----------
     center : float32 (strips * input_slots, width)
         The negative gradient of the loss with respect to each input vector.
     outside : float32 (strips * slots, width)
-        The negative gradient of the loss with respect to each output vector.
+        The negative gradient of the loss with respect to each output vector, or node vector.
     center_curvature, outside_curvature : float32, one for each row of `center` and of `outside`
         The row's contribution to h, the bound on the loss's curvature that limits the step size
         (``w2v/README.md``, "Kept stable").
     words : float32 (words, width)
         With subwords: the vectors of the step's words; later their summed negative gradients.
     word_curvature : float32 (words,)
-        With subwords: the curvature bound of each word's vector, times ``Parts.totals``.
+        With subwords: the curvature bound of each word's vector, times the summed weight of the
+        rows that make up the vector (``Parts.totals``).
     inputs : float32 (step, width)
         For CBOW with the hierarchical softmax: the input row of each center word; later its
         negative gradient.
@@ -383,12 +394,13 @@ class Buffer(NamedTuple):
 class Shard(NamedTuple):
     """The sub-sampled words of one shard, a part of the text, with the job counters and losses.
 
-    All threads write to these arrays.
+    All threads write to these arrays. The threads share jobs, which are grouped in phases: the jobs
+    of a phase begin when all jobs of the phase before are finished.
 
     Attributes
     ----------
     jobs : int64 (phases, 16)
-        The counters by which threads share jobs (`w2v.engines.jobs`).
+        The counters by which threads share the jobs of each phase (`w2v.engines.jobs`).
     ids, documents : int32 (n,)
         The words kept by sub-sampling, and the numbers of their documents. The words kept from
         block b of the text begin at index b * `BLOCK`; the elements after them are unused.
@@ -399,8 +411,9 @@ class Shard(NamedTuple):
     several : int64 (steps, 3)
         For each step: how many elements of ``center_words``, ``outside_words`` and ``part_rows`` of
         `Plans` are in use.
-    tallies : float64 (strips of all steps, 2)
-        For each strip: the summed weight of its pairs, and their summed loss.
+    tallies : float64 (steps * strips, 2)
+        For each job that computes scores: the summed weight of its pairs, and their summed loss. A
+        training step has at most ``strips`` such jobs, as many as its text has parts (strips).
     """
 
     jobs: I64
@@ -424,12 +437,13 @@ class Planning(NamedTuple):
         For each word, or tree node, the first row in its linked list; -1 if the list is empty. The
         list has the rows of the gradient buffer that belong to the word.
     seen : int32 (V - 1,)
-        For the hierarchical softmax: the index in ``nodes`` of `Plans` at which each inner node of
-        the tree was last listed, or -1.
+        For skip-gram with the hierarchical softmax: the index in ``nodes`` of `Plans` at which each
+        inner node of the tree was last listed in this step, or -1.
     parts : int32 (rows of the input matrix,)
-        With subwords: the index of each row in ``part_rows`` of `Plans`, or -1.
+        With subwords: the number of each row among the distinct rows that the words of the step
+        have as summands (``part_rows`` of `Plans`); -1 for a row not found among them so far.
     part_places : int32 (entries,)
-        With subwords: the index in ``part_rows`` of each summand of each word of the step.
+        With subwords: the same number for the row of each summand of each word of the step.
     leaves : int64 (2, step)
         For CBOW with the hierarchical softmax: the center words before and after a pass of the
         radix sort, as 2^32 * leaf + position in the step.
@@ -437,10 +451,12 @@ class Planning(NamedTuple):
         For each value of the bits that a pass of the radix sort looks at: how many center words
         have the value; later, the place of the next center word with this value.
     levels, columns : int32 (depth + LANES,)
-        `levels` has the numbers 0, 1, 2 and so on. `columns` has, for each node on the path of a
-        center word, its index among the nodes of the tile.
+        For CBOW with the hierarchical softmax: `levels` has the numbers 0, 1, 2 and so on.
+        `columns` has, for each node on the path of a center word, its index among the nodes of the
+        tile.
     lanes : int64 (MR, 3)
-        For each center word of a group: the index in ``Paths.branches`` at which its path begins,
+        For CBOW with the hierarchical softmax, which computes `MR` center words together as a
+        group. For each word of a group: the index in ``Paths.branches`` at which its path begins,
         how many nodes of the path are also on that of the center word before it, and how many
         nodes it has.
     """
@@ -461,13 +477,14 @@ class Planning(NamedTuple):
 class Tile(NamedTuple):
     """The working memory of a thread for one tile, a group of center words.
 
-    ``width`` is the dimension of the vectors, rounded up to a multiple of `LANES`.
+    ``width`` is the dimension of the vectors, rounded up to a multiple of `LANES`. A strip is a
+    sequence of tiles.
 
     Attributes
     ----------
     lows, highs : int32 (tile,)
-        The range of words that each center word predicts, as offsets from the word that is
-        `Sizes.reach` positions before the center word.
+        The start and the end (excluded) of the range of words that each center word predicts, as
+        offsets from the word that is `Sizes.reach` positions before the center word.
     C : float32 (tile, width)
         The input vectors of the tile.
     R : float32 (rows, width)
@@ -475,14 +492,17 @@ class Tile(NamedTuple):
         not used for CBOW.
         For the hierarchical softmax: the vectors of the tree nodes of the tile.
     center_norms, norms : float32
-        The squared lengths of the rows of C and of R.
+        The squared lengths of the rows of C and of R. For CBOW with negative sampling, `norms` has
+        those of the output vectors of the center words of all tiles of the strip.
     scores : float32
         The dot products of input and output vectors; then the negative derivative of the loss with
         respect to each.
     curvature : float32
         A bound on the second derivative of the loss with respect to each score.
-    out, old, steps : int64, int64 and float32, one for each gradient of the tile
-        Where to write the gradients (`w2v.engines.rows.Targets`).
+    out, old, steps : int64, int64 and float32, one for each gradient that is written
+        Where to write the gradients. For each one, `out` is the address of the row to write, `old`
+        that of the row to which the negative gradient is added, and `steps` the factor by which the
+        negative gradient is multiplied first (`w2v.engines.rows.Targets`).
     zeros : float32 (width,)
         A row of zeros.
     """
@@ -583,14 +603,16 @@ class Nodes(NamedTuple):
     factors, negatives : float32 (MR * n,)
         For each element and each center word of its group: the summed weight of the predicted words
         whose paths have the node, and of those whose paths take its branch of code 1. For CBOW,
-        `factors` then has the derivatives of the loss, multiplied by the node's step size.
+        `choose_node_targets` later replaces the numbers in `factors` by the negative derivatives of
+        the loss with respect to the scores, times the number in `steps` for the node.
     marks : int32 (columns,)
-        For each node, 1 + the number of the last group that has it; 0 if no group has it yet.
+        For skip-gram: for each node, 1 + the number of the last group that has it; 0 if no group
+        has it yet.
     lanes : float32 (2 reach + MR, MR)
-        For skip-gram: the weight of the pair of each word around a group and each of its center
-        words.
+        For skip-gram: the weight of the pair of each word and each center word of a group. The
+        words are those from `Sizes.reach` positions before the group to `Sizes.reach` after it.
     sums : float32 (2 * columns, MR)
-        The summed weight of each node and branch for each center word of a group.
+        For skip-gram: the summed weight of each node and branch for each center word of a group.
     curvature : float32 (columns, MR)
         Partial sums of the curvature of each node.
     out, steps : int64 and float32 (columns,)
@@ -712,7 +734,12 @@ def make_sizes(
 
 
 def with_parts(sizes: Sizes, parts: Parts) -> Sizes:
-    """Return a copy of ``sizes`` for subwords, with ``words``, ``entries`` and ``parts`` set."""
+    """Return a copy of ``sizes`` for training with subwords, where word vectors are sums of rows.
+
+    In the copy, ``parts`` is True, ``words`` is the largest possible number of distinct input words
+    of a step, and ``entries`` is the largest possible number of summands of their vectors. The
+    argument ``parts`` has the summands of each word's vector.
+    """
     lengths = np.sort(np.diff(parts.starts))[::-1]
     words = min(len(lengths), sizes.strips * sizes.input_slots)
     return sizes._replace(words=words, entries=int(lengths[:words].sum()), parts=True)

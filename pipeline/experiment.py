@@ -62,8 +62,8 @@ class Experiment:
     def run(self, run_dir: Path) -> dict[str, Any]:
         """Run the stages, record them, write ``summary.json`` to `run_dir`, and return its content.
 
-        The cache must have the results of earlier stages that ``config.stages`` omits. A
-        measurement (``config.measure``) follows the stages.
+        The cache must have the results of earlier stages that ``config.stages`` omits. The speed
+        test in ``config.measure``, if any, follows the stages.
         """
         context = self.context
         with ExitStack() as kept:  # from being pruned, until the run ends
@@ -88,7 +88,10 @@ class Experiment:
         return summary
 
     def _result(self, stage: Stage) -> Entry:
-        """Return a stage's result: cached, or computed if ``config.stages`` names the stage."""
+        """Return a stage's result from the cache, or else compute it.
+
+        `InputError` is raised if it is not cached and ``config.stages`` does not name the stage.
+        """
         context, folder = self.context, self.context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
         settings, make = stage.prepare(context)

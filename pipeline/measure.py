@@ -1,4 +1,4 @@
-"""Run the measurement that ``config.measure`` selects; print, save and record its results."""
+"""Run the speed test that ``config.measure`` selects; print, save and record its results."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from w2v.vectors import VOCABULARY
 
 
 def measure(context: Context, run_dir: Path) -> dict[str, Any]:
-    """Run the measurement of ``config.measure``, if any; return its part of ``summary.json``."""
+    """Run the speed test of ``config.measure``, if any; return results for the summary, or {}."""
     match context.config.measure:
         case Complexity() as settings:
             return {"complexity": run_complexity(context, settings, run_dir)}

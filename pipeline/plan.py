@@ -103,8 +103,8 @@ class Planner:
     ) -> Iterator[str]:
         """Yield the reasons why the cache has no valid result at `path`.
 
-        `wanted` is the manifest (metadata) that the result would have. `near` is the manifest of
-        the most similar cached result.
+        `wanted` is the manifest (metadata) that the result would have; it is compared with `near`,
+        that of the most similar cached result. `near` is None if the stage has no cached result.
         """
         if path.exists():
             yield f"the result is damaged ({store.read_manifest(path, context.verify)[1]})"
@@ -185,10 +185,9 @@ def plan_run(config: Config, run_dir: Path) -> int:
 
 
 def show_jobs(jobs: Mapping[tuple[str, ...], Config], at_once: int) -> int:
-    """Print the plan of a sweep, and return the exit status.
+    """Print the plan of a sweep that runs `at_once` jobs in parallel; return the exit status.
 
-    `jobs` are the settings of the jobs by their overrides (``key=value``), and `at_once` is the
-    number of jobs run in parallel.
+    `jobs` are the settings of the jobs by their overrides (``key=value``).
     """
     planner, plans = Planner(), {}
     common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()

@@ -113,8 +113,7 @@ def line_of(error: Exception, starting: bool) -> str | None:
 def reports_wanted(arguments: Sequence[str]) -> list[Path]:
     """Return the folders of earlier runs for which ``report=FOLDER`` asks for reports.
 
-    ``best``, ``all`` and ``none`` are values of a setting, not folders. `InputError` is raised if
-    folders are combined with other arguments.
+    ``best``, ``all`` and ``none`` are no folders. Folders with other arguments raise `InputError`.
     """
     named = [text for text in arguments if text.startswith("report=")]
     named = [text for text in named if text.removeprefix("report=") not in REPORTS]

@@ -63,20 +63,11 @@ def measure(path: Path, stage: str, key: str, kind: str) -> Item:
 def prune(outputs: Path, stages: Sequence[str], older: float, to: float, dry: bool) -> list[Item]:
     """Delete unfinished and damaged cache entries, and then old entries and checkpoints.
 
-    Return what was deleted. Entries that a run makes or uses, or that cannot be deleted, are kept.
-
-    Parameters
-    ----------
-    outputs
-        The folder that has the folders ``cache`` and ``checkpoints``.
-    stages
-        If not empty, consider only entries of these stages (``checkpoints`` for checkpoints).
-    older
-        Delete also entries and checkpoints that were not used for this many days; `math.inf`: none.
-    to
-        Delete the least recently used until at most this many bytes are left; `math.inf`: none.
-    dry
-        Delete nothing; only return what would be deleted.
+    Return what was deleted or, with `dry`, what would be. Entries that a run makes or uses, or that
+    cannot be deleted, are kept. `outputs` has the folders ``cache`` and ``checkpoints``. Unless
+    `stages` is empty, only these stages are considered (``checkpoints`` for checkpoints). What was
+    not used for `older` days is deleted, and then the least recently used until at most `to` bytes
+    are left; `math.inf` for `older` or `to` means no such limit.
     """
     garbage = ("part", "damaged")
     found = list_items(outputs, stages)

@@ -53,8 +53,7 @@ class Entry:
 def stage_key(stage: str, version: str, settings: Any, upstream: dict[str, str]) -> str:
     """Return the cache key of a stage's result: a hash of everything that the result depends on.
 
-    `version` is a hash of the stage's code. `upstream` maps each stage whose result is read to the
-    cache key of that result.
+    `version` is a hash of the stage's code. `upstream` has the key of each result read, by stage.
     """
     parts = {"stage": stage, "version": version, "settings": settings, "upstream": upstream}
     return digest({"format": FORMAT, **parts})
@@ -88,19 +87,12 @@ def find_or_make(
 ) -> Entry:
     """Return the cache entry for `key`; compute it if it is missing or damaged.
 
-    Parameters
-    ----------
-    folder
-        The cache folder of the stage.
-    about
-        What is written into ``manifest.json``: ``settings``, ``upstream`` and more (`Stage.about`).
-        For ``code``, hashes of source files, the key that `keep_code` returns is written instead.
-    make
-        A function that writes the result into the given empty folder, and returns facts about it.
-    on_damaged
-        Called after a damaged entry was moved away, with its old path, new path and the damage.
-    verify
-        Whether the SHA-256 of each file of the entry is checked, or only its size.
+    `folder` is the cache folder of the stage. `make` writes the result into the empty folder that
+    it is given, and returns facts about the result. `about` is metadata for ``manifest.json``:
+    ``settings``, ``upstream`` and more (`Stage.about`). `keep_code` saves the hashes of source
+    files in ``about["code"]``; the manifest has the key that it returns. `on_damaged` is called
+    after a damaged entry was moved away, with its old path, its new path and the damage. With
+    `verify`, the SHA-256 of each file of the entry is checked, otherwise only its size.
     """
     if found := find(folder, key, verify):
         return found

@@ -125,7 +125,7 @@ def key_of(owner: type) -> str:
 
 
 def check_keys(node: Any, prefix: str = "") -> None:
-    """Raise `InputError` if `node` has an unknown key or lacks one; `prefix` begins each key."""
+    """Raise `InputError` for an unknown or missing key in `node`, and name it `prefix` + key."""
     if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
         return
     schema = OmegaConf.get_type(node)
@@ -153,7 +153,7 @@ def suggest_setting(key: str) -> str:
 
 
 def given_values(overrides: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Yield key and value of each ``key=value`` argument; a value that is no list, as its text."""
+    """Yield (key, value) of ``key=value`` arguments; only a value that begins with [ is parsed."""
     for text in overrides:
         key, _, value = text.partition("=")
         lists = OverridesParser.create().parse_overrides([text]) if value.startswith("[") else []
@@ -167,9 +167,9 @@ def check_overrides(overrides: Sequence[str]) -> None:
 
 
 def check_value(key: str, value: Any, where: str = "") -> None:
-    """Raise `InputError` for a value that OmegaConf would take for another; begin with `where`.
+    """Raise `InputError` if OmegaConf would misread the value; `where` begins the message.
 
-    It reads every number but 0 as true, and in lists of strings ``no`` as False, 1e5 as 100000.0.
+    OmegaConf reads numbers but 0 as true; in lists of strings, ``no`` as False, 1e5 as 100000.0.
     """
     kind = known_keys().get(key.lstrip("+"))
     if kind is bool and re.fullmatch("[-+]?[0-9]+", str(value)) and str(value) not in ("0", "1"):
@@ -207,10 +207,7 @@ def known_keys() -> dict[str, Any]:
 
 
 def keys_below(kind: type, prefix: str) -> dict[str, Any]:
-    """Return the type of each setting of a class and of the classes nested in it, by dotted key.
-
-    `prefix` is put before each key.
-    """
+    """Return the types of settings of a class and of nested classes, by `prefix` + dotted key."""
     keys = {}
     for name, hint in get_type_hints(kind).items():
         if name in {field.name for field in fields(kind)}:

@@ -1,8 +1,7 @@
 """The settings of an experiment: frozen dataclasses that validate their values.
 
-The classes for the corpus, the vocabulary, the model, the training, the evaluation and the
-measurements are defined in `w2v`. `pipeline.config.schema` creates the objects from ``conf/`` and
-the command line.
+The classes for the parts of the library, such as model and training, are defined in `w2v`.
+`pipeline.config.schema` creates the objects from ``conf/`` and the command line.
 """
 
 from dataclasses import asdict, dataclass

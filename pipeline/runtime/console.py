@@ -168,7 +168,8 @@ class Display:
         """Print a run's scores, nearest neighbors and the path of the report, unless `quiet`.
 
         Each of `lines` is (name of the score, score, its 95 % confidence interval, how many items
-        of the benchmark were used). Of the words in `neighbours`, at most eight are shown.
+        of the benchmark were used); None is shown as a dash. Of `neighbours`, the first eight words
+        are shown, each with all of its nearest neighbors.
         """
         if self.quiet:
             return
@@ -194,7 +195,8 @@ class Display:
         """Print a table of the configurations of a sweep, ranked by the metric `objective`.
 
         `axes` are the settings that vary. Configurations are comparable only if they agree in the
-        settings `compared_within`; each of `groups` has comparable rows of `Sweep.configurations`.
+        settings `compared_within`. `groups` has lists of comparable rows of `Sweep.configurations`;
+        the key of a list is the values of these settings as one text.
         """
         title = f"by {objective}"
         if compared_within:

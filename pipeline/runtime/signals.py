@@ -25,7 +25,11 @@ class StopRequest:
 
     @contextmanager
     def handling_signals(self) -> Iterator[None]:
-        """Handle SIGINT and SIGTERM during the block; outside the main thread, do nothing."""
+        """Handle SIGINT and SIGTERM during the block; outside the main thread, do nothing.
+
+        The first signal raises `KeyboardInterrupt` or `SystemExit` or, after a call of `defer`, is
+        only remembered. A second signal ends the process at once.
+        """
         main = threading.current_thread() is threading.main_thread()
         signals = (signal.SIGINT, signal.SIGTERM) if main else ()
         before: dict[int, Any] = {n: signal.signal(n, self._receive) for n in signals}

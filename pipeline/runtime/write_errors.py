@@ -18,11 +18,12 @@ NO_FOLDER = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 def write_error_line(
     error: OSError, outputs: Path | None = None, stage: str | None = None
 ) -> str | None:
-    """Return a one-line message for an error in writing a file, or ``None`` for other errors.
+    """Return a one-line message for an error in writing a file, or ``None`` if it has none.
 
     A full disk always has a message; it names the running stage if `outputs` and `stage` are given.
-    Other errors have one if they name a file. With `outputs`, the file must be in this folder, and
-    the cause a missing permission, or a file where a folder should be or the reverse.
+    Any other error has one only if it names a file. With `outputs`, there are two more conditions:
+    the file is in this folder; and the cause is a missing permission, a file in the place of a
+    folder, or a folder in the place of a file.
     """
     # NumPy raises errors without an errno: "5 requested and 3 written".
     is_disk_full = error.errno in DISK_FULL or "requested and" in str(error)

@@ -98,8 +98,7 @@ class Stage(ABC):
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         """Return the settings that the result depends on, and a function that computes the result.
 
-        The settings become part of the cache key; they are JSON values, in which each input file is
-        represented by the hash of its content.
+        The settings become part of the cache key: JSON values, with a hash for each input file.
         """
 
     @abstractmethod
@@ -173,7 +172,10 @@ class Stage(ABC):
 
     @contextmanager
     def explaining(self, config: Config) -> Iterator[None]:
-        """Context manager: if its block raises an `InputError`, raise that of `explain` instead."""
+        """Context manager: if its block raises an `InputError`, raise what `explain` makes of it.
+
+        `explain` completes the key of a setting of this stage, such as ``lr`` to ``train.lr``.
+        """
         try:
             yield
         except InputError as error:

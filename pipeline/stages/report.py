@@ -150,12 +150,9 @@ def make_report(
 def report_later(run_dir: Path) -> list[Path]:
     """Write the HTML report of an earlier job of a sweep, and add it to the job's MLflow run.
 
-    Return the paths that `make_report` returns.
-
-    Raises
-    ------
-    InputError
-        The folder is not that of a job with scores, or the cache no longer has its results.
+    Return the paths of the report and, with ``evaluate.compare``, of a page that compares the
+    vectors with those of another text; if the page fails, a warning is printed. `InputError` is
+    raised if `run_dir` is not that of a job with scores, or the cache lacks the job's results.
     """
     run = read_ended(run_dir)
     tracking = Tracking(**run.summary["config"]["tracking"])
@@ -194,10 +191,7 @@ def read_ended(run_dir: Path) -> Ended:
 
 
 def runs_below(path: Path) -> list[Path]:
-    """Return the folders of the runs to report on: `path` itself or, for a sweep, its jobs.
-
-    Jobs without scores or with a report are left out.
-    """
+    """Return `path` or, if it is of a sweep, the folders of jobs with scores, but no report yet."""
     jobs = [file.parent for file in path.glob(f"*/{SUMMARY}") if file.parent.name.isdecimal()]
     new = [job for job in jobs if not (job / REPORT).exists()]
     new = [job for job in new if "evaluate" in json.loads((job / SUMMARY).read_bytes())["stages"]]

@@ -124,10 +124,11 @@ class Train(Stage):
         return facts
 
     def fewer_epochs(self, context: Context, settings: dict[str, Any]) -> Path | None:
-        """Return the folder of a cached training that can be continued, if there is one.
+        """Return the folder of a cached training that this one can continue, or None.
 
-        It has the same settings but fewer epochs. The longest such training is returned. It ended
-        with an epoch that has scores in a longer training, too: early stopping reads them.
+        It has the same settings but fewer epochs; the longest is returned. With ``evaluate.every``,
+        its number of epochs is a multiple of that. So the continued training has scores, which
+        early stopping reads, after the same epochs as a training from the beginning.
         """
         config, folder = context.config, context.outputs / "cache" / self.name
         every = config.evaluate.every or 1
@@ -240,7 +241,10 @@ def require_resources(context: Context) -> None:
 
 
 def callbacks(context: Context) -> dict[str, Any]:
-    """Return callback arguments of `fit`; they report progress and defer signals from the start."""
+    """Return callback arguments of `fit` that show and record the progress of training.
+
+    After ``on_start``, the first Ctrl-C or SIGTERM stops training between two parts of the text.
+    """
     display, tracker, stop = context.display, context.tracker, context.stop
 
     def start(words: int) -> None:

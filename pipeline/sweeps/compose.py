@@ -15,10 +15,7 @@ from pipeline.sweeps.overrides import is_plain, parsed
 
 
 class SharedComposition:
-    """A replacement for Hydra's config loader that composes the settings of a sweep's jobs faster.
-
-    `loader` is Hydra's own `hydra.core.config_loader.ConfigLoader`.
-    """
+    """Replaces Hydra's config loader, `loader`, and composes settings of a sweep's jobs faster."""
 
     def __init__(self, loader: Any) -> None:
         self.loader = loader

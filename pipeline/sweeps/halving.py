@@ -29,10 +29,7 @@ EPOCHS, DECAY = "train.epochs", "train.decay_epochs"
 
 
 def rungs_of(epochs: int, first: int) -> list[int]:
-    """Return the number of epochs of each round, in ascending order.
-
-    They are `epochs`, half of it, and so on, rounded down, as long as they are at least `first`.
-    """
+    """Return the epochs of each round, ascending: `epochs` // 1, 2, 4 ..., at least `first`."""
     rungs = [epochs]
     while rungs[0] // 2 >= first:
         rungs.insert(0, rungs[0] // 2)

@@ -106,20 +106,24 @@ class JobContext:
 
     @property
     def varied(self) -> list[str]:
-        """Return the job's overrides of settings that the sweep varies, or else all overrides."""
+        """The job's overrides of settings that the sweep varies; all, if there are none."""
         varied = [text for text in self.overrides if text.partition("=")[0] in self.swept]
         return varied or self.overrides
 
     @property
     def name(self) -> str:
-        """Return a short name of the job for lists, such as ``dim=100 window=5``."""
+        """A short name of the job for lists, such as ``dim=100 window=5``."""
         pairs = list(keys_and_texts(self.varied))
         short = short_names([key for key, _ in pairs])
         return " ".join(f"{short[key]}={value}" for key, value in pairs)
 
 
 def job_context(shared: SharedStore | None) -> JobContext | None:
-    """Return the context, with `shared`, of the job that Hydra runs; ``None`` for a single run."""
+    """Return data on the sweep's job that Hydra runs, such as its overrides; None: a single run.
+
+    The data include `shared`, the MLflow store and queue that jobs use together (None: each job
+    opens its own). `InputError` is raised if one of Hydra's own sweepers was chosen.
+    """
     hydra = HydraConfig.get()
     if hydra.mode != RunMode.MULTIRUN:
         return None

@@ -65,10 +65,12 @@ def limit_threads_of_child_processes(threads: int) -> None:
 
 
 def prepare_processes(config: DictConfig) -> None:
-    """Set environment variables for the launcher's processes, and prepare those of joblib.
+    """Prepare the processes in which Hydra's launcher will run the jobs of a sweep.
 
-    If joblib runs several jobs at once, a fork server is started where the system has one. It
-    imports the program once while the sweep is opened; the worker processes are forked from it.
+    Environment variables tell them where the project is and, if several run at once on this
+    machine, how many threads each may use. Hydra's joblib launcher is replaced by our own. If that
+    runs several jobs at once, a fork server is started where the system has one. It imports the
+    program once while the sweep is opened; joblib's worker processes are forked from it.
     """
     # They must find the project, and Hydra in them our sweepers.
     paths = [str(ROOT), str(ROOT / "pipeline" / "sweeps"), os.environ.get("PYTHONPATH", "")]

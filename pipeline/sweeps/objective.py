@@ -53,9 +53,10 @@ def compare_jobs(
 ) -> "Sweep[Job]":
     """Return the comparison of the jobs of a sweep by the metric `objective`.
 
-    After successive halving, `jobs` are the last job of each configuration and seed. `first` are
-    the jobs of the first round, which show the effects of settings. `size` is a difference of
-    scores; the verdicts say how many seeds would show it (None: the difference that was found).
+    After successive halving, `jobs` are the last job of each configuration and seed, and `first`
+    are those of the first round. The effects of settings are computed from `first` (None: `jobs`).
+    `size` is a difference between two configurations in a benchmark score: the comparison says how
+    many seeds would show it (None: how many would show the observed difference).
     """
     return Sweep(
         objective,

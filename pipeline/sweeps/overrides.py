@@ -20,10 +20,7 @@ Jobs = Sequence[Sequence[str]]
 
 
 def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield (key, text of the value) of each override with ``=``.
-
-    ``+``, ``~`` and ``@package`` are removed from the key.
-    """
+    """Yield (key without ``+``, ``~`` and ``@package``, value's text) of overrides with ``=``."""
     for override in overrides:
         key, separator, text = override.partition("=")
         if separator:
@@ -45,7 +42,8 @@ def sweep_overrides(config: DictConfig) -> dict[str, Override]:
     """Return all overrides of a sweep, by key.
 
     Those of the command line take precedence over ``hydra.sweeper.params`` of an experiment file.
-    `InputError` is raised if the latter are no mapping or have a setting that is the sweep's own.
+    `InputError` is raised if ``params`` is not a mapping, or has a setting that the whole sweep
+    shares, such as ``outputs`` (`NOT_IDENTITY`).
     """
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     if not isinstance(params, Mapping):
@@ -89,9 +87,9 @@ def value_texts(override: Override) -> list[str]:
 
 
 def set_hydra(config: DictConfig, group: str, key: str, value: int | str) -> None:
-    """Set a key of ``hydra.<group>`` as if it had been set on the command line.
+    """Set ``hydra.<group>.<key>`` in `config`, for the sweep and for all of its jobs.
 
-    Hydra composes every job from the command line, so changing `config` does not change the jobs.
+    It is also added to ``config.hydra.overrides.hydra``, from which Hydra composes every job.
     """
     overrides = config.hydra.overrides.hydra
     with read_write(config.hydra[group]), read_write(overrides):
@@ -111,8 +109,7 @@ def compose_choices(
 ) -> dict[tuple[str, ...], DictConfig]:
     """Compose a configuration for each combination of one choice per config group.
 
-    The keys of the result are tuples such as ``("loss=softmax",)``. `fixed` has overrides that
-    apply to all configurations.
+    The result's keys are tuples like ``("loss=softmax",)``. Every value has the overrides `fixed`.
     """
     loader = GlobalHydra.instance().config_loader()
     texts = [[f"{group}={choice}" for choice in choices] for group, choices in groups.items()]

@@ -52,7 +52,7 @@ def draw(folder: Path, result: Sweep[Job]) -> None:
 def objective_over_seconds(
     result: Sweep[Job], values: dict[int, float], label: str, path: Path
 ) -> None:
-    """Plot `values`, by the number of the job, and their means over seeds against training time."""
+    """Plot jobs' `values`, keyed by job number, and means over seeds, against training time."""
     every = [one for ranked in result.ranking.values() for one in ranked]
     unbeaten = result.unbeaten
     short = {key: shortened(str(one.settings[key]) for one in every) for key in result.settings}

@@ -27,8 +27,8 @@ SWEEP, JOB, FAILURE, LOCK = "sweep.json", "job.json", "failure.json", ".lock"
 class Job(Run):
     """One job of a sweep, as read from the files in its folder.
 
-    Its settings include the choices of config groups, by group. ``epochs`` is 0 unless the sweep is
-    one of successive halving.
+    ``settings`` also has the choice of each config group. ``epochs`` is 0 as read. For successive
+    halving, `result_of` then sets it to the number of epochs after which the job's round ends.
     """
 
     status: str  # finished, refused, crashed, killed or missing (never started)

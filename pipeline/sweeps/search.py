@@ -111,8 +111,9 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
     """Check the search space; return the settings with the first choice of each searched group.
 
-    `InputError` is raised if `space` has the seed, a glob or an empty range, if `objective` cannot
-    compare the trials, or if a combination of choices has invalid settings or lacks a searched one.
+    `InputError` is raised if `space` has the seed, a glob, a range that falls, or a setting that
+    changes what `objective` measures, or if some combination of group choices has invalid settings
+    or does not have all searched settings.
     """
     if SEED in space:
         raise InputError(
@@ -187,7 +188,7 @@ def storage_errors(url: str) -> Iterator[None]:
 
 
 def resume(url: str, study_name: str, direction: str) -> Progress:
-    """Open or create a study, queue killed trials again, and return the numbers of trials.
+    """Open or create an Optuna study, queue its killed trials again, and count its trials.
 
     No other process may use the study, so a trial that is marked as running was killed. A trial
     that is killed twice is not repeated again: its parameters may be what kills the process.

@@ -94,7 +94,11 @@ def tracked_run(
 def prepare_jobs(
     config: DictConfig, folder: Path, jobs: Mapping[tuple[str, ...], Config], run_id: str | None
 ) -> dict[str, Any]:
-    """Write ``sweep.json`` for the jobs; return its content; print how many run at a time."""
+    """Write ``sweep.json`` for the jobs; return its content; print how many run at a time.
+
+    `jobs` are the settings of the jobs by their overrides (``key=value``); none for a search.
+    `run_id` is the ID of the sweep's MLflow run; None if MLflow records nothing.
+    """
     swept = list(varied_overrides(config))
     at_once, cores = jobs_at_once(config), config.hydra.launcher.get("num_cpus")
     many = f"{len(jobs)} job{'s' * (len(jobs) != 1)}" if jobs else "jobs chosen as they go"
@@ -128,9 +132,9 @@ def close_sweep(
 ) -> None:
     """Save, record and print the results of a sweep that ran for `seconds`.
 
-    `error` is the exception that ended the sweep early, or ``None``. It is raised again if it is
-    from Ctrl-C or SIGTERM, or if all jobs finished. An `InputError` is also raised again, unless
-    every job failed. If jobs did not finish and `error` is not raised, `SweepFailedError` is.
+    `error` is the exception that ended the sweep early, or None. It is raised again in three cases:
+    it is from Ctrl-C or SIGTERM; all jobs finished; or it is an `InputError`, and some job finished
+    or never started. Otherwise, `SweepFailedError` is raised if a job failed or never started.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show
@@ -176,7 +180,8 @@ def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
     """Write the best job's report if `report` is "best"; return the paths of all HTML reports.
 
     For "all", the reports were written during the sweep; other values give no reports. For "best",
-    there is none if the objective cannot compare all jobs. Jobs without scores have no reports.
+    there is none if finished jobs differ in a setting that changes what the objective measures, as
+    no job is best then. Jobs without scores have no reports.
     """
     from pipeline.stages.report import report_later
     from w2v.report.report import REPORT

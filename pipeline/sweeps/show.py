@@ -126,10 +126,7 @@ def markdown(result: Sweep[Job], summary: Mapping[str, Any]) -> str:
 def print_results(
     display: Display, result: Sweep[Job], summary: Mapping[str, Any], reports: Sequence[Path]
 ) -> None:
-    """Print the results of a sweep: configurations, effects of settings, advice and failures.
-
-    `reports` are the paths of HTML pages on jobs of the sweep.
-    """
+    """Print a sweep's configurations, effects, advice, failures, and `reports` (HTML pages)."""
     groups = by_group(result)
     if groups:
         each = max(1, MAX_SHOWN // len(groups))
@@ -179,7 +176,7 @@ def print_results(
 
 
 def effect_sizes(result: Sweep[Job]) -> list[str]:
-    """Return a line that ranks settings (not the seed) by the range of their effects, if any."""
+    """Return a line on how far each setting but the seed moves the objective; [] if none does."""
     effects: dict[str, list[float]] = {}
     for row in result.effects:
         effects.setdefault(row["setting"], []).append(row["effect"])

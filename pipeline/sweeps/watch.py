@@ -29,7 +29,10 @@ PROGRAM = Path(__file__).parents[1] / "run.py"
 
 
 class Watch:
-    """Follows a running sweep; with `reports`, starts processes that write reports of its jobs."""
+    """Reads the progress of a sweep from the files of its jobs; `line` returns it as text.
+
+    If `reports` is true, `look` starts processes that write HTML reports of finished jobs.
+    """
 
     def __init__(self, folder: Path, total: int, objective: str, reports: bool) -> None:
         self.folder = folder
@@ -44,7 +47,10 @@ class Watch:
         self.processes: list[subprocess.Popen[bytes]] = []  # that make reports
 
     def look(self) -> Iterator[str]:
-        """Read the jobs' files; yield a line for each newly failed job; start to write reports."""
+        """Read the jobs' files, and yield a line for each job that has failed since the last call.
+
+        With `reports`, start processes that write HTML reports of jobs that have finished.
+        """
         self.running = 0
         for path in self.folder.glob("[0-9]*"):
             if not path.name.isdecimal() or (number := int(path.name)) in self.ended:

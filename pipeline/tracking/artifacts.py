@@ -78,7 +78,8 @@ def upload_files(
 ) -> None:
     """Add files to the folder `folder` of a run's artifacts; ``""`` is the top folder.
 
-    Files below the folder ``linked`` become hard links if the artifacts are on the same disk.
+    If the artifacts are local, files below the folder ``linked`` become hard links where possible;
+    other files, or all if ``linked`` is None, are copied. Otherwise, all are sent to the server.
     """
     local = local_folder(run, folder)
     for path in paths:
@@ -92,7 +93,11 @@ def upload_files(
 def upload_table(
     client: "MlflowClient", run: "Run", csv: Path, name: str, grouped: tuple[str, str] | None
 ) -> None:
-    """Add a CSV file to a run's artifacts as a JSON table for MLflow's UI; see `Tracker.table`."""
+    """Add a CSV file to a run's artifacts as a JSON table for MLflow's UI.
+
+    ``name`` is the path of the artifact. If ``grouped`` names two columns, only these are kept:
+    rows equal in the first are merged, with commas between their values in the second.
+    """
     import pandas as pd
 
     # The texts "null", "nan" and "007" are words; only an empty cell is a missing value.

@@ -22,7 +22,11 @@ JOB_SECONDS = 10.0  # how long a job may take to stop after its sweep or launche
 
 
 def run_lock(outputs: Path, tags: Mapping[str, str], run_id: str) -> FileLock:
-    """Return a lock on a new file for a run; it is not acquired; any thread may release it."""
+    """Return a lock on a new file, by which others see whether a run's process is alive.
+
+    The lock is not acquired yet; any thread may release it. The file, below `outputs`, is named by
+    `run_id`; for a job of a sweep, also by the sweep's run ID and the job's number, from `tags`.
+    """
     of_job = f"{tags[PARENT]}.{tags['job']}." if PARENT in tags else ""
     path = outputs.absolute() / FOLDER / f"{of_job}{run_id}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,10 +65,11 @@ def lost_jobs(outputs: Path, sweep: str | None) -> dict[int, Path]:
 def close_killed_runs(
     client: "MlflowClient", experiment_id: str, outputs: Path, sweep: str | None = None
 ) -> None:
-    """Set the status KILLED for the runs whose process was killed.
+    """Set the status KILLED for the runs whose process on this machine was killed.
 
-    ``sweep`` is the run ID of a sweep that has ended; each of its jobs gets ten seconds to stop.
-    `RuntimeError` is raised if jobs have no MLflow run, as they were killed before it was created.
+    If the run ID of a sweep that has ended is given as ``sweep``, each of its jobs first gets ten
+    seconds to stop, and `RuntimeError` is raised if jobs were killed before their run was created.
+    Killed runs that are no jobs of this sweep are closed, too.
     """
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         path = Path(run.data.tags.get(TAG, ""))

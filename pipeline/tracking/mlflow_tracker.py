@@ -248,10 +248,11 @@ def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
 
 
 def queue_of_jobs(shared: SharedStore, store: str) -> RetryQueue | None:
-    """Return the `RetryQueue` that jobs in this process share; ``None`` if each job has its own.
+    """Return ``shared.calls``, the queue of MLflow calls that the jobs of this process share.
 
-    In the process of the sweep, it is the queue of the sweep. In a child process, the first job
-    makes it, and it is closed when the process ends.
+    In the sweep's process, the sweep sets it. In a child process of `multiprocessing`, the first
+    job makes it, with the name `store`, and it is closed when the process ends. In other processes,
+    as of submitit, it is None: each job has its own queue.
     """
     if shared.calls is None and multiprocessing.parent_process() is not None:
         shared.calls = RetryQueue(store)

@@ -97,8 +97,7 @@ def model_folder(model: str, uri: str | None = None, outputs: Path = Path("outpu
     """Return the folder with the vectors of an MLflow model, for `w2v.WordVectors.load`.
 
     ``model`` is ``models:/name@alias``, ``models:/name/version`` or ``models:/id``. ``uri`` is the
-    address of the tracking store, ``None`` for the one in ``outputs``. `InputError` is raised if
-    there is no such model.
+    address of the tracking store (None: in ``outputs``). A missing model raises `InputError`.
     """
     parts = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))?", model)
     if parts is None:

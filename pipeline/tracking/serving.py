@@ -35,19 +35,12 @@ class WordVectorModel(PythonModel):
     ) -> list[dict[str, Any]]:
         """Answer one question per row of a table; raise `MlflowException` for an invalid request.
 
-        Parameters
-        ----------
-        model_input
-            The column ``word``; for analogies ("a is to b as word is to ?") also ``a`` and ``b``.
-        params
-            ``task``: vector (default), neighbours or analogy; ``k``: how many words (default 10).
-
-        Returns
-        -------
-        list of dict
-            For each row: ``word``; ``unknown``, the words without a vector; and the answer, None if
-            there are unknown words. It is ``vector`` (list of float) for the task vector, and for
-            the others ``neighbours`` (dicts with ``word`` and ``cosine``, best first).
+        `model_input` has the column ``word``; for analogies ("a is to b as word is to ?"), also
+        ``a`` and ``b``. `params` may have ``task``: vector (default), neighbours or analogy; and
+        ``k``: how many words (default 10). For each row, a dict is returned: ``word``; ``unknown``,
+        the words without a vector; and the answer, None if there are unknown words. The answer is
+        ``vector`` (list of float) for the task vector, and for the other tasks ``neighbours``
+        (dicts with ``word`` and ``cosine``, best first).
         """
         params = params or {}
         task, k = str(params.get("task", "vector")), int(params.get("k", 10))

@@ -75,8 +75,9 @@ def open_experiment(
 ) -> tuple[MlflowClient, str]:
     """Return an MLflow client and the id of the experiment ``name``, created if needed.
 
-    ``made`` is true if the experiment was opened before, by the sweep of this job. `InputError` is
-    raised if the store cannot be used, or the experiment was deleted.
+    A new experiment keeps its artifacts in ``outputs``, unless the store is a server. A job of a
+    sweep gives ``made``, as the sweep has opened the experiment: an SQLite file is then not made or
+    corrected. `InputError` is raised if the store cannot be used, or the experiment was deleted.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
     db_utils.MAX_RETRY_COUNT = 6  # MLflow tries to connect for 6 seconds, not for 2 minutes
@@ -125,10 +126,7 @@ class SharedSessions:
 
     @contextmanager
     def together(self, new_id: str | None) -> Iterator[None]:
-        """Context manager: execute this thread's MLflow calls in the block in one transaction.
-
-        A run that is created in the block gets the ID `new_id`, if one is given.
-        """
+        """Context manager: the thread's MLflow calls share a transaction; see `one_transaction`."""
         with self.make(read_only=False) as session:
             self.thread.session = Uncommitted(session, new_id)
             try:
@@ -231,11 +229,12 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 
 
 def follow_artifacts(database: Path, artifacts: Path) -> None:
-    """Correct the addresses of artifacts in an SQLite file after the outputs have been moved.
+    """Correct the addresses of artifacts in an SQLite file after the outputs were moved or copied.
 
-    MLflow stores absolute addresses. If they lead to another folder with the name of `artifacts`,
-    they are changed to lead to `artifacts`, provided that the other folder no longer exists, or
-    that `artifacts` is a copy of it: `database` lies beside it, and it has a run of the other.
+    MLflow stores absolute addresses. Those in a folder of the same name at another place are
+    changed to lead to `artifacts` if the old folder no longer exists, or if `artifacts` is a copy
+    of the old folder. It is taken as a copy if it lies beside `database`, and has the folder of a
+    run whose address is in the old folder.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

@@ -45,8 +45,8 @@ class Tracker:
     def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:
         """Record a CSV file as a table that MLflow's UI can show and compare between runs.
 
-        ``name``, the path of the artifact, ends in ``.json``. ``grouped`` names the two columns to
-        keep: rows equal in the first are merged, with commas between their values in the second.
+        ``name``, the path of the artifact, ends in ``.json``. ``grouped``, if given, names two
+        columns to keep: rows equal in the first are merged; commas join their values in the second.
         """
 
     def model(self, folder: Path) -> None:

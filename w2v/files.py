@@ -279,10 +279,13 @@ PACKED: dict[bytes, Callable[..., Any]] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ\0": lzma.open,
 }
-"""The function that opens a compressed file, by its first bytes."""
+"""The functions that open gzip, bzip2 and xz files, by the first bytes of such a file."""
 
 ZIP, ZSTANDARD = b"PK\x03\x04", b"\x28\xb5\x2f\xfd"
-"""The first bytes of zip archives and of Zstandard files, which are not in `PACKED`."""
+"""The first bytes of a zip archive, and those of a Zstandard file.
+
+`unpacked` opens such files itself, and other compressed files by a function from `PACKED`.
+"""
 
 
 def first_bytes(path: Path) -> bytes:

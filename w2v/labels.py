@@ -67,8 +67,8 @@ def format_duration(seconds: float) -> str:
 
 
 def format_interval(low: float | None, high: float | None, form: str = ".2f") -> str:
-    """Format an interval such as ``0.12 … 0.34``; a dash if `low` is ``None``.
+    """Format an interval such as ``0.12 … 0.34``; a dash if `low` is None.
 
-    `form` is the format specification of both numbers.
+    If `low` is a number, `high` must be one, too. `form` is the format specification of both.
     """
     return "–" if low is None else f"{low:z{form}} … {high:z{form}}"

@@ -52,7 +52,8 @@ def setting(meaning: str, limit: Limit | None = None, default: Any = MISSING) ->
     meaning
         What the setting means, in one line, for ``--help``.
     limit
-        Which values are allowed. None is always allowed if the type of the field includes None.
+        Which values of the field's type are allowed; by default, all. If the type includes None, a
+        field may be None whatever the limit.
     default
         The default value; a list or dictionary is copied for each object. Without a default, a
         value must be given.
@@ -162,12 +163,13 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 
 def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
-    """Return whether a value other than None has one of the types `kinds`.
+    """Return whether `value`, which is not None, has at least one of the types in `kinds`.
 
-    NumPy's numbers are numbers, and an integer is a float, too. A bool is no number. Lists and
-    tuples are treated alike, and one item of each type that occurs in them is checked. Only
-    None, int, float, bool, str, list and tuple are checked: if `kinds` contains any other type,
-    such as dict, the result is True.
+    NumPy's numbers count as numbers, an integer also counts as a float, and a bool does not count
+    as a number. A tuple also counts as a list, and a list as a tuple. If `value` is one of them,
+    one item of each type that occurs in it is checked. The only types that can be tested for are
+    int, float, bool, str, and lists and tuples with a type of items, such as ``list[str]``. If
+    `kinds` has any other type than these and None, such as dict, the result is True.
     """
     return any(_is(value, kind) for kind in kinds)
 

@@ -70,16 +70,22 @@ class Pool(Protocol):
         ...
 
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
-        """Train one round with all workers, combine the changes, and apply them to all copies.
+        """Train one round with all workers, and update all copies with their combined changes.
 
         Parameters
         ----------
         parts
             The part of the text for each worker.
         way
-            How changes are combined.
+            How the changes of the workers are combined, for example as their mean.
         table : float32 (rows, d)
-            The model before the round, for processes whose copy is outdated or missing.
+            The model before the round, for processes whose copy is outdated.
+
+        Returns
+        -------
+        Round
+            The report of each worker, the changed rows of the model with their new values, and the
+            seconds spent on combining and applying changes.
         """
         ...
 
@@ -226,9 +232,9 @@ class ClusterEngine:
         """Return how strongly a round changes the input and the output matrix, in this order.
 
         For a matrix, this is the learning rate times the number of words per worker times the mean
-        squared length of the rows of the other matrix, in which frequent rows weigh more. Only
-        ``sequential``, one of the ways to combine the changes of workers, needs these two numbers
-        (`Way.steps`); for other ways, both are 0.
+        squared length of the rows of the other matrix. For this mean, each row is weighted by how
+        many loss terms contain it. Only ``sequential``, one of the ways to combine the changes of
+        workers, needs these two numbers (`Way.steps`); for other ways, both are 0.
 
         `rate` is the learning rate, and `spans` are the documents of the round.
         """
@@ -261,14 +267,19 @@ class ClusterEngine:
         costs.bytes_per_word = sent / max(1, self.counted)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return ``words_read``, the number of words trained on so far, as an array of one element.
+        """Return what a checkpoint needs in addition to the model: the number of words trained on.
 
-        The length of the next rounds depends on this number.
+        It is an array of one element, ``words_read``. The length of the next rounds of training
+        depends on it, because rounds at the start may be shorter.
         """
         return {"words_read": self.read}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Resume training from what `state` returned, and from the current model of ``task``."""
+        """Prepare to go on training from the model that is now in the attribute `task`.
+
+        The argument is what the method `state` of an earlier engine returned; the number of words
+        trained on so far is taken from it.
+        """
         self.read[:] = state["words_read"]
         self.loaded = False
 

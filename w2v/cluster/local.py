@@ -32,7 +32,14 @@ class LocalPool:
         """Let the workers train one after another; then combine and apply their changes.
 
         Each worker trains on its part of the text, and begins with the model before the round.
-        `table`, which is this model, is not used.
+        `way` says how the changes are combined. `table`, which is the model before the round, is
+        not used.
+
+        Returns
+        -------
+        Round
+            The report of each worker, the changed rows of the model with their new values, and the
+            seconds spent on combining and applying changes.
         """
         done, changes = zip(*map(self.replica.train, parts), strict=True)
         combining, combined = self.replica.combine(way, *changes)

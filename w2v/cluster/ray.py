@@ -395,10 +395,26 @@ class RayPool:
         self.loaded = False
 
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
-        """Train one round: each process trains its parts, and all add the combined changes.
+        """Train one round with all workers, and update all copies with their combined changes.
 
-        If a process is lost, the round is repeated. `table`, the model before the round, is not
-        changed; it is sent to the processes only if their models are outdated.
+        Each process has a copy of the model, and the workers are divided among the processes. If a
+        process is lost, the round is repeated.
+
+        Parameters
+        ----------
+        parts
+            The part of the text for each worker.
+        way
+            How the changes of the workers are combined, for example as their mean.
+        table : float32 (rows, d)
+            The model before the round; not changed. It is sent to the processes only if their
+            copies are outdated.
+
+        Returns
+        -------
+        Round
+            The report of each worker, the changed rows of the model with their new values, and the
+            seconds spent on combining and applying changes.
 
         Raises
         ------

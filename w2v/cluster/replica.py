@@ -47,9 +47,11 @@ class Way(NamedTuple):
     how
         One of `w2v.cluster.settings.COMBINERS`.
     steps
-        For ``sequential``, one number for each of the two matrices of the model. It is the product
-        of the learning rate, the number of words per worker, and the mean squared length of the
-        rows of the other matrix, in which frequent rows weigh more. Zeros for other methods.
+        Two numbers, for the input and the output matrix, by which ``sequential`` estimates how far
+        a worker moves the rows of the matrix towards their optimum (`w2v.cluster.approach`). Each
+        is the learning rate times the number of words per worker times the mean squared length of
+        the rows of the other matrix. For this mean, each row is weighted by how many loss terms
+        contain it. Other methods do not use the numbers, which are then 0.
     """
 
     how: str

@@ -109,11 +109,14 @@ class Change:
     resampled
         Whether each run was trained on a bootstrap sample of the documents.
     inflation
-        The inflation factor. Words of similar frequency form a band. The factor of a band is the
-        median of δ·δ / tr M (see the module) over its words, divided by the median that is expected
-        under the null hypothesis; the p-values of the band are corrected for it. This attribute is
-        the median over all words of the factor of their band. None if each text has a single run;
-        else 1 if no text has three runs.
+        The inflation factor: the ratio of the test statistics of words to those expected if all
+        words are used alike in both texts. The statistic of a word is the squared distance
+        between its mean vectors (over runs) in the two texts, divided by the mean that this squared
+        distance has by chance alone. The words are divided into bands of similar frequency. The
+        factor of a band is the median statistic of its words, divided by the median expected by
+        chance; the p-values of the band are corrected for this factor. `inflation` is the median of
+        the factors, each counted once for every word of its band. It is None if each text has a
+        single run; else 1 if no text has three runs.
     anchors
         The number of words from which the rotations that align the vectors were computed.
     """

@@ -332,11 +332,17 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
 
     Notes
     -----
-    For each value, let F (of x) and G (of y) be the share of smaller values, counting half of the
-    equal ones, and let a = F - 1/2 and b = G - 1/2. The correlation is mean(a b) / sqrt(mean(a a)
-    mean(b b)). If item k gets more weight, mean(a b) changes by a_k b_k. All ranks above item k
-    change as well. This adds the sum of b over the items with larger x, and the sum of a over the
-    items with larger y, both divided by n. Items with an equal x or y count half.
+    For each item, let F be the share of items with a smaller x, counting half of those with an
+    equal x, and let a = F - 1/2. Let b be the same for y. The correlation is mean(a b) /
+    sqrt(mean(a a) mean(b b)).
+
+    The influence of item k is the derivative of the correlation with respect to the weight of the
+    item. For mean(a b), this derivative is a_k b_k + A_k + B_k - 3 mean(a b). A_k and B_k are due
+    to the ranks that item k raises: A_k is the sum of b over the items with a larger x than item k,
+    divided by n, and B_k is the sum of a over the items with a larger y, divided by n. Items with
+    an equal x or y, such as k itself, count half. The last term is there because the weights always
+    sum to 1. The derivatives of mean(a a) and mean(b b) have the same form, and that of the
+    correlation follows from all three by the chain rule.
 
     References
     ----------
@@ -399,9 +405,12 @@ class _Ranks:
 def analogy_benchmark(questions: Sequence[Question], oov: Unknown = "skip") -> AnalogyBenchmark:
     """Make an `AnalogyBenchmark` of questions.
 
-    A question is: a is to b as c is to what? Its word pairs are (a, b) and (c, answer). Equal pairs
-    of one category have the same number. `oov` says how questions with unknown words are treated:
-    ``skip`` or ``zero``.
+    A question is: a is to b as c is to what? Its word pairs are (a, b) and (c, answer). The result
+    has a number for each pair in place of its words, to recognize questions that share a pair. Two
+    pairs have the same number if they are equal and belong to the same category.
+
+    `oov` says how questions with unknown words are treated: ``skip`` leaves them out, ``zero``
+    counts them as wrong.
     """
     numbers: dict[tuple[str, str, str], int] = {}
     pairs = [

@@ -69,13 +69,13 @@ class Evaluate(EvaluationSettings):
     def compared_path(self) -> Path | None:
         """Return the path of the vectors that the setting `compare` names; None if it is not set.
 
-        If it names the folder of a sweep, whose runs differ only in the seed, the path is that of
-        the first run.
+        If it names the folder of a sweep, the path is that of the vectors of the first run.
 
         Raises
         ------
         InputError
-            There are no such vectors.
+            There are no such vectors. Or `compare` names the folder of a sweep whose runs differ in
+            a setting, other than the seed, that changes vectors.
         """
         return None if self.compare is None else self._locate("compare", self.compare)
 

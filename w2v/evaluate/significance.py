@@ -17,9 +17,10 @@ contribute e; for independent items, it is the sum of the squares of e. ``noise`
 q(mean of e_s) that is due to the seeds. u is the number of different word pairs among the items; an
 analogy question consists of two.
 
-With few seeds, var(d_s) is not reliable. With more than two configurations, it is therefore
-replaced: by the sum of the two configurations' variances over seeds, but at least twice the mean of
-this variance over all configurations.
+With few seeds, var(d_s) is not reliable. With more than two configurations, the larger one of
+v_a + v_b and 2 v is therefore used in place of var(d_s). Here, v_a and v_b are the variances over
+seeds of the scores of the two configurations, and v is the mean of such variances over all
+configurations (`spread_over_seeds`).
 
 The test is corrected for comparing all pairs of configurations at once. Critical values are those
 of the studentized range (Tukey's test), or of Student's t for two configurations. The degrees of
@@ -96,11 +97,15 @@ class Noise(NamedTuple):
     def critical(self, family: "Family") -> float:
         """Return how many standard errors a difference must exceed to be significant.
 
-        The result is a critical value for `family`, the comparisons that are corrected together. If
-        `careful`, it is the mean of the critical values for the degrees of freedom of the two
-        variances, weighted by the variances (Cochran). Otherwise, it is the critical value for the
-        degrees of freedom of the sum of the variances (Satterthwaite). If both variances are 0, the
-        result is 0.
+        The result is a critical value for `family`, the comparisons that are corrected together. A
+        critical value depends on the degrees of freedom of the estimated variance of the
+        difference. This variance is the sum of two: one is due to seeds (`seeds`), the other to
+        items (`items`).
+
+        If the attribute `careful` is true, there is a critical value for each of the two, from its
+        own degrees of freedom. The result is the mean of these critical values, weighted by the
+        variances (Cochran). If `careful` is false, the result is the critical value for the degrees
+        of freedom of the sum (Satterthwaite). If the sum is 0, the result is 0.
         """
         if not self.error:
             return 0.0
@@ -432,23 +437,28 @@ class Comparison:
     ) -> tuple[float, Noise | None, int | None]:
         """Compute the difference between two configurations, and how precise it is.
 
+        If the attribute `benchmark` is not None, the score has items, which are word pairs or
+        analogy questions. Else, as for a loss, it has no items.
+
         Parameters
         ----------
         a, b
             The indices of the configurations.
         seeds
-            The seeds that both have.
+            The seeds that both configurations have.
 
         Returns
         -------
         difference : float
-            The mean score of `a` minus that of `b`; NaN without seeds.
+            The mean score of `a` minus that of `b`; NaN without seeds or if a score is NaN.
         noise : Noise or None
-            The variance of the difference. It is None if there are fewer than two seeds; but one
-            seed is enough for a score with items if `fixed` is true (the vectors were given, not
-            trained), because only the items are then a sample. For a score with items, it is also
-            None if `difference` is not finite, or if the used items consist of fewer than two
-            different word pairs.
+            The variance of the difference; None if it cannot be estimated. The estimate requires
+
+            - at least two seeds; but one is enough for a score with items if the attribute `fixed`
+              is true (the vectors were given, not trained), because only the items are then a
+              sample;
+            - for a score with items, also a finite `difference` and at least two sampling units
+              (word pairs, see `Benchmark.units`) in the used items.
         items : int or None
             The number of items that were used; for a benchmark that skips unknown words, of items
             whose words are known to all these runs. None without seeds, or for a score without
@@ -570,9 +580,16 @@ MAX_KEPT = 64
 
 
 def _shown(family: Family, noise: Noise) -> float:
-    """Return the smallest true difference that is significant with probability `POWER`.
+    """Return the smallest true difference between two mean scores that a test would show.
 
-    It is 0 without variance.
+    If this is the true difference, the observed one is significant with probability `POWER`.
+
+    Parameters
+    ----------
+    family
+        The comparisons that are corrected together for multiple testing.
+    noise
+        The variance of the observed difference. If it is 0, the result is 0.
     """
     from scipy.special import stdtrit
 

@@ -53,7 +53,8 @@ class Run:
         The file of the vectors, and the file of the answers that `save_answers` wrote; None if
         there is none.
     epochs
-        For how many epochs the run was trained, if the sweep stops the worse runs early; else 0.
+        For how many epochs the run was trained, if the sweep stops the worse runs early. In other
+        sweeps, the number is not needed, and this is 0.
     """
 
     number: int
@@ -99,7 +100,10 @@ class Configuration(Generic[R]):
 
     @property
     def epochs(self) -> int:
-        """For how many epochs its runs were trained; 0 if the sweep stops no runs early."""
+        """For how many epochs its runs were trained, if the sweep stops the worse runs early.
+
+        In other sweeps, the number is not needed, and this is 0.
+        """
         return max(run.epochs for run in self.runs.values())
 
     @property
@@ -250,11 +254,15 @@ class Sweep(Generic[R]):
         compared by the score. All configurations of a group are compared with one of them, the
         reference. In a group of up to `MAX_ALL_PAIRS` configurations, all pairs are compared.
 
-        The reference is the best configuration by the objective. If not all configurations can be
-        compared by the objective, another reference is used for the other scores: the best one by
-        the mean over the similarity benchmarks or, without that, by the first benchmark score that
-        all have. Configurations trained for fewer epochs than others of their group (`group`) are
-        left out.
+        If all configurations can be compared by the objective, the reference is the best one of the
+        group by the objective. If not, this holds only for the comparisons by the objective itself.
+        For the other scores, the reference is then the best one of the group by a score that all
+        runs have (not NaN) and by which all configurations can be compared: the mean over the
+        similarity benchmarks if possible, else the first such benchmark score. If there is no such
+        score, the reference is the first one of the group in `ranking`.
+
+        A configuration is left out if another one, with which it can be compared by the objective,
+        was trained for more epochs.
         """
         compared = [
             one
@@ -418,13 +426,15 @@ class Sweep(Generic[R]):
 
         - ``mean`` is the mean objective of these runs. It is NaN if `compared_within` is not empty,
           because the objectives of different groups cannot be compared.
-        - ``effect`` is computed from each run's objective minus the mean objective of its group
-          (`centered`). It is the mean of this over the runs with the value, minus the mean of this
-          over all finished runs that have the setting.
+        - ``effect`` is computed from differences: each run's objective minus the mean objective of
+          its group (`centered`). The effect is the mean difference of the runs with this value,
+          minus the mean difference of all finished runs that have the setting.
 
         If a setting has more than `MAX_VALUES` different numbers, each row is for one of the ranges
         between the minimum, the quartiles and the maximum. If the sweep stopped the worse
-        configurations early, the shortest runs are used, because all configurations have them.
+        configurations early, a configuration may have several runs of one seed, each for more
+        epochs than the one before. The table is then made from the first of them only, because
+        these all have the same number of epochs.
         """
         if self.first is not self:
             return self.first.effects

@@ -300,7 +300,18 @@ def sentences(judged: Sequence[Judged]) -> list[str]:
 
 
 def sentence(judged: Judged, one: Difference) -> str:
-    """Return one or two English sentences on a comparison, without the name of the score."""
+    """Return one or two English sentences on the comparison of two configurations by a score.
+
+    They say how much better or worse configuration ``one.a`` is than ``one.b``, that no difference
+    is shown, or why nothing can be said. The score is not named.
+
+    Parameters
+    ----------
+    judged
+        All comparisons by this score, with the names of the configurations.
+    one
+        The comparison that the sentences are on, which is one of ``judged.differences``.
+    """
     a, b = (judged.settings[index].name or "the default" for index in (one.a, one.b))
     if one.verdict == "one seed":
         seeds = "one seed" if one.seeds else "no seed"

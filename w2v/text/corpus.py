@@ -254,7 +254,7 @@ def read_first(blocks: Iterator[Block], limit: int | None) -> tuple[deque[Block]
     Parameters
     ----------
     limit
-        The number of documents that will be used; None for all.
+        The most documents that the caller uses; None: it uses all.
 
     Returns
     -------
@@ -502,7 +502,8 @@ def trim_memory() -> None:
 def shortened(block: TokenizedBlock, tokens: int) -> TokenizedBlock:
     """Return a block with only its first `tokens` tokens and the types that occur among them.
 
-    `ends` and `filled` are unchanged.
+    Types are distinct tokens. The arrays `ends` and `filled`, which have one item per document, are
+    not cut: they keep the items of documents after the last kept token.
     """
     ids = block.ids[:tokens]
     size = int(ids.max(initial=-1)) + 1  # types are numbered by first appearance

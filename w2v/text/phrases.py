@@ -184,21 +184,26 @@ class Joined(NamedTuple):
 def join_phrases(
     folder: Path, settings: Phrases, progress: Callable[[int, float], None] = lambda *_: None
 ) -> Joined:
-    """Rewrite a tokenized corpus so that each phrase is one token.
+    """Rewrite the files of a tokenized corpus so that each phrase is one token.
 
-    Ids are again in order of first appearance, and counts are recomputed. Memory grows with the
-    number of types and of different pairs, about 50 bytes each, but not with the length of the
-    text.
+    Types (distinct tokens) are again numbered by first appearance, and their counts are recomputed.
+    Memory grows with the number of types and of different pairs, about 50 bytes each, but not with
+    the length of the text.
 
     Parameters
     ----------
     folder
-        The folder of the corpus; `w2v.text.tokens` describes its files.
+        The folder of the corpus, whose files are replaced; `w2v.text.tokens` describes them.
     settings
         How phrases are found.
     progress
-        Called after each part of the text, with the number of the pass and the fraction of the pass
-        that is done.
+        Called after each part of the text, with the number of the pass over the text and the
+        fraction of the pass that is done.
+
+    Returns
+    -------
+    Joined
+        The phrases, and the numbers of tokens and types of the rewritten corpus.
 
     Raises
     ------
@@ -705,14 +710,17 @@ def _join_learnt(
 
 
 def _taken(window: _Window, found: _Found, starts: Flags, ends: Flags) -> tuple[Ids, Ids]:
-    """Choose the phrases of a window to join, from left to right, without overlaps.
+    """Choose which phrases in a part of a corpus to join: from left to right, without overlaps.
 
     Parameters
     ----------
+    window
+        The part: consecutive tokens, and the pairs of neighboring words among them.
     found
-        All phrases of the pass.
+        All phrases that are to be joined in this pass over the corpus.
     starts, ends : bool (types,)
-        Whether any phrase starts, or ends, with the type. Used to exclude most pairs quickly.
+        Whether any phrase starts, or ends, with each type (distinct token). They serve to exclude
+        most pairs quickly.
 
     Returns
     -------

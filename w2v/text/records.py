@@ -91,7 +91,8 @@ class Records:
     def fingerprint(self) -> dict[str, Any]:
         """Return a JSON-serializable dict that changes when the documents change.
 
-        It holds the field, the suffixes of the files, and the settings and checksums of the files.
+        It holds the name of the field with the text, the suffixes of the files' names, and the
+        items of `Files.fingerprint`: how the files are read, and the SHA-256 of each.
 
         Raises
         ------

@@ -1,8 +1,11 @@
 """Sources of documents: what a source is, and the source that reads text files.
 
 A source is any object with two methods: ``documents()`` yields one string for each document, in a
-fixed order; ``fingerprint()`` returns a JSON value that changes when the text changes, or None. A
-source may also have a method ``blocks()``, which yields many documents at once as bytes. Because
+fixed order; ``fingerprint()`` returns a JSON-serializable dict that changes when the text changes.
+By this dict, the pipeline recognizes a text whose tokens it has cached. A source that the pipeline
+does not read may return None instead.
+
+A source may also have a method ``blocks()``, which yields many documents at once as bytes. Because
 this is faster, ``blocks()`` is then called instead of ``documents()``.
 """
 
@@ -56,7 +59,11 @@ class Source(Protocol):
         ...
 
     def fingerprint(self) -> Any:
-        """Return a JSON value that changes when the text changes; None if the source has none."""
+        """Return a JSON-serializable dict that changes when the text changes.
+
+        By this dict, the pipeline recognizes a text whose tokens it has cached. A source that the
+        pipeline does not read may return None.
+        """
         ...
 
 
@@ -74,7 +81,7 @@ class BlockSource(Protocol):
             is too long for a block may be cut; 0 if there is none. None: documents are never cut.
         limit
             The source may stop after this many documents that hold more than white space, because
-            no more will be used. None: all will be used.
+            the caller uses no more. None: the caller uses all documents.
         """
         ...
 
@@ -91,8 +98,8 @@ def read_blocks(source: Source, border: Border | None, limit: int | None) -> Ite
         A function that takes UTF-8 text and returns the last position at which a document that is
         too long for a block may be cut; 0 if there is none. None: documents are never cut.
     limit
-        The number of documents, without blank ones, that will be used; None for all. The source may
-        yield more.
+        Stop after this many documents that hold more than white space; None: yield all. A source's
+        own method `blocks` may yield more, so the caller must stop by itself.
     """
     if isinstance(source, BlockSource):
         return source.blocks(border, limit)

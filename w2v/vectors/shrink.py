@@ -106,12 +106,19 @@ def rotated(vectors: NDArray[np.floating], axes: NDArray[np.float64]) -> NDArray
 
 
 def compare_cosines(before: NDArray[np.float64], after: NDArray[np.float64]) -> SimilarityLoss:
-    """Compare the cosines of pairs of words before and after a reduction of the vectors.
+    """Compute how much the cosines of pairs of words have changed when the vectors were shrunk.
 
     Parameters
     ----------
     before, after : (pairs,)
-        The cosine of each pair.
+        The cosine of each pair before and after shrinking.
+
+    Returns
+    -------
+    SimilarityLoss
+        The number of pairs; the mean and the largest absolute change, 0 if there are no pairs; and
+        Spearman's correlation of `before` and `after`, None if there are fewer than two pairs, or
+        if all values of one of them are equal.
     """
     from scipy.stats import spearmanr
 

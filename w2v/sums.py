@@ -100,7 +100,10 @@ class Sums:
         return totals.astype(np.float32)
 
     def matrix(self, values: F32 | None) -> "tuple[I32, sp.csr_array]":
-        """Return `values` as a sparse matrix: a row for each sum, a column for each distinct id.
+        """Return `values` as a sparse matrix: a row per sum, a column per distinct summand.
+
+        The summands of the n sums are rows of a table. An entry is one occurrence of a table row in
+        a sum; there are E entries.
 
         Parameters
         ----------
@@ -110,9 +113,11 @@ class Sums:
         Returns
         -------
         rows : int32 (m,)
-            The distinct rows that occur in the sums, ascending; column j stands for ``rows[j]``.
+            The indices of the m distinct table rows that occur in the sums, ascending. Column j of
+            the matrix stands for table row ``rows[j]``.
         matrix : sparse (n, m)
-            Element (i, j) is the total of `values` over the entries of sum i that have ``rows[j]``.
+            Element (i, j) is the total of `values` over the entries of sum i with table row
+            ``rows[j]``.
         """
         import scipy.sparse as sp
 

@@ -135,14 +135,17 @@ class Engine(Protocol):
     """Seconds spent on compiling kernels, or on loading compiled ones from disk."""
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """Train once on a shard, which is a part of the text; update the model of ``task``.
+        """Train once on a shard, which is a part of the text; update the model of `Engine.task`.
 
-        Return the numbers of words and pairs of the shard, and its loss.
+        Return the number of the shard's tokens that are words of the vocabulary, before
+        sub-sampling; the summed weight of its (center, outside) pairs (for CBOW, the number of
+        predicted words); and the loss summed over the pairs. An engine need not report pairs and
+        loss (see `Tally`).
 
         Parameters
         ----------
         text
-            The documents of the shard, usually at most about ``shard_words`` tokens.
+            The documents of the shard, usually at most about `Engine.shard_words` tokens.
         rates
             The learning rate at the start and at the end of the shard.
         random

@@ -52,15 +52,17 @@ def add_products(x: int, y: int, width: int) -> Any:
 def score_centers(sizes: Sizes, outside: I64, norms: int, tile: Tile) -> None:
     """Compute the score of each input row of a tile with the output vector of its center word.
 
-    The scores are written to ``tile.scores``, and the squared lengths of the input rows to
-    ``tile.center_norms``.
+    This is for CBOW. A tile is a group of center words. The input row of a center word, in
+    ``tile.C``, is the sum or mean of the vectors of the other words in its window, and predicts the
+    center word. The scores, which are dot products, are written to ``tile.scores``, and the squared
+    lengths of the input rows to ``tile.center_norms``.
 
     Parameters
     ----------
     outside
         For each center word, the address of its output vector.
     norms
-        The address to which the squared lengths of the output vectors are written.
+        The address to which the squared lengths of these output vectors are written.
     """
     width, scores, size = sizes.vectors * LANES, address(tile.scores), 4 * sizes.row
     for i in range(0, SHARED, MR):

@@ -41,16 +41,20 @@ sub-samples the words. If more are still left, it silently drops the excess
 (piskvorky/gensim#2880)."""
 
 LINE = 1000
-"""The most words in a line, so that gensim reads at most BATCH + LINE words for a batch. Longer
-documents are cut, and windows do not reach across a cut."""
+"""The most words in a line, filler words not counted (see `MAX_KEPT`), so that gensim reads at most
+BATCH + LINE such words for a batch. Longer documents are cut, and windows do not reach across a
+cut."""
 
 MAX_KEPT = 0.85
 """A line is padded with words unknown to gensim if sub-sampling keeps more than this share of its
-words on average. For a batch, gensim reads lines of at most `LINE` (1000) known words until it has
-more than `BATCH` (10,000) words. If more than `BATCH` are left after sub-sampling, it drops the
-excess. A padded line has at least one unknown word for every nine known words. gensim counts the
-unknown words when it reads, and then skips them. So it reads at most BATCH + LINE · 10 / 9 words of
-padded lines for a batch, of which at most nine tenths, BATCH words, are known: none is dropped."""
+words on average. For a batch, gensim reads lines of at most 1000 known words (`LINE`) until it has
+more than 10,000 words (`BATCH`), unknown ones included. It then skips the unknown words and
+sub-samples the others. If more than 10,000 are left, it drops the excess.
+
+- Lines without padding: a batch has at most 11,000 words. Sub-sampling keeps at most 9350 of them
+  on average, so that more than 10,000 are practically never left.
+- Padded lines have one unknown word for every nine known words, rounded up: at most 112. A batch
+  has at most 11,112 words. At most nine tenths of them are known, so not more than 10,000."""
 
 UNKNOWN = "- "
 """A filler word, which gensim counts when it reads a batch and then skips, because it does not know
@@ -59,8 +63,10 @@ thread may start reading in the middle of a word; the second part of any of thes
 word."""
 
 MIN_THREAD_WORDS = 10 * BATCH
-"""The fewest words per thread. A thread stops after the batch in which it exceeds its share, so it
-would read much of a shorter text twice."""
+"""The fewest words per thread, if there are several threads. Each of n threads starts at another
+n-th of the file, and reads whole batches until it has read more than 1 / n of the words. It may
+thus read about one batch of words that the next thread reads, too. With fewer words per thread,
+much of the text would be read by two threads."""
 
 MAX_INT = 2**31 - 1
 """The largest value of gensim's C integers. A larger setting makes gensim's threads die, and gensim

@@ -50,7 +50,11 @@ class Inputs(Protocol):
 
 
 def make_inputs(objective: Objective) -> Inputs:
-    """Make the `Inputs` of an objective's architecture."""
+    """Make the object that tells which word vectors are added up to which input vector.
+
+    An input vector is the vector that predicts other words. The class of the object belongs to the
+    objective's architecture, skip-gram or CBOW, and implements the interface `Inputs`.
+    """
     module, name = objective.inputs.split(":")
     inputs: Inputs = getattr(import_module(module), name)(objective)
     return inputs
@@ -147,9 +151,10 @@ class InputTable:
 
         Without subwords, each word is one row of the table, and the arguments are returned
         unchanged. With subwords, the vector of a word is a sum of rows. The result then has one
-        element for each distinct word in `sums`: the word's sum of rows, with the gradient and the
-        curvature bound for the word's vector. Each of the given sums contributes to these according
-        to the word's share in it (`Sums.shares`).
+        element for each of the k distinct words in `sums`. The gradient for a word's vector is the
+        total, over the given sums, of the sum's gradient times the word's share in the sum
+        (`Sums.shares`). The curvature bound for the vector is the total, over the given sums, of
+        the sum's bound times the total weight of the sum's words times the word's share in the sum.
 
         Parameters
         ----------
@@ -163,7 +168,8 @@ class InputTable:
         Returns
         -------
         sums, gradients, curvature
-            Sums of rows of the table, with the gradient and the curvature for each.
+            k sums of rows of the table; the gradient for each, float32 (k, d); and the curvature
+            bound for each, float32 (k,). Without subwords, k is n.
         """
         if self.words is None:
             return sums, gradients, curvature

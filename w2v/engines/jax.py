@@ -65,7 +65,9 @@ GROUP = 32
 matrix of this size."""
 
 LAST_GROUP = 1024
-"""`sum_equal_rows` adds up at most this many gradients as one group, by one matrix product."""
+"""`sum_equal_rows` adds up gradients in levels, each of which has fewer of them than the one
+before. A level with at most this many gradients is the last one: they are one group, which one
+matrix product adds up. A level with more is cut into groups of `GROUP`."""
 
 
 class Vectors(NamedTuple):
@@ -907,11 +909,22 @@ def draws(key: Array, purpose: int, numbers: Array) -> tuple[Array, Array]:
 
 
 def draws_evenly(key: Array, purpose: int, numbers: Array, parts: int) -> Array:
-    """Return a random uint32 for each counter; the numbers of a group are evenly spaced.
+    """Return a random uint32 for each counter; the results for a group are evenly spaced.
 
-    A group is `parts` consecutive counters that begin at a multiple of `parts`. Its numbers are
-    2**32 // `parts` apart, modulo 2**32. They equal those of `w2v.sampling.draw_evenly`. `draws`
-    explains `key` and `purpose`.
+    A group is `parts` consecutive counters that begin at a multiple of `parts`. The results for
+    successive counters of a group are 2**32 // `parts` apart, modulo 2**32. All results equal those
+    of `w2v.sampling.draw_evenly`.
+
+    Parameters
+    ----------
+    key : uint32 (2,)
+        The key of the draws.
+    purpose
+        A constant that makes the results for one use independent of those for another.
+    numbers
+        The counters.
+    parts
+        The number of counters in a group, at least 2.
     """
     start, _ = draws(key, purpose, jnp.zeros(1))
     groups, places = jnp.divmod(numbers.astype(jnp.uint32), np.uint32(parts))

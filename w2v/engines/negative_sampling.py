@@ -28,12 +28,14 @@ class NegativeSamplingStep(LogisticStep):
         """Return the output words of each tile: words that may be predicted, then noise words.
 
         A tile is `CENTERS` consecutive center words; `SHARED` consecutive center words, which are
-        several tiles, share their noise words. The weight of a center word and a word that may be
-        predicted is that of their pair. The weight of a center word and a noise word is
-        `negatives` / `NOISE` times the summed weight of all pairs of the center word, so that the
-        expected gradient equals that of `negatives` independent noise words for every pair. The
-        noise words of center words n * `SHARED` to (n + 1) * `SHARED` - 1 of the sub-sampled shard
-        (part of the text) are drawn with the `NOISE` counters from n * `NOISE` on.
+        several tiles, share `NOISE` noise words. The weight of a center word and a word that may be
+        predicted is that of their pair. The weight of a center word and a noise word is `negatives`
+        / `NOISE` times the summed weight of all pairs of the center word, so that the expected
+        gradient equals that of `negatives` independent noise words for every pair.
+
+        The center words n * `SHARED` to (n + 1) * `SHARED` - 1 of the sub-sampled shard (part of
+        the text) have the noise words with the numbers n * `NOISE` to (n + 1) * `NOISE` - 1. Each
+        noise word is a function of `key` and of its number (`w2v.sampling.draw_evenly`).
 
         The parameters are those of `LogisticStep.columns`.
         """

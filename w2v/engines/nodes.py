@@ -211,7 +211,8 @@ def score_nodes(
         Output: for each input row, and for each node vector, a bound on the curvature (second
         derivative) of the loss with respect to it.
     inputs, ahead
-        A matrix, and numbers of rows of it that are needed next, which are prefetched.
+        The matrix ``Buffer.inputs``, and the indices of its rows, if any, that are needed next.
+        These rows are prefetched.
 
     Returns
     -------
@@ -291,12 +292,16 @@ def choose_node_targets(
 ) -> None:
     """For CBOW, decide where the gradients of a tile's nodes are added: to the buffer or the model.
 
-    A tile is a number of center words. The gradients of a node that no other tile of the step has
-    are multiplied by the step size and added directly to the node's vector in the model. Those of
-    any other node are added to its row for this tile in the gradient buffer, which is set to zero
-    here. The address of this vector or row is stored in ``own.out``. The negative derivatives of
-    the loss with respect to the scores, read from ``tile.scores``, are stored in ``own.factors``:
-    those for vectors of the model times the step size, the others as they are.
+    A tile is a number of center words, each with an input row. The negative gradient of a node is a
+    sum of input rows, each multiplied by a factor: the negative derivative of the loss with respect
+    to the score of the input row and the node (in ``tile.scores``).
+
+    If no other tile of the step has the node, this sum is added directly to the node's vector in
+    the model, times a step size: the smaller of ``rate`` and 2 / ``curvature`` (`limit`). Otherwise
+    it is added to the node's row for this tile in the gradient buffer, which is set to zero here.
+    The address of this vector or row is stored in ``own.out``. The factors are stored in
+    ``own.factors``; those of a node whose vector is updated directly are multiplied by its step
+    size.
 
     Parameters
     ----------
@@ -358,7 +363,8 @@ def write_node_gradients(
         for skip-gram ``tile.scores``, for CBOW the same derivatives times step sizes
         (`choose_node_targets`).
     nodes, ahead
-        A matrix, and numbers of rows of it that are needed next, which are prefetched.
+        The vectors of all nodes in the model, and the indices of those, if any, that are needed
+        next. These vectors are prefetched.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
     listed = List(address(own.entries), address(tile.scores))

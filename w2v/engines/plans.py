@@ -59,7 +59,8 @@ threefry = inlined(sampling.threefry)
 def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32) -> None:
     """Fill two arrays with random bits, which are a function of a key, a purpose and a counter.
 
-    Element i has the counter ``first`` + i. The bits equal those of `w2v.sampling.draw`. If
+    There are 64 bits for each counter. Those for the counter ``first`` + i are stored as two
+    numbers, in ``bits[i]`` and ``more[i]``. They equal the two results of `w2v.sampling.draw`. If
     ``more`` is longer than ``bits``, its last elements are not changed.
     """
     stream = np.uint32(purpose)
@@ -198,10 +199,11 @@ def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, foll
 
 @inner
 def draw_noise(problem: Problem, key: sampling.Key, first: int, noise: I32) -> None:
-    """Draw a noise word for each element of ``noise``; element k has the counter ``first`` + k.
+    """Draw a noise word for each element of ``noise``.
 
-    The words equal the result of `w2v.sampling.NoiseDistribution.words` for the random integers
-    that `w2v.sampling.draw_evenly` returns for these counters in groups of `NOISE`.
+    Element k is a function of ``key`` and of the counter ``first`` + k. It equals the result of
+    `w2v.sampling.NoiseDistribution.words` for the random integer that `w2v.sampling.draw_evenly`
+    returns for this counter, with `NOISE` counters in a group.
     """
     last, start = problem.last, problem.start
     size = np.uint64(len(start))
@@ -229,7 +231,7 @@ def draw_windows(
 ) -> None:
     """Find the window of each center word of a step, for CBOW.
 
-    If window sizes are random, that of center word k is drawn with the counter ``first`` + k.
+    If window sizes are random, that of center word k is a function of ``key`` and ``first`` + k.
 
     Parameters
     ----------
@@ -391,8 +393,9 @@ def list_rows(nodes: I32, heads: I32, words: I32, first: I32, following: I32) ->
 def prefetch_paths(paths: Paths, sizes: Sizes, ids: I32, order: I32) -> None:
     """Load the beginnings of the tree paths of the first `MR` words of ``order`` into the cache.
 
-    ``order`` has the positions of center words in the step, and -1 where there is no word. ``ids``
-    has the words of the text, beginning one window before the first center word of the step.
+    ``order`` has the numbers of center words in the step, and -1 where there is no word. ``ids``
+    has the words of the text, beginning ``sizes.window`` words before the first center word of the
+    step.
     """
     for place in order[:MR]:
         if place >= 0:
@@ -494,12 +497,14 @@ def sort_centers(
     centers
         The number of center words of the step.
     ids
-        The words of the step.
+        The words of the step, from ``sizes.window`` words before its first center word on. Center
+        word i is ``ids[sizes.window + i]``.
     lows, highs
-        The windows of the center words. A word whose window has no other word is left out, because
-        it is not predicted.
+        The start and the end (excluded) of each center word's window, which includes the center
+        word, as indices in ``ids``. A center word whose window has no other word is left out,
+        because it is not predicted.
     order
-        Output: the positions of the center words in the step, sorted by leaf and then by position;
+        Output: the number i of each center word that is not left out, sorted by leaf and then by i;
         then -1.
     """
     now, then, digits = scratch.leaves[0], scratch.leaves[1], scratch.digits
@@ -540,10 +545,10 @@ def list_levels(
 ) -> None:
     """Write a key for each node of a center word's path, from level ``first`` to ``last`` - 1.
 
-    The root has level 0. A tile is a sequence of groups of `MR` center words, numbered from 0 in
-    each group. None of the group's center words before number ``lane`` has these nodes on its path.
-    The key of a node says which center words of the group have the node on their paths. It is the
-    sum of
+    The root has level 0. A tile is a sequence of groups of `MR` center words; those of a group are
+    numbered from 0. The nodes must not be on the path of any center word of the group with a number
+    below ``lane``. The key of a node says which center words of the group have the node on their
+    paths. It is the sum of
 
     - 256 times the index of the node among the nodes of the tile;
     - 2 ** n for each center word n of the group whose path has the node;
@@ -552,14 +557,19 @@ def list_levels(
     Parameters
     ----------
     branches
-        The address of all paths.
+        The address of ``Paths.branches``, an int32 array with the paths of all words of the
+        vocabulary, one after the other. A path has an element for each of its nodes, from the root
+        on: 2 * node + the code, 0 or 1, of the branch that the path takes.
     scratch
-        The array ``lanes`` has the paths of the group's center words, and ``columns`` the index of
-        each node of the path among the nodes of the tile.
+        For each center word of the group, the array ``lanes`` has the index in ``Paths.branches``
+        at which its path begins, and the number of nodes that it shares with the path of the center
+        word before it. The array ``columns`` has, for the node at each level of this center word's
+        path, its index among the nodes of the tile.
     lane, filled
-        The index of the center word in the group, and how many center words the group has.
+        The number of the center word in the group, and how many center words the group has.
     keys
-        The address to which the keys are written, in whole SIMD vectors.
+        The address to which the keys are written, as int32. Whole SIMD vectors are written, which
+        may overwrite elements after the last key.
     """
     one, codes = splat_int(np.int32(1)), splat_int(np.int32(1 << MR))
     shift, zero = splat_int(np.int32(1 << 2 * MR)), splat_int(np.int32(0))
@@ -591,7 +601,7 @@ def compare_paths(
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
     order
-        The positions of the center words in the step, sorted by leaf (`sort_centers`); then -1.
+        The numbers of the center words in the step, sorted by leaf (`sort_centers`); then -1.
     group
         The number of the group, which has `MR` center words, or fewer where ``order`` ends.
     before
@@ -644,11 +654,12 @@ def list_paths(
     """List the tree nodes with which each tile of a training step is scored, for CBOW.
 
     A tile is a number of center words that are consecutive in ``order``. Its nodes are those on the
-    tree paths of these words. In ``order``, all words with the same node on their paths are
-    consecutive. So each node of a tile is listed once if those nodes of each word are listed that
-    are not on the path of the word before it in the tile. The gradient buffer has a row for each
-    node of each tile. The rows of the same node form a linked list. Returns the number of nodes
-    with several rows.
+    tree paths of these words, each listed once. For each word, the nodes are listed that are not on
+    the path of the word before it in the tile. No node is then listed twice, because all words
+    whose paths have the node are consecutive in ``order``.
+
+    The gradient buffer has a row for each node of each tile. The rows of the same node form a
+    linked list. Returns the number of nodes with several rows.
 
     Parameters
     ----------
@@ -657,7 +668,7 @@ def list_paths(
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
     order
-        The positions of the center words in the step, sorted by leaf (`sort_centers`); then -1.
+        The numbers of the center words in the step, sorted by leaf (`sort_centers`); then -1.
     nodes, starts, keys, key_starts
         Output: the arrays ``nodes``, ``node_starts``, ``keys`` and ``key_starts`` of `Plans`. Row r
         of the gradient buffer belongs to ``nodes[r]``.

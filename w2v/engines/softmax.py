@@ -55,10 +55,13 @@ suit the exact softmax and negative sampling: on the Stanford Sentiment Treebank
 is the best of 0.0175, 0.025 and 0.035."""
 
 MIN_STEPS = 64.0
-"""The least number of steps that a training should have, over all epochs. On short texts, the
-default batches are smaller than `MIN_BATCH_WORDS` in order to reach it, down to
-``1 / BATCHES_PER_EPOCH`` of an epoch. The fewer steps a training has, the larger is Adagrad's step
-size. With fewer steps than this number it would overshoot, so the size for this number is used."""
+"""The wanted number of training steps, over all epochs, on short texts. By default, a batch there
+has fewer words than `MIN_BATCH_WORDS`, so that a training has about this many steps, but at least
+``1 / BATCHES_PER_EPOCH`` of the words of an epoch.
+
+Adagrad's step size is inversely proportional to the square root of the number of steps. If a
+training has fewer steps than `MIN_STEPS`, the step size is that of `MIN_STEPS` steps, because a
+larger one would overshoot."""
 
 MIN_BATCH_WORDS = 2000
 """By default, ``batch_words`` is at least this number, except on short texts (see `MIN_STEPS`).
@@ -87,10 +90,10 @@ logits, and all the sums are computed again."""
 class RowScale:
     """A variant of the Adagrad optimizer, with one learning-rate scale per row of a matrix.
 
-    The gradient of a row is divided by the root mean square of the elements of its gradients so
-    far, so that rare words move as far in a step as frequent ones. Under the root, a second term is
-    added: the average of the mean squares of all rows that the step updates. So a row with few and
-    tiny gradients does not make large steps.
+    The gradient of a row is divided by sqrt(q + r). q is the mean square of all elements of the
+    row's gradients so far, in this step and all earlier ones. Division by sqrt(q) makes rare words
+    move as far in a step as frequent ones. r is the average of q over all rows that this step
+    updates. Adding r keeps a row with few and tiny gradients from making large steps.
     """
 
     def __init__(self, size: int) -> None:
@@ -159,9 +162,11 @@ class SoftmaxStep:
     def draw(self, batch: Batch, key: Key, first: int) -> PairCounts:
         """Group the (input, predicted word) pairs of a batch by distinct input vector.
 
-        With skip-gram, all occurrences of a center word have the same input vector. With CBOW, each
-        position counts as an input vector of its own, and random window sizes are computed from
-        `key` and `first`, the index of the first center position in the sub-sampled shard.
+        With skip-gram, all occurrences of a center word have the same input vector; no window sizes
+        are drawn, and `key` and `first` are not used. With CBOW, each position counts as an input
+        vector of its own. If window sizes are random, that of a position is a function of `key` and
+        of the position's index in the sub-sampled shard (part of the text); `first` is this index
+        for the first center position of the batch.
         """
         ids, documents = batch
         inputs = self.inputs.sums(batch, key, first)

@@ -76,17 +76,18 @@ def compute_sorted(
     """For CBOW with the hierarchical softmax, compute the gradients of the tiles of one job.
 
     The center words of a step are sorted by their paths in the Huffman tree and divided into tiles;
-    consecutive tiles form a job. The negative gradient of each input row replaces the row in
+    consecutive tiles form a job. The input row of a center word is the sum or mean of the vectors
+    of its context words. The negative gradient of each input row replaces the row in
     ``buffer.inputs``, and `write_node_tile` writes the gradients of the nodes. The number of
-    predicted words and their loss are stored in ``shard.tallies``.
+    predicted words and their summed loss are stored in ``shard.tallies``.
 
     Parameters
     ----------
     step
         The number of the step in the shard.
     strip
-        The number of the job in the step. A job has as many tiles as a strip, a part of the step's
-        text, but their words come from anywhere in this text.
+        The number of the job in the step. A job has ``sizes.strip`` tiles, or fewer if it is the
+        last one. Their words come from anywhere in the text of the step.
     rate
         The learning rate.
     """

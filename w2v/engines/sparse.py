@@ -261,8 +261,8 @@ def spread_four(
 ) -> None:
     """Add weighted sums of four adjacent rows to the rows that a list selects.
 
-    The elements ``first`` to ``last - 1`` of the list are used. Each has four factors, one for each
-    of the four rows.
+    The elements ``first`` to ``last - 1`` of the list ``entries`` are used. Each has an index,
+    which selects an element of ``rows``, and four factors, one for each of the four rows.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def spread_four(
     four
         The address of the four rows.
     rows
-        The address of an int64 array with the addresses of the rows that are changed.
+        The address of an int64 array with the address of each row that the list can select.
     """
     zero, width, column, left = splat(0), vectors * LANES, ZERO, vectors
     for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):

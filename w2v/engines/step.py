@@ -151,15 +151,17 @@ class Step(Protocol[Draw]):
     def loss(self, draw: Draw) -> Tally:
         """Return the summed weight of the pairs of a batch, and their summed loss.
 
-        For CBOW, the number of predicted words takes the place of the weight. The model is not
-        changed.
+        `draw` is what the method `draw` returned for the batch. For CBOW, the number of predicted
+        words takes the place of the weight. The result has ``words=0``. The model is not changed.
         """
         ...
 
     def update(self, draw: Draw, rate: float) -> Tally:
         """Update the model by one batch at the learning rate `rate`.
 
-        Return what `loss` returns for the batch, computed before the update.
+        `draw` is what the method `draw` returned for the batch. Return the summed weight of the
+        pairs of the batch (for CBOW, the number of predicted words), and their summed loss before
+        the update. The result has ``words=0``.
         """
         ...
 

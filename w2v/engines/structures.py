@@ -1,9 +1,9 @@
 """The data structures of the compiled kernels of ``engine=numba``: model, text, plans and buffers.
 
 A training step, which is one update of the model, is divided into strips of the text, and a strip
-into tiles of consecutive center words; for CBOW with the hierarchical softmax, a tile has center
-words with similar tree paths (see `w2v.engines.kernels`). For each tile, input rows are multiplied
-with output rows:
+into tiles of consecutive center words; for CBOW with the hierarchical softmax, tiles have center
+words with similar tree paths, from anywhere in the step (see `w2v.engines.kernels`). For each tile,
+input rows are multiplied with output rows:
 
 - Input rows: for skip-gram, the vectors of the center words. For CBOW (``Sizes.windows``), sums or
   means of the vectors of the words in the window of each center word. They are computed from the
@@ -87,7 +87,10 @@ class Parts(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """The path of each word in the Huffman tree; empty without the hierarchical softmax.
+    """The path of each word in the Huffman tree.
+
+    Without the hierarchical softmax, `starts` has the single element 0, and the other arrays are
+    empty.
 
     Attributes
     ----------
@@ -98,7 +101,8 @@ class Paths(NamedTuple):
         the branch that the path takes. There are `LANES` more elements at the end, because paths
         are read in whole SIMD vectors.
     leaves : int32 (V,)
-        For CBOW: the position of each word's leaf in the tree (`HuffmanTree.leaf_positions`).
+        For CBOW: the position of each word's leaf in the tree (`HuffmanTree.leaf_positions`). For
+        skip-gram, the array is empty.
     """
 
     starts: I32
@@ -203,10 +207,13 @@ class Sizes(NamedTuple):
         center words may predict. All these center words are scored with all these context words.
         For CBOW: 1.
     first
-        For negative sampling: the number of unused elements before the scores of a center word with
-        context words.
+        For negative sampling: the index, among the `row` elements of a center word in the array of
+        scores, of its first score with a word in its window. The elements before it have weight 0;
+        scores with words before the window may be written there, because `MR` center words are
+        scored with the same context words. For CBOW: 0.
     row
-        For negative sampling: the number of elements per center word in the array of scores.
+        For negative sampling: the number of elements for a center word in the array of scores,
+        `first` + `band` + `NOISE`.
     contexts
         The number of context words of a tile, rounded up to a multiple of `MR`.
     vectors
@@ -234,12 +241,13 @@ class Sizes(NamedTuple):
     entries
         With subwords: the largest possible number of summands of these words in total; else 0.
     windows
-        Whether input rows are sums or means over windows (CBOW).
+        True for CBOW, where an input row is the sum or mean of the vectors of the words in a
+        window; False for skip-gram, where it is the vector of one word.
     nodes
         Whether output rows are tree nodes (the hierarchical softmax).
     sorted
-        Whether tiles have center words with similar tree paths, instead of consecutive ones (CBOW
-        with the hierarchical softmax; see `w2v.engines.nodes`).
+        True for CBOW with the hierarchical softmax, where a tile has center words with similar tree
+        paths, from anywhere in the step, instead of consecutive ones (see `w2v.engines.nodes`).
     parts
         Whether word vectors are sums of rows (subwords).
     """
@@ -277,11 +285,12 @@ class Plans(NamedTuple):
 
     The gradient buffer has rows for the words of each strip and the tree nodes of each tile (see
     `Buffer`). Its rows that belong to the same word, or tree node, form a linked list.
-    `center_words` and `outside_words` are the words with several rows in the buffer, and
+    `center_words` and `outside_words` are the words, or nodes, with several rows in the buffer, and
     `center_heads` and `outside_heads` the first row of each of their lists. `center_next` and
     `outside_next` have, for each row, the next row of its list: -1 after the last one, or
     `w2v.engines.rows.ALONE` for a row whose word has no other row. With subwords, `center_words`
-    has all words of the input rows, even those with a single row, which are not marked as ALONE.
+    also has the words with a single row in ``Buffer.center``, and `center_next` has -1 for this row
+    instead of `ALONE`.
 
     Attributes
     ----------
@@ -295,7 +304,8 @@ class Plans(NamedTuple):
     outside_words, outside_heads, outside_next : int32 (n, strips * slots)
         The lists of the rows of ``Buffer.outside``.
     lows, highs : int32 (n, step)
-        For CBOW: the start and the end of each center word's window in ``ids``.
+        For CBOW: the start and the end (excluded) of each center word's window, as indices in
+        ``ids``.
     nodes : int32 (n, strips * slots + LANES)
         For the hierarchical softmax: the nodes of each tile, padded to a multiple of `MR` with -1.
     node_starts : int32 (n, tiles + 1)
@@ -311,17 +321,18 @@ class Plans(NamedTuple):
         For the hierarchical softmax: the index at which each path, or for CBOW each group, begins
         in ``keys``.
     order : int32 (n, step)
-        For CBOW with the hierarchical softmax: the positions in the step of the center words that
-        are predicted, sorted by their leaves in the tree; then -1.
+        For CBOW with the hierarchical softmax: the numbers of the center words that are predicted,
+        sorted by their leaves in the tree; then -1. Center word number i is element m + i of
+        ``ids``.
     numbers : int32 (n, step + tile + 2 m)
         With subwords: the index in ``center_words`` of each word of ``ids``; -1 for a word that
         is not in ``center_words``, and where there is no word.
-    part_rows, part_ends : int32
+    part_rows, part_ends : int32 (n, entries), int32 (n, entries + 1)
         With subwords: the distinct rows of the input matrix that are summands of the step's words,
-        and for each of them the end of its list in `part_words` and `part_shares`. The list of row
-        number j is the elements ``part_ends[j - 1]`` (0 for the first row) to ``part_ends[j] - 1``,
-        one for each time that the row is a summand of a word.
-    part_words, part_shares : int32, float32
+        and for each of them the end of its list in `part_words` and `part_shares`. In the plan of a
+        step, the list of row number j is the elements ``part_ends[j - 1]`` (0 for the first row) to
+        ``part_ends[j] - 1``, one for each time that the row is a summand of a word.
+    part_words, part_shares : int32 (n, entries), float32 (n, entries)
         With subwords, for each element of the lists of rows: the word that has the row as a
         summand, as an index in ``center_words``; and the factor by which the gradient of the word
         is multiplied before it is added to the gradient of the row.
@@ -354,31 +365,34 @@ class Buffer(NamedTuple):
     """The gradients of a training step, before those of the same word are added up.
 
     The text of a step is divided into strips, and its center words into tiles, groups whose scores
-    are computed together. There is a row for each occurrence of a word in a strip, also as a noise
-    word, or of a tree node in a tile. A word or node with a single row in the step needs no sum:
-    its gradient updates the vector directly. With subwords, this is so for output vectors only.
-    ``width`` is the dimension of the vectors, rounded up to a multiple of `LANES`; see `Sizes` for
-    the other sizes.
+    are computed together. A word that occurs twice in a strip has two rows of gradients. A word or
+    tree node with a single row in the step needs no sum: its gradient updates the vector directly.
+    With subwords, this is so for output vectors only. ``width`` is the dimension of the vectors,
+    rounded up to a multiple of `LANES`; see `Sizes` for the other sizes.
 
     Attributes
     ----------
     center : float32 (strips * input_slots, width)
-        The negative gradient of the loss with respect to each input vector.
+        Negative gradients of the loss with respect to input vectors. Each strip has a row for each
+        occurrence of a word whose input vector it reads.
     outside : float32 (strips * slots, width)
-        The negative gradient of the loss with respect to each output vector, or node vector.
+        Negative gradients of the loss with respect to output vectors. For negative sampling, each
+        strip has a row for each occurrence of a word that it may predict, and for each of its noise
+        words. For the hierarchical softmax, each tile has a row for each of its tree nodes.
     center_curvature, outside_curvature : float32, one for each row of `center` and of `outside`
         The row's contribution to h, the bound on the loss's curvature that limits the step size
         (``w2v/README.md``, "Kept stable").
     words : float32 (words, width)
         With subwords: the vectors of the step's words; later their summed negative gradients.
     word_curvature : float32 (words,)
-        With subwords: the curvature bound of each word's vector, times the summed weight of the
-        rows that make up the vector (``Parts.totals``).
+        With subwords, for each of these words: an upper bound on the curvature of the loss along
+        the word's vector, multiplied by the summed weight of the rows of the input matrix that are
+        added up to the vector (``Parts.totals``).
     inputs : float32 (step, width)
         For CBOW with the hierarchical softmax: the input row of each center word; later its
         negative gradient.
     input_curvature : float32 (step,)
-        The curvature bound of each row of `inputs`.
+        An upper bound on the curvature of the loss along each row of `inputs`.
     """
 
     center: F32
@@ -488,17 +502,20 @@ class Tile(NamedTuple):
     C : float32 (tile, width)
         The input vectors of the tile.
     R : float32 (rows, width)
-        For negative sampling: the output vectors of the words in and around all tiles of the strip;
-        not used for CBOW.
+        For skip-gram with negative sampling: the output vectors of the words in and around all
+        tiles of the strip. A tile loads only those that earlier tiles of the strip have not loaded.
         For the hierarchical softmax: the vectors of the tree nodes of the tile.
-    center_norms, norms : float32
+        For CBOW with negative sampling: not used.
+    center_norms, norms : float32 (tile,), float32 (rows + LANES,)
         The squared lengths of the rows of C and of R. For CBOW with negative sampling, `norms` has
         those of the output vectors of the center words of all tiles of the strip.
-    scores : float32
+    scores : float32 (size,)
         The dot products of input and output vectors; then the negative derivative of the loss with
-        respect to each.
-    curvature : float32
-        A bound on the second derivative of the loss with respect to each score.
+        respect to each. For negative sampling, each center word has `Sizes.row` elements (the
+        layout is in `w2v.engines.band`). For the hierarchical softmax, each element of the sparse
+        matrix in `Nodes` has `MR` elements.
+    curvature : float32 (size,)
+        A bound on the second derivative of the loss with respect to each score, in the same layout.
     out, old, steps : int64, int64 and float32, one for each gradient that is written
         Where to write the gradients. For each one, `out` is the address of the row to write, `old`
         that of the row to which the negative gradient is added, and `steps` the factor by which the
@@ -554,26 +571,36 @@ class Band(NamedTuple):
 class Windows(NamedTuple):
     """The working memory of a thread for the windows of CBOW in a strip, a part of the text.
 
+    The strip has n center words. The input row of a center word is the sum or mean of the vectors
+    of the other words in its window. m is the window size. A curvature bound of a vector is an
+    upper bound on the second derivative of the loss along the vector; the step size is limited by
+    it.
+
     Attributes
     ----------
     rows : int64, one for each word of the strip and the m words before and after it
-        The address of the word's input vector. m is the window size.
+        The address of the word's input vector.
     outside : int64 (tile + NOISE,)
         For negative sampling: the address of the output vector of each center word of a tile, and
         then of each of its noise words.
-    gradients, curvature : float32, one for each center word
-        The negative gradient of the input row of the center word's window, and its curvature bound.
-    weights : float32 (center words,)
-        For each window, the factor by which its gradient is multiplied to get its contribution to
-        the gradient of each of its words.
-    shares : float32 (2 m + 1, center words + 4 m)
+    gradients : float32 (n, dimension rounded up to a multiple of LANES)
+        For negative sampling: the negative gradient of the loss with respect to each input row.
+    curvature : float32 (n,)
+        For negative sampling: the curvature bound of each input row of the strip. For the
+        hierarchical softmax: the first ``tile`` elements are the bounds of the input rows of one
+        tile.
+    weights : float32 (n,)
+        For each window, the factor by which the gradient of its input row is multiplied to get its
+        contribution to the gradient of each of its words.
+    shares : float32 (2 m + 1, n + 4 m)
         The same factor for each position in the largest window, from m words before to m words
         after the center word; 0 if the window does not contain the position. There is a row for
         each position and a column for each center word, with 2 m unused columns at each end.
-    bounds : float32 (center words + 4 m,)
-        For each window, the curvature bound of its input row times the summed weight of its words
-        (1 for a mean, their number for a sum); with 2 m zeros at each end. This number times a
-        word's share is the bound for the vector of the word.
+    bounds : float32 (n + 4 m,)
+        For each window, the curvature bound of its input row, multiplied by the summed weight of
+        its words (1 for a mean, their number for a sum); with 2 m zeros at each end. The curvature
+        bound of a word's vector is the sum, over the windows, of this number times the word's
+        factor in `shares`.
     lanes : int32 (LANES,)
         The numbers 0, 1, 2 and so on.
     """
@@ -613,11 +640,16 @@ class Nodes(NamedTuple):
         words are those from `Sizes.reach` positions before the group to `Sizes.reach` after it.
     sums : float32 (2 * columns, MR)
         For skip-gram: the summed weight of each node and branch for each center word of a group.
+        Row 2 * column + code is for the node's branch of this code, 0 or 1.
     curvature : float32 (columns, MR)
-        Partial sums of the curvature of each node.
-    out, steps : int64 and float32 (columns,)
-        For each node: the address of the row to which its gradient is added, a row of the gradient
-        buffer or, for CBOW, its vector in the model; and for CBOW the step size, 1 for the buffer.
+        Partial sums of the bound on the curvature of the loss along each node's vector.
+    out : int64 (columns,)
+        For each node, the address of the row to which its gradient is added: its row in the
+        gradient buffer or, for CBOW if no other tile of the step has the node, its vector in the
+        model.
+    steps : float32 (columns,)
+        For CBOW: for each node, the factor by which its gradient is multiplied first. It is the
+        step size for a vector in the model, and 1 for a row in the buffer.
     bits : float32 (16, MR)
         The `MR` bits of each number from 0 to 15, the lowest bit first, as 0 or 1.
     """

@@ -110,7 +110,10 @@ class Draw(NamedTuple):
 class LogisticStep(ABC):
     """Base class of the training steps for losses that are sums of logistic terms.
 
-    A step is one of stochastic gradient descent. A subclass defines `columns` for its loss.
+    A step is one update of the model by one batch, by stochastic gradient descent. The center words
+    of a batch are processed in tiles of `CENTERS`. A subclass implements the method `columns`,
+    which chooses the output vectors that the input vectors of each tile are multiplied with, and
+    the weight of each of these products in the loss.
 
     Parameters
     ----------
@@ -215,7 +218,7 @@ class LogisticStep(ABC):
     def update(self, draw: Draw, rate: float) -> Tally:
         """Take one gradient step on the summed loss of a batch; update the model in place.
 
-        Return the result of `loss` for the batch, computed before the step.
+        Return the summed weight of the pairs, and their summed loss before the step (see `loss`).
         """
         tally = self.loss(draw)
         C, R, curvature, G, _, dC, dR = self._arrays(draw)

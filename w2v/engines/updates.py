@@ -210,9 +210,10 @@ def sum_words(
     """With subwords, add up the gradients of each word, for some words of a step.
 
     One job does this for up to `WORDS` distinct words, from number ``job * WORDS`` of the step's
-    distinct words on. The sums are stored in ``buffer.words``, in place of the words' vectors. In
-    ``buffer.word_curvature``, a bound on the curvature of the loss with respect to each vector is
-    stored, times the summed weight of the rows that make up the vector (``Parts.totals``).
+    distinct words on. The sum for a word is stored in ``buffer.words``, in place of the word's
+    vector. An upper bound on the curvature (second derivative) of the loss along this vector,
+    multiplied by a weight, is stored in ``buffer.word_curvature``. The vector is a weighted sum of
+    rows of the input matrix; the weight is the sum of the weights of these rows (``Parts.totals``).
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     words, heads, after = plans.center_words[n], plans.center_heads[n], plans.center_next[n]

@@ -88,10 +88,7 @@ class Experiment:
         return summary
 
     def _result(self, stage: Stage) -> Entry:
-        """Return a stage's result from the cache, or else compute it.
-
-        `InputError` is raised if it is not cached and ``config.stages`` does not name the stage.
-        """
+        """Find or compute a stage's result; `InputError` if not cached nor in ``config.stages``."""
         context, folder = self.context, self.context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
         settings, make = stage.prepare(context)

@@ -22,10 +22,7 @@ from w2v.files import written_aside
 def run_tracked(
     config: Config, job: JobContext | None = None, *, stop: StopRequest
 ) -> dict[str, Any]:
-    """Run the stages of one experiment, record them, and return the summary of the run.
-
-    `job` is ``None`` unless the run is a job of a sweep. `stop` says if a signal was received.
-    """
+    """Run and record the stages of a single run (`job` is None) or a job; return the summary."""
     # Imported when the settings are known to be good, so that bad ones are refused at once.
     from pipeline.experiment import Experiment, check_paths
     from pipeline.runtime.console import Display

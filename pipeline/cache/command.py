@@ -143,9 +143,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, and return its exit status.
+    """Run the command line `arguments` (None: those of the process), and return the exit status.
 
-    It is 1 if ``verify`` finds damage not yet set aside, 2 for an unknown folder or stage, else 0.
+    It is 2 for an unknown folder or stage; 1 if ``verify`` finds damage, except in entries that a
+    run has already renamed to ``<key>.damaged-<time>``; else 0.
     """
     given = make_parser().parse_args(arguments)
     outputs: Path = given.outputs

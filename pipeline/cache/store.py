@@ -1,9 +1,8 @@
 """The cache of stage results: the key of a result is a hash of everything it depends on.
 
 The folder ``<cache>/<stage>/<key>/`` holds the files of one result, and ``manifest.json`` with the
-SHA-256 of each file. A result is written to a temporary folder, which is renamed at the end, so
-that a folder named by a key never holds an incomplete result. A lock per key ensures that two
-processes do not compute the same result at the same time.
+SHA-256 of each file. A result is written to a temporary folder, which is renamed at the end, so a
+folder named by a key is complete. A lock per key prevents two processes from computing one result.
 """
 
 import json
@@ -89,10 +88,11 @@ def find_or_make(
 
     `folder` is the cache folder of the stage. `make` writes the result into the empty folder that
     it is given, and returns facts about the result. `about` is metadata for ``manifest.json``:
-    ``settings``, ``upstream`` and more (`Stage.about`). `keep_code` saves the hashes of source
-    files in ``about["code"]``; the manifest has the key that it returns. `on_damaged` is called
-    after a damaged entry was moved away, with its old path, its new path and the damage. With
-    `verify`, the SHA-256 of each file of the entry is checked, otherwise only its size.
+    ``settings``, ``upstream`` and more (`Stage.about`). If it has ``code``, hashes of source files,
+    they are saved in a file of their own, and the manifest has only a hash that names this file
+    (`code_path`). `on_damaged` is called after a damaged entry was moved away, with its old path,
+    its new path and the damage. With `verify`, the SHA-256 of each file of the entry is checked,
+    otherwise only its size.
     """
     if found := find(folder, key, verify):
         return found
@@ -152,8 +152,7 @@ def code_path(folder: Path, key: str) -> Path:
 def read_manifest(path: Path, verify: bool = False) -> tuple[dict[str, Any], str]:
     """Check the cache entry at `path`; return its manifest and a description of the damage, or "".
 
-    Each file must exist and have the recorded size; with `verify`, also the recorded SHA-256. If
-    the entry is damaged, the returned manifest is empty.
+    Files must have the recorded size and, with `verify`, SHA-256. With damage, the manifest is {}.
     """
     try:
         manifest: dict[str, Any] = verify_checksum((path / MANIFEST).read_bytes())

@@ -1,8 +1,7 @@
 """The schema of the settings for Hydra, and `resolve`, which validates the composed settings.
 
-Hydra composes settings from YAML files and command-line arguments, and checks their names and
-types. `resolve` converts them to frozen dataclasses, which check the limits of the values. The
-stages receive these dataclasses and do not depend on Hydra.
+Hydra composes settings from YAML files and arguments, and checks their names and types. `resolve`
+converts them to frozen dataclasses, which check limits; the stages thus do not depend on Hydra.
 """
 
 import re
@@ -125,7 +124,11 @@ def key_of(owner: type) -> str:
 
 
 def check_keys(node: Any, prefix: str = "") -> None:
-    """Raise `InputError` for an unknown or missing key in `node`, and name it `prefix` + key."""
+    """Raise `InputError` if the keys of an OmegaConf node are not the fields of its dataclass.
+
+    The message names the unknown or missing key, after `prefix`. Nested nodes are checked, too.
+    A list, a missing node or None is not checked; a node without a dataclass may have any keys.
+    """
     if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
         return
     schema = OmegaConf.get_type(node)
@@ -169,7 +172,9 @@ def check_overrides(overrides: Sequence[str]) -> None:
 def check_value(key: str, value: Any, where: str = "") -> None:
     """Raise `InputError` if OmegaConf would misread the value; `where` begins the message.
 
-    OmegaConf reads numbers but 0 as true; in lists of strings, ``no`` as False, 1e5 as 100000.0.
+    For a boolean setting, integers other than 0 and 1 are refused: OmegaConf would read 2 as true.
+    In a list of strings, booleans and numbers are refused: YAML has read an unquoted ``no`` as
+    False, for example, or Hydra has read 1e5 as 100000.0.
     """
     kind = known_keys().get(key.lstrip("+"))
     if kind is bool and re.fullmatch("[-+]?[0-9]+", str(value)) and str(value) not in ("0", "1"):

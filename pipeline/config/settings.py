@@ -35,9 +35,6 @@ REPORT_WANTED = (
 )
 
 
-# The tokenizers: the library's, with what the pipeline adds.
-
-
 @dataclass(frozen=True)
 class Tokenizing(Settings):
     """Settings that are common to all tokenizers."""
@@ -60,9 +57,6 @@ class WhitespaceTokenizer(Tokenizing, Whitespace):
 
 TOKENIZERS = {"words": WordsTokenizer, "whitespace": WhitespaceTokenizer}
 """The tokenizers by name."""
-
-
-# Where results are recorded and kept, and how they are compared.
 
 
 @dataclass(frozen=True)

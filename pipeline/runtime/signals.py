@@ -25,11 +25,7 @@ class StopRequest:
 
     @contextmanager
     def handling_signals(self) -> Iterator[None]:
-        """Handle SIGINT and SIGTERM during the block; outside the main thread, do nothing.
-
-        The first signal raises `KeyboardInterrupt` or `SystemExit` or, after a call of `defer`, is
-        only remembered. A second signal ends the process at once.
-        """
+        """In the block, handle SIGINT and SIGTERM as `StopRequest` says, if in the main thread."""
         main = threading.current_thread() is threading.main_thread()
         signals = (signal.SIGINT, signal.SIGTERM) if main else ()
         before: dict[int, Any] = {n: signal.signal(n, self._receive) for n in signals}

@@ -197,7 +197,7 @@ ROOMS = ("w2v.", "pipeline.stages.")
 """Packages whose code can change a result; other packages only run and record the stages."""
 
 SHARED = ("w2v", "pipeline.stages.base")
-"""Modules that all stages share and that change no result; their code is not hashed."""
+"""Modules not hashed, as they change no result: ``w2v/__init__.py`` alone, and this file."""
 
 DATA = {"w2v.report.page": "templates/*"}
 """The glob pattern of files that a module reads, relative to the module's folder, by module."""

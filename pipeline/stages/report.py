@@ -74,10 +74,7 @@ class Ended:
         return evaluate_vectors(out, self.settings, self.trained, suggested)[1]
 
     def counts(self) -> Counts | None:
-        """Return the word counts of the corpus, and which words are in the vocabulary.
-
-        If the run evaluates vectors from a file, return ``None``.
-        """
+        """Return word counts and which words are in the vocabulary; None if nothing was trained."""
         if self.trained is None:
             return None
         kept = np.load(self.entries["vocab"].path / IDS, allow_pickle=False) >= 0

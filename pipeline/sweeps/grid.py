@@ -90,9 +90,9 @@ def check_job(
 ) -> Config:
     """Return the settings of a job; raise `InputError` if they are invalid.
 
-    `job` has all overrides of the job. `base` was composed with those for the config groups in
-    `groups`; the others, for single settings, are applied to a copy of `base`. Only if one has
-    ``+``, ``~`` or ``@``, Hydra composes the job anew from the sweep's `config`, which is slow.
+    `job` has all overrides. `base` is composed with those of the config groups `groups`; those of
+    single settings are applied to a copy of `base`. But if any override in `job` has ``+``, ``~``
+    or ``@`` in its key, Hydra composes the job anew from the sweep's `config`, which is slow.
     """
     schema.check_overrides(job)
     if all(is_plain(text.partition("=")[0]) for text in job):

@@ -56,8 +56,10 @@ def run_rungs(
 ) -> None:
     """Run the rounds of successive halving: after each, the better half of configurations goes on.
 
-    `training` has the number of epochs, which is the same for all jobs. ``sweep.json`` gets the
-    jobs, their epochs, and which earlier job each job continues.
+    `jobs` are the overrides of each job of the first round. ``training.epochs``, the same for all
+    jobs, is where the last round ends; earlier rounds end after fewer epochs (`rungs_of`).
+    ``sweep.json`` in `folder` gets, for each job of each round, its overrides, the epochs of its
+    round, and the number of the earlier job whose training it continues (null in the first round).
     """
     sweep = read_json(folder / SWEEP)
     decay = training.decay_epochs or training.epochs

@@ -45,7 +45,7 @@ log = logging.getLogger("pipeline")
 
 
 def pickled(arguments: dict[str, Any]) -> bytes:
-    """Return what `prepare_process` needs, given the arguments of a launcher's ``setup``."""
+    """Pickle Hydra's state and the arguments of a launcher's ``setup``, for `prepare_process`."""
     import cloudpickle  # pickles also what ``__main__`` defines
 
     return bytes(cloudpickle.dumps((Singleton.get_state(), arguments)))
@@ -53,7 +53,11 @@ def pickled(arguments: dict[str, Any]) -> bytes:
 
 @functools.cache
 def prepare_process(shared: bytes) -> dict[str, Any]:
-    """Prepare this process for the jobs of a sweep, once; return the launcher's arguments."""
+    """Restore Hydra's state in this process; return the arguments of the launcher's ``setup``.
+
+    `shared` are the bytes of both, from `pickled`. Later calls with equal bytes only return the
+    arguments. A child process of `multiprocessing` will be ended by a thread once its parent ends.
+    """
     state, arguments = pickle.loads(shared)
     utils.setup_globals()
     Singleton.set_state(state)
@@ -70,7 +74,10 @@ def end_after(process: multiprocessing.process.BaseProcess) -> None:
 
 
 def run_in_process(shared: bytes, number: int, overrides: Sequence[str]) -> utils.JobReturn:
-    """Run a job in another process; `shared` is the result of `pickled`."""
+    """Run a job in this process, a worker of the launcher; return the job's result.
+
+    `shared` are the bytes from `pickled`: Hydra's state and the launcher's arguments.
+    """
     return run_composed(prepare_process(shared), number, overrides)
 
 
@@ -106,7 +113,7 @@ class JobContext:
 
     @property
     def varied(self) -> list[str]:
-        """The job's overrides of settings that the sweep varies; all, if there are none."""
+        """The job's overrides of settings that the sweep varies; if it has none, all overrides."""
         varied = [text for text in self.overrides if text.partition("=")[0] in self.swept]
         return varied or self.overrides
 

@@ -223,7 +223,11 @@ def advice(result: Sweep[Job]) -> list[str]:
 
 
 def by_group(result: Sweep[Job]) -> dict[str, list[Row]]:
-    """Return the rows of the table of configurations, by the group in which they are compared."""
+    """Return the rows of `Sweep.configurations` by group, with None in place of NaN.
+
+    Each row is for one configuration. Configurations of a group can be compared by the objective.
+    The key is their values of the settings that must be equal for this, as one text ("" if none).
+    """
     rows = itertools.groupby(without_nan(result.configurations), itemgetter("group"))
     return {group: list(inside) for group, inside in rows}
 

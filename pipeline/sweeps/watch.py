@@ -29,10 +29,7 @@ PROGRAM = Path(__file__).parents[1] / "run.py"
 
 
 class Watch:
-    """Reads the progress of a sweep from the files of its jobs; `line` returns it as text.
-
-    If `reports` is true, `look` starts processes that write HTML reports of finished jobs.
-    """
+    """Reads the progress of a sweep from the files of its jobs; `line` returns it as text."""
 
     def __init__(self, folder: Path, total: int, objective: str, reports: bool) -> None:
         self.folder = folder
@@ -49,7 +46,7 @@ class Watch:
     def look(self) -> Iterator[str]:
         """Read the jobs' files, and yield a line for each job that has failed since the last call.
 
-        With `reports`, start processes that write HTML reports of jobs that have finished.
+        If `reports` is true, start processes that write HTML reports of jobs that have finished.
         """
         self.running = 0
         for path in self.folder.glob("[0-9]*"):

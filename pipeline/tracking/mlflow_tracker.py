@@ -43,7 +43,7 @@ CACHE = "cache"
 """The name of the cache folder in the folder of the outputs; the files in it never change."""
 
 FLUSH_SECONDS = 5.0
-"""Seconds between sending metrics to MLflow, which takes a thousand as fast as one."""
+"""Seconds to collect metrics before sending them: MLflow logs a thousand in the time of one."""
 
 MAX_TAG = 500
 MAX_NOTE = 5000
@@ -235,10 +235,7 @@ def quiet_loggers() -> None:
 
 
 def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """Return the type and the description of a dataset's source in the format of ``mlflow.data``.
-
-    `origin` is a path, a URL, or names of packages.
-    """
+    """Return a source (path, URL or package names) as ``mlflow.data`` has it: type and details."""
     if not isinstance(origin, str):
         return "code", {"tags": {"sources": ", ".join(origin)}}
     scheme, separator, _ = origin.partition("://")
@@ -250,9 +247,9 @@ def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
 def queue_of_jobs(shared: SharedStore, store: str) -> RetryQueue | None:
     """Return ``shared.calls``, the queue of MLflow calls that the jobs of this process share.
 
-    In the sweep's process, the sweep sets it. In a child process of `multiprocessing`, the first
-    job makes it, with the name `store`, and it is closed when the process ends. In other processes,
-    as of submitit, it is None: each job has its own queue.
+    In the sweep's process, the sweep has set it. In a child process of `multiprocessing`, the first
+    job creates the queue, which is closed when the process ends; messages name its store `store`.
+    In other processes, such as submitit's, None is returned: each job makes its own queue.
     """
     if shared.calls is None and multiprocessing.parent_process() is not None:
         shared.calls = RetryQueue(store)

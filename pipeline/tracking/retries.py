@@ -1,7 +1,4 @@
-"""Repeat calls to a tracking store that is locked or cannot be reached.
-
-`RetryQueue` makes calls in the background. `retry_while_locked` makes one and waits for it.
-"""
+"""Repeat calls to a tracking store that is locked or cannot be reached."""
 
 import logging
 import queue
@@ -47,7 +44,10 @@ class RetryQueue:
         self.calls.put(partial(call, *args, **kwargs))
 
     def wait(self) -> None:
-        """Wait for the calls put so far; give up if they keep failing for `MAX_WAIT` seconds."""
+        """Wait until the calls put so far are done, or have kept failing for `MAX_WAIT` seconds.
+
+        Neither case raises an error. Calls that keep failing stay in the queue, and are repeated.
+        """
         made = threading.Event()
         self.calls.put(made.set)
         self._wait(made.wait, MAX_WAIT)
@@ -55,7 +55,7 @@ class RetryQueue:
     def close(self, max_wait: float = MAX_WAIT) -> str:
         """Wait until all calls are made; return a description of what failed, or an empty string.
 
-        Give up if calls keep failing for ``max_wait`` seconds.
+        If calls keep failing for ``max_wait`` seconds, return, and repeat them no more.
         """
 
         def ended(seconds: float) -> bool:

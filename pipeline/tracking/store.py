@@ -56,10 +56,7 @@ def store_uri(uri: str | None, outputs: Path) -> str:
 
 
 def sqlite_file(store: str) -> Path | None:
-    """Return the file of an SQLite store; ``None`` for other stores.
-
-    `InputError` is raised if the address names a folder, or no file.
-    """
+    """Return an SQLite store's file, else None; raise `InputError` if its address names no file."""
     if not store.startswith("sqlite:"):
         return None
     _, _, path = store.partition("?")[0].partition(":///")
@@ -75,9 +72,10 @@ def open_experiment(
 ) -> tuple[MlflowClient, str]:
     """Return an MLflow client and the id of the experiment ``name``, created if needed.
 
-    A new experiment keeps its artifacts in ``outputs``, unless the store is a server. A job of a
-    sweep gives ``made``, as the sweep has opened the experiment: an SQLite file is then not made or
-    corrected. `InputError` is raised if the store cannot be used, or the experiment was deleted.
+    A new experiment keeps its artifacts in ``outputs``, unless the store is a server. If the store
+    is an SQLite file, it is created if needed, and the addresses of moved artifacts in it are
+    updated. ``made`` says that this job's sweep has done both already, so they are omitted.
+    `InputError` is raised if the store cannot be used, or the experiment was deleted.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
     db_utils.MAX_RETRY_COUNT = 6  # MLflow tries to connect for 6 seconds, not for 2 minutes
@@ -126,7 +124,10 @@ class SharedSessions:
 
     @contextmanager
     def together(self, new_id: str | None) -> Iterator[None]:
-        """Context manager: the thread's MLflow calls share a transaction; see `one_transaction`."""
+        """Context manager in which MLflow calls of this thread share one transaction.
+
+        A run created in the block gets the ID `new_id`; None: the ID that MLflow generates.
+        """
         with self.make(read_only=False) as session:
             self.thread.session = Uncommitted(session, new_id)
             try:
@@ -138,7 +139,7 @@ class SharedSessions:
 class Uncommitted:
     """A database session that several MLflow calls share; it is committed after the last one.
 
-    A new run gets the ID `new_id`, if one is given, in place of the one that MLflow generated.
+    A new run gets the ID `new_id`; None: the ID that MLflow generates.
     """
 
     def __init__(self, session: Any, new_id: str | None) -> None:
@@ -166,9 +167,8 @@ def one_transaction(
 ) -> AbstractContextManager[None]:
     """Return a context manager in which MLflow calls of this thread share one transaction.
 
-    If a call rolls back, nothing is written, and `NeedsOwnTransactions` is raised. A run that is
-    created in the block gets the ID `new_id`, if one is given. If the store is not a database, the
-    context manager does nothing.
+    If a call rolls back, nothing is written, and `NeedsOwnTransactions` is raised. A run created in
+    the block gets the ID `new_id` (None: MLflow's). If the store is no database, nothing is shared.
     """
     store: Any = client._tracking_client.store
     if not isinstance(store, SqlAlchemyStore):
@@ -231,10 +231,10 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs were moved or copied.
 
-    MLflow stores absolute addresses. Those in a folder of the same name at another place are
-    changed to lead to `artifacts` if the old folder no longer exists, or if `artifacts` is a copy
-    of the old folder. It is taken as a copy if it lies beside `database`, and has the folder of a
-    run whose address is in the old folder.
+    MLflow stores absolute addresses. If an experiment has its artifacts in another folder with the
+    name of `artifacts`, addresses in that folder are changed to lead to `artifacts`, if that folder
+    no longer exists, or if `artifacts` is a copy of it: a folder beside `database` that has, at the
+    same relative path, the artifacts of a run that `database` has in the other folder.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

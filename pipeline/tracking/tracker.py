@@ -56,7 +56,7 @@ class Tracker:
         """Give a run's model the alias in ``tracking.register``, if that setting has an alias."""
 
     def wait(self) -> None:
-        """Wait until all calls so far are done, including those of jobs that share the queue."""
+        """Wait for all calls so far, also of jobs that share the queue; see `RetryQueue.wait`."""
 
     def close_killed_jobs(self) -> None:
         """Close those runs of this sweep's jobs whose process was killed."""

@@ -20,15 +20,15 @@ from w2v.training.memory import available_cores
 
 
 class ProcessLauncher(Launcher):
-    """Base class of both launchers."""
+    """Base class of `JoblibLauncher` and `RayLauncher`; stores what their worker processes need."""
 
     def setup(self, **arguments: Any) -> None:
-        """Store the arguments from Hydra: context, task function and configuration."""
+        """Store Hydra's arguments (context, task function, configuration), also in pickled form."""
         self.arguments, self.shared = arguments, pickled(arguments)
 
 
 class JoblibLauncher(ProcessLauncher):
-    """Runs the jobs of a sweep in processes of joblib, each of which is prepared once.
+    """Runs the jobs of a sweep in worker processes of joblib, or one by one in this process.
 
     The arguments are those of Hydra's launcher; `options` are for ``joblib.Parallel``.
     """
@@ -39,7 +39,7 @@ class JoblibLauncher(ProcessLauncher):
         self.options = {k: int(v) if str(v).isdecimal() else v for k, v in chosen.items()}
 
     def launch(self, job_overrides: Jobs, initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run the jobs, and return their results. One at a time run in this process."""
+        """Run the jobs, all in this process if ``n_jobs`` allows one at a time; return results."""
         from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
         jobs = enumerate(job_overrides, initial_job_idx)

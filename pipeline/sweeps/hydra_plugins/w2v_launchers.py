@@ -6,7 +6,7 @@ Hydra imports this file at every start, so it has no slow imports.
 import io
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,13 @@ class ProcessLauncher(Launcher):
     """Base class of `JoblibLauncher` and `RayLauncher`; stores what their worker processes need."""
 
     def setup(self, **arguments: Any) -> None:
-        """Store Hydra's arguments (context, task function, configuration), also in pickled form."""
-        self.arguments, self.shared = arguments, pickled(arguments)
+        """Store Hydra's arguments: context, task function and configuration."""
+        self.arguments = arguments
+
+    @cached_property
+    def shared(self) -> bytes:
+        """What processes get to run jobs, made at the first launch: the sweep's folder is known."""
+        return pickled(self.arguments)
 
 
 class JoblibLauncher(ProcessLauncher):

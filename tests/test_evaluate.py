@@ -730,6 +730,19 @@ def test_a_repeated_pair_counts_each_time() -> None:
     assert skewed.spearman != pytest.approx(once.spearman)
 
 
+def test_several_ratings_of_a_pair_are_one_pair_in_the_interval() -> None:
+    vectors = plausible(8)
+    reversed_pairs = [Pair(b.upper(), a, score) for a, b, score in PAIRS]
+    once, *others = (
+        evaluate.similarity(vectors, pairs, generator=np.random.default_rng(0), resamples=200).ci95
+        for pairs in (PAIRS, [*PAIRS, *PAIRS], [*PAIRS, *reversed_pairs, *PAIRS])
+    )
+    assert once is not None
+    assert others == [pytest.approx(once)] * 2
+    few = evaluate.similarity(vectors, PAIRS[:9] * 3, generator=np.random.default_rng(0))
+    assert few.ci95 is None
+
+
 def test_a_vocabulary_of_one_word() -> None:
     vectors = WordVectors(["love"], np.ones((1, 3)))
     assert evaluate.similarity(vectors, [*PAIRS, Pair("love", "love", 9)]).pairs == 1
@@ -925,7 +938,7 @@ def test_intervals_cover_the_truth_in_95_of_100_samples(
     assert truth is not None
     trials, covered, width = 200, 0, 0.0
     for _ in range(trials):
-        interval = statistics.spearman_interval(*sample(size), generator, 400)
+        interval = statistics.spearman_interval(*sample(size), np.arange(size), generator, 400)
         assert interval is not None
         covered += interval[0] <= truth <= interval[1]
         width += interval[1] - interval[0]

@@ -729,6 +729,21 @@ def test_other_questions_of_the_same_shape_are_another_benchmark(tmp_path: Path)
     assert len(set(digests)) == 5
 
 
+def test_several_ratings_of_a_pair_are_one_pair_in_a_comparison() -> None:
+    random = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(60)]
+    pairs = [
+        evaluate.Pair(a, b, float(random.normal()))
+        for a, b in zip(words[::2], words[1::2], strict=True)
+    ]
+    runs = {name: [WordVectors(words, random.normal(size=(60, 10)))] for name in "ab"}
+    (once,) = evaluate.compare(runs, pairs).differences
+    again = [evaluate.Pair(b.upper(), a, score) for a, b, score in pairs]
+    (found,) = evaluate.compare(runs, [*pairs, *again, *pairs]).differences
+    assert (found.low, found.high, found.p) == pytest.approx((once.low, once.high, once.p))
+    assert (found.verdict, found.items) == ("no difference shown", 90)
+
+
 def test_vectors_are_compared_in_one_call() -> None:
     random = np.random.default_rng(0)
     words = [f"w{i}" for i in range(40)]

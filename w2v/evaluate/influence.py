@@ -26,8 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.evaluate.analogies import Question
-from w2v.evaluate.similarity import Pair, Unknown
-from w2v.evaluate.statistics import MIN_PAIRS_FOR_INTERVAL, NORMAL_QUANTILE, Interval
+from w2v.evaluate.similarity import Pair, Unknown, pair_text
+from w2v.evaluate.statistics import (
+    MIN_PAIRS_FOR_INTERVAL,
+    NORMAL_QUANTILE,
+    Interval,
+    numbered,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -96,7 +101,7 @@ class Benchmark(ABC):
         """Return the number of sampling units, which are word pairs, in the used items.
 
         `used`, bool (n,), says which items are used. An analogy question has two word pairs. A pair
-        that occurs in several questions, or in several sets of pairs, counts once.
+        that occurs several times, such as in several questions or sets of pairs, counts once.
         """
 
     def variances(self, parts: FloatArray) -> FloatArray:
@@ -119,6 +124,8 @@ class Benchmark(ABC):
 @dataclass(frozen=True)
 class SimilarityBenchmark(Benchmark):
     """A benchmark of word pairs, scored by Spearman's correlation of cosines with human ratings.
+
+    A pair with several ratings occurs once for each. All of them are one sampling unit.
 
     Attributes
     ----------
@@ -144,7 +151,11 @@ class SimilarityBenchmark(Benchmark):
         return Scores(values, parts)
 
     def units(self, used: NDArray[np.bool_]) -> int:
-        return int(used.sum())
+        return len(np.unique(self.words[used]))
+
+    def variances(self, parts: FloatArray) -> FloatArray:
+        sums = sums_by_pair(parts, numbered(self.words.tolist()))
+        return super().variances(np.ascontiguousarray(sums.T))
 
 
 @dataclass(frozen=True)
@@ -286,11 +297,7 @@ class MeanOfSets(Benchmark):
         return len(np.unique(np.concatenate(words))) if words else 0
 
     def variances(self, parts: FloatArray) -> FloatArray:
-        from scipy.sparse import csr_matrix
-
-        n = len(self.words)
-        sums = csr_matrix((np.ones(n), (self.words, np.arange(n))))
-        return np.asarray((np.asarray(sums @ parts.T) ** 2).sum(0))[None]
+        return np.asarray((sums_by_pair(parts, self.words) ** 2).sum(0))[None]
 
     def interval(self, answers: NDArray[Any]) -> tuple[float, Interval] | None:
         """Return the mean correlation of one run, and its 95 % confidence interval over word pairs.
@@ -310,6 +317,21 @@ class MeanOfSets(Benchmark):
         half = NORMAL_QUANTILE * error / (1 - mean**2)
         z = math.atanh(mean)
         return mean, (math.tanh(z - half), math.tanh(z + half))
+
+
+def sums_by_pair(parts: FloatArray, numbers: NDArray[np.int64]) -> FloatArray:
+    """Add up the influences of items that are the same word pair: (different pairs, rows).
+
+    Parameters
+    ----------
+    parts : (rows, n)
+        For each score, a row with the influence of each item on it.
+    numbers : int64 (n,)
+        The word pair of each item; the different pairs are numbered from 0.
+    """
+    sums = np.zeros((numbers.max() + 1, len(parts)))
+    np.add.at(sums, numbers, parts.T)
+    return sums
 
 
 def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
@@ -430,10 +452,9 @@ def similarity_benchmark(pairs: Sequence[Pair], oov: Unknown = "skip") -> Simila
     A pair is identified by a hash of its two words that ignores their order and case. `oov` says
     how pairs with unknown words are treated: ``skip`` or ``zero``.
     """
-    texts = ["\t".join(sorted((a.casefold(), b.casefold()))) for a, b, _ in pairs]
     digests = b"".join(
-        hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=8).digest()
-        for text in texts
+        hashlib.blake2b(pair_text(pair).encode("utf-8", "backslashreplace"), digest_size=8).digest()
+        for pair in pairs
     )
     people = np.array([pair.score for pair in pairs], np.float64)
     return SimilarityBenchmark(people, np.frombuffer(digests, np.int64), oov)

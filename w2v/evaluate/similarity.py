@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from w2v.errors import InputError
 from w2v.evaluate.datasets import read_lines
-from w2v.evaluate.statistics import Interval, pearson, ratio, spearman, spearman_interval
+from w2v.evaluate.statistics import (
+    Interval,
+    numbered,
+    pearson,
+    ratio,
+    spearman,
+    spearman_interval,
+)
 from w2v.files import is_number
 from w2v.settings import check_choice, check_whole
 from w2v.vectors import WordVectors
@@ -47,7 +54,7 @@ class SimilarityResult:
         are equal.
     ci95
         The 95 % bootstrap interval of `spearman`; None if it was not requested, for fewer than ten
-        pairs, or if the correlation is None.
+        different pairs, or if the correlation is None.
     resamples
         The number of bootstrap samples drawn; 0 without `ci95`.
     pairs, total
@@ -261,6 +268,11 @@ def _is_id(column: Sequence[str]) -> bool:
     return all(int(b) == int(a) + 1 for a, b in itertools.pairwise(fields))
 
 
+def pair_text(pair: Pair) -> str:
+    """Return the two words of a pair as one text, which ignores their order and case."""
+    return "\t".join(sorted((pair.a.casefold(), pair.b.casefold())))
+
+
 class PairAnswers(NamedTuple):
     """The cosines of n word pairs; also, which pairs rely on n-grams, and which words are unknown.
 
@@ -352,7 +364,8 @@ def similarity(
     vectors
         The word vectors.
     pairs
-        The rated word pairs. A pair that occurs several times counts each time.
+        The rated word pairs. A pair that occurs several times counts each time; for the interval,
+        it is one pair with several ratings.
     oov
         How pairs with a word that has no vector are treated: ``skip`` leaves them out, ``zero``
         gives them a cosine of 0.
@@ -397,7 +410,8 @@ def correlate(
     interval = None
     if generator is not None:
         check_whole("resamples", resamples)
-        interval = spearman_interval(people, model, generator, resamples)
+        same = numbered(pair_text(pair) for pair in itertools.compress(pairs, used))
+        interval = spearman_interval(people, model, same, generator, resamples)
     return SimilarityResult(
         spearman=spearman(people, model),
         pearson=pearson(people, model),

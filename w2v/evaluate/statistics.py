@@ -5,7 +5,7 @@ A result that is undefined for the given data is None, not NaN, so that results 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cache
 
 import numpy as np
@@ -188,21 +188,30 @@ def pareto_front(points: Sequence[tuple[float, float]], sign: int) -> list[int]:
     return front
 
 
+def numbered(keys: Iterable[Hashable]) -> NDArray[np.int64]:
+    """Return a number for each key; the different keys are numbered from 0 as they first appear."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+
+
 def spearman_interval(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
+    pairs: NDArray[np.int64],
     generator: np.random.Generator,
     resamples: int = 2000,
 ) -> Interval | None:
     """Return the 95 % percentile bootstrap interval of Spearman's rank correlation.
 
-    Pairs are drawn with replacement. Bootstrap samples in which x or y is constant, so that the
-    correlation is undefined, are left out.
+    Word pairs are drawn with replacement, each with all of its ratings. Bootstrap samples in which
+    x or y is constant, so that the correlation is undefined, are left out.
 
     Parameters
     ----------
     x, y
-        (n,) each; x[i] and y[i] are a pair.
+        (n,) each; x[i] and y[i] are the rating and the cosine of a word pair.
+    pairs
+        (n,), the number of this word pair, as by `numbered`; a pair may have several ratings.
     generator
         Draws the bootstrap samples.
     resamples
@@ -211,7 +220,7 @@ def spearman_interval(
     Returns
     -------
     (low, high) or None
-        None for fewer than ten pairs, or if the correlation itself is undefined.
+        None for fewer than ten different pairs, or if the correlation itself is undefined.
 
     Notes
     -----
@@ -224,16 +233,16 @@ def spearman_interval(
     ----------
     Efron, Tibshirani (1993), An introduction to the bootstrap, chapter 13.
     """
-    n = len(x)
+    n = int(pairs.max(initial=-1)) + 1
     if n < MIN_PAIRS_FOR_INTERVAL or spearman(x, y) is None:
         return None
     found = []
-    batch = max(1, _MAX_WEIGHTS // n)
+    batch = max(1, _MAX_WEIGHTS // len(x))
     for start in range(0, resamples, batch):
         size = min(resamples - start, batch)
         places = generator.integers(n, size=(size, n)) * size + np.arange(size)[:, None]
         times = np.bincount(places.ravel(), minlength=n * size).reshape(n, size)
-        found.append(_resampled_spearman(x, y, times))
+        found.append(_resampled_spearman(x, y, times[pairs]))
     correlations = np.concatenate(found)
     low, high = np.percentile(correlations[np.isfinite(correlations)], (2.5, 97.5))
     return float(low), float(high)
@@ -249,7 +258,7 @@ def _resampled_spearman(
     x, y
         (n,) each; x[i] and y[i] are a pair.
     times
-        (n, samples), how often a sample contains each pair; every column sums to n.
+        (n, samples), how often a sample contains each pair.
     """
     a, aa = _resampled_ranks(x, times)
     b, bb = _resampled_ranks(y, times)
@@ -272,14 +281,14 @@ def _resampled_ranks(
     values
         (n,), the original data.
     times
-        (n, samples), how often a sample contains each value; every column sums to n.
+        (n, samples), how often a sample contains each value.
 
     Returns
     -------
     ranks : (n, samples)
         The rank of each value in each sample, minus the mean rank.
     squares : (samples,)
-        The sum of the squares of these ranks over the n values of a sample.
+        The sum of the squares of these ranks over the values of a sample.
     """
     order = np.argsort(values, kind="stable")
     _, starts, group = np.unique(values[order], return_index=True, return_inverse=True)
@@ -287,8 +296,9 @@ def _resampled_ranks(
     if len(starts) < len(values):
         sizes = np.add.reduceat(sizes, starts, axis=0)
     middles = np.cumsum(sizes, axis=0)
+    total = middles[-1].copy()
     middles -= sizes / 2
-    middles -= len(values) / 2
+    middles -= total / 2
     place = np.empty(len(values), np.intp)
     place[order] = group
     return middles[place], np.einsum("ij,ij,ij->j", sizes, middles, middles)

@@ -1,11 +1,14 @@
 """Test comparisons of runs: confidence intervals, overlap of neighbors, and the Pareto front."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from w2v import WordVectors
 from w2v.evaluate import mean_neighbour_overlap, pareto_front, student_interval
+from w2v.evaluate.sweep import Run, Sweep
 
 
 def test_the_interval_of_a_mean_is_students() -> None:
@@ -42,6 +45,27 @@ def test_overlap_of_neighbours_between_seeds() -> None:
     assert mean_neighbour_overlap([WordVectors(["one"], vectors[:1])] * 2) is None
     other = WordVectors([*words[:-1], "other"], vectors)
     assert mean_neighbour_overlap([runs[0], other]) is None
+
+
+@pytest.mark.parametrize("suffix", ["", "/vectors.npy", ".txt"])
+def test_the_neighbours_of_a_sweep_are_those_of_its_files(tmp_path: Path, suffix: str) -> None:
+    random = np.random.default_rng(0)
+    every = [WordVectors([f"w{i}" for i in range(40)], random.normal(size=(40, 5))) for _ in "abc"]
+    every[0].save(tmp_path)
+    for seed, vectors in enumerate(every):
+        vectors.save(tmp_path / f"{seed}")
+        vectors.save_word2vec(tmp_path / f"{seed}.txt")
+    runs = [
+        Run(
+            number=n,
+            settings={"seed": n},
+            figures={"loss": n},
+            vectors=f"{tmp_path / str(n)}{suffix}",
+        )
+        for n in range(3)
+    ]
+    (found,) = Sweep("loss", runs).configurations
+    assert found["overlap"] == pytest.approx(mean_neighbour_overlap(every))
 
 
 @pytest.mark.parametrize("sign", [1, -1])

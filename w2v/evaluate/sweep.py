@@ -132,7 +132,7 @@ class Configuration(Generic[R]):
         files = [Path(file) for file in self.vectors[:runs]]
         if not all(file.exists() for file in files):
             return None
-        return mean_neighbour_overlap(WordVectors.load(file.parent) for file in files)
+        return mean_neighbour_overlap(WordVectors.load(file) for file in files)
 
 
 class Sweep(Generic[R]):

@@ -49,6 +49,8 @@ def test_which_words_there_are(model: TrainedModel, loss: Any) -> None:
     assert set(union.vectors.words) == old | new
     given = train(NEW, loss, init=model, vocabulary="given")
     assert set(given.vectors.words) == old
+    assert union.vocabulary["types_dropped"] == 0
+    assert given.vocabulary["types_dropped"] == len(new - old)
     lacking = sorted(old - new)
     for made in (union, given):
         np.testing.assert_array_equal(rows(made.vectors, lacking), rows(model.vectors, lacking))
@@ -84,6 +86,17 @@ def test_rare_words_of_the_text_stay_out_unless_they_are_given(model: TrainedMod
     assert "mat" in union
     assert "the" in train(texts, init=model, vocabulary="union", drop=["the"]).vectors
     assert "throne" not in train(texts, init=model, vocabulary="union", drop=["throne"]).vectors
+
+
+@pytest.mark.parametrize("vocabulary", ["union", "given"])
+def test_given_words_are_chosen_as_they_are_spelled(vocabulary: str) -> None:
+    given = WordVectors(["don’t", "king", "the"], np.eye(3, 6))
+    settings = {"init": given, "vocabulary": vocabulary, "engine": "numpy"}
+    texts = [*NEW, "the king don't sit"]
+    made = train(texts, **settings).vectors
+    assert "don’t" in made
+    assert "don't" not in made  # it occurs less than min_count times
+    assert "don't" in train(texts, keep=["don’t"], **settings).vectors
 
 
 @pytest.mark.parametrize("loss", LOSSES)

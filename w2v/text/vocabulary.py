@@ -194,6 +194,7 @@ def build(
     keep: Sequence[str] = (),
     drop: Sequence[str] = (),
     max_share: float | None = None,
+    given: Sequence[str] = (),
 ) -> tuple[Vocabulary, NDArray[np.int32]]:
     """Choose the words of the vocabulary.
 
@@ -220,6 +221,9 @@ def build(
     max_share
         Drop the types that make up more than this fraction of all tokens, also if they are in
         `words`; None: do not.
+    given
+        Words that are in the vocabulary like those to keep, but only as they are spelled: they do
+        not match a type with other apostrophes or hyphens (`contained`).
 
     Returns
     -------
@@ -234,7 +238,7 @@ def build(
         is too small for the words to keep.
     """
     short = ~too_long(types)
-    kept = contained(types, keep) & short
+    kept = (contained(types, keep) | among(types, given)) & short
     least = max(2, int(kept.sum()))
     if max_size is not None and max_size < least:
         wanted = f"at least {least} ({kept.sum()} words are to be kept)"
@@ -248,8 +252,9 @@ def build(
         check_enough(kept | chosen & short, "min_count", min_count, "a count", found)
     else:
         chosen = contained(types, words)
-        shown = ", ".join([*map(shortened, words[:3]), *["…"] * (len(words) > 3)])
-        looked = f"({len(words)} words: {shown})"
+        listed = [*words, *given]
+        shown = ", ".join([*map(shortened, listed[:3]), *["…"] * (len(listed) > 3)])
+        looked = f"({len(listed)} words: {shown})"
         if most is not None:
             found = f"the most frequent type, {shortened(types[most])}, {occurs}"
         check_enough(kept | chosen & short, "words", looked, "a list", found)
@@ -276,6 +281,7 @@ def choose(
     settings: VocabularySettings,
     words: Sequence[str] | None,
     drop: Sequence[str],
+    given: Sequence[str] = (),
 ) -> tuple[Vocabulary, NDArray[np.int32]]:
     """Choose the words of the vocabulary by settings; a wrapper of `build`.
 
@@ -287,7 +293,10 @@ def choose(
         The words to choose, whatever their count, such as those in the file that
         ``settings.words`` names; None: choose by count. The setting itself is not used.
     drop
-        The words to leave out, except those in ``settings.keep``. ``settings.drop`` is not used.
+        The words to leave out, except those in ``settings.keep`` and `given`. ``settings.drop`` is
+        not used.
+    given
+        Words that are chosen as they are spelled (see `build`).
 
     Returns
     -------
@@ -296,7 +305,7 @@ def choose(
         The vocabulary id of each type; -1 for every type that is not in the vocabulary.
     """
     limits = settings.min_count, settings.max_size
-    return build(types, counts, *limits, words, settings.keep, drop, settings.max_share)
+    return build(types, counts, *limits, words, settings.keep, drop, settings.max_share, given)
 
 
 def with_words(
@@ -356,7 +365,12 @@ def contained(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
     A word with typographic apostrophes or hyphens also matches the type that has the ASCII
     characters in their place, because tokenizers replace them by default.
     """
-    wanted = frozenset(words).union(word.translate(PLAIN) for word in words)
+    return among(types, [*words, *(word.translate(PLAIN) for word in words)])
+
+
+def among(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
+    """Return whether each type is one of `words`, as they are spelled: bool (types,)."""
+    wanted = frozenset(words)
     return np.fromiter((word in wanted for word in types), np.bool_, len(types))
 
 
@@ -395,7 +409,7 @@ def coverage(
     facts: dict[str, Any] = {
         "size": len(chosen),
         "types": len(types),
-        "types_dropped": len(types) - len(chosen),
+        "types_dropped": len(types) - int(np.count_nonzero(chosen.counts)),
         "tokens_kept": kept,
         "tokens_dropped": total - kept,
         "out_of_vocabulary": (total - kept) / total,

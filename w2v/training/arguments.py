@@ -3,7 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -410,10 +410,8 @@ def choose_with_given(
     if given is None:
         return choose(types, counts, settings, words, drop)
     every, occurrences = with_words(types, counts, given.words)
-    kept = replace(settings, keep=list(dict.fromkeys([*settings.keep, *given.words])), drop=[])
-    only = list(given.words) if vocabulary == "given" else words
-    dropped = [word for word in drop if word not in given]
-    chosen, ids = choose(every, occurrences, kept, only, dropped)
+    only = [] if vocabulary == "given" else words
+    chosen, ids = choose(every, occurrences, settings, only, drop, given.words)
     return chosen, ids[: len(types)]
 
 

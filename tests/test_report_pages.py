@@ -24,8 +24,8 @@ from w2v.report.evaluation import compute
 from w2v.report.figures import LIST, MAP, Counts, draw, read_pictures
 from w2v.report.report import REPORT, without_passwords, write_report
 from w2v.training.history import Epoch, Point
-from w2v.training.result import HISTORY
 from w2v.vectors import VOCABULARY, WordVectors
+from w2v.vectors.formats import HISTORY
 
 if TYPE_CHECKING:  # Playwright is needed only where the pages are opened
     from playwright.sync_api import Browser, Dialog, Page

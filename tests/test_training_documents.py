@@ -181,7 +181,9 @@ def test_the_model_of_a_run_is_loaded_from_its_folder(tmp_path: Path) -> None:
 
 def test_vectors_without_a_history_are_no_model(tmp_path: Path) -> None:
     vectors = WordVectors(["a", "b"], np.eye(2))
-    vectors.save(tmp_path)
+    small(DOCUMENTS, SkipGram(dim=8, loss=Softmax()), engine="numpy").save(tmp_path)
+    vectors.save(tmp_path)  # over a model, whose history and state are not those of these vectors
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["vectors.npy", "vocabulary.tsv"]
     vectors.save_word2vec(tmp_path / "file.txt")
     for path in (tmp_path, tmp_path / "file.txt"):
         with pytest.raises(InputError, match=rf"^{path}: holds no model with its history"):

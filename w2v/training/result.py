@@ -16,13 +16,8 @@ from w2v.training.checkpoint import Snapshot
 from w2v.training.history import Epoch, Point
 from w2v.training.train import INNER_NODES, OWN_ROWS, Trained, finished_state
 from w2v.vectors import OUTSIDE, VECTORS, WordVectors
-from w2v.vectors.formats import SUBWORDS
+from w2v.vectors.formats import ENGINE, HISTORY, SUBWORDS
 from w2v.vectors.ngrams import Subwords
-
-HISTORY = "history.json"
-ENGINE = "engine.npz"
-"""The file of `Trained.engine_state`: arrays besides the vectors that further epochs need. The file
-is absent if there are none."""
 
 
 def save_result(folder: Path, vocabulary: Vocabulary, trained: Trained) -> None:
@@ -73,14 +68,13 @@ def write_result(
     epochs, points
         The history of the training, with a `Point` for each shard (a part of the text).
     engine_state
-        Other arrays that are needed to train more epochs, by name; empty if there are none.
+        Other arrays that are needed to train more epochs, by name; if there are none, it is empty,
+        and ``engine.npz`` is not written.
     """
     vectors.save(folder)
     if engine_state:
         with written_aside(folder / ENGINE) as aside, aside.open("wb") as file:
             np.savez_compressed(file, **engine_state)  # type: ignore[arg-type]
-    else:
-        (folder / ENGINE).unlink(missing_ok=True)
     history = {
         "epochs": [asdict(epoch) for epoch in epochs],
         "points": [point._asdict() for point in points],

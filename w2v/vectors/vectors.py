@@ -575,7 +575,8 @@ class WordVectors:
 
         The files are ``vectors.npy`` and ``vocabulary.tsv`` (words and, if known, counts). If there
         are outside vectors, ``outside_vectors.npy`` is written as well; and if there are n-grams,
-        ``subwords.npy`` and ``ngrams.json``.
+        ``subwords.npy`` and ``ngrams.json``. Files of an earlier model in the folder are replaced
+        or removed, ``history.json`` and ``engine.npz`` among them.
 
         Raises
         ------

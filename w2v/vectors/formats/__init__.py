@@ -16,6 +16,8 @@ from w2v.vectors.formats.contents import Contents
 from w2v.vectors.formats.counts import read_counts
 from w2v.vectors.formats.fasttext import is_fasttext, read_fasttext, write_fasttext
 from w2v.vectors.formats.folder import (
+    ENGINE,
+    HISTORY,
     NGRAMS,
     OUTSIDE,
     SUBWORDS,
@@ -32,7 +34,9 @@ from w2v.vectors.formats.selection import EVERYTHING, Selection
 from w2v.vectors.formats.word2vec import read_word2vec, write_word2vec
 
 __all__ = [
+    "ENGINE",
     "FORMATS",
+    "HISTORY",
     "NGRAMS",
     "OUTSIDE",
     "SUBWORDS",

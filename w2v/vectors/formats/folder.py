@@ -28,6 +28,9 @@ OUTSIDE = "outside_vectors.npy"
 SUBWORDS, NGRAMS = "subwords.npy", "ngrams.json"
 """The names of the two files with the n-grams in a folder of vectors."""
 
+HISTORY, ENGINE = "history.json", "engine.npz"
+"""The names of the files that a trained model has beside its vectors (`w2v.training.result`)."""
+
 Use = Literal["v", "v+u"]
 """Which vectors represent the words: the center vectors, or their sums with the outside vectors."""
 
@@ -39,7 +42,8 @@ def write_folder(folder: Path, contents: Contents) -> None:
 
     The folder is created if necessary. Outside vectors, if there are any, go to
     ``outside_vectors.npy``, and n-grams to ``subwords.npy`` and ``ngrams.json``. If there are none,
-    older files of these names are removed, because they would belong to other vectors.
+    older files of these names are removed, because they would belong to other vectors. So are the
+    history and the engine's state of an older model, ``history.json`` and ``engine.npz``.
 
     Older files are replaced when all new ones are complete. The words come last: a folder without
     them, after a process was killed in between, cannot be read.
@@ -66,7 +70,8 @@ def write_folder(folder: Path, contents: Contents) -> None:
             lengths = {"min_n": subwords.shortest, "max_n": subwords.longest}
             aside = stack.enter_context(written_aside(folder / NGRAMS))
             aside.write_text(json.dumps(lengths), encoding="utf-8")
-        for name in (VOCABULARY, NGRAMS, *(name for name in arrays if arrays[name] is None)):
+        absent = (name for name in arrays if arrays[name] is None)
+        for name in (VOCABULARY, NGRAMS, HISTORY, ENGINE, *absent):
             (folder / name).unlink(missing_ok=True)
 
 

@@ -144,6 +144,11 @@ def test_damaged_ngrams_are_refused(tmp_path: Path) -> None:
     assert w2v.WordVectors.load(tmp_path)["ab"].tolist() == [1, 1]
     for name, content, line in (
         ("ngrams.json", b"{}", "ngrams.json: cannot be read"),
+        (
+            "ngrams.json",
+            b'{"min_n": 2, "max_n": 3, "encoding": "no"}',
+            r"ngrams.json: cannot be read \(unknown encoding: no\)",
+        ),
         ("ngrams.json", b"\xff", "ngrams.json: cannot be read"),
         ("subwords.npy", b"x", "subwords.npy: cannot be read"),
     ):
@@ -176,6 +181,13 @@ def test_training_goes_on_from_a_model_of_fasttext(tmp_path: Path) -> None:
     plain = w2v.WordVectors(["the", "cat"], np.ones((2, 4)))
     with pytest.raises(w2v.InputError, match="its words have no n-grams"):
         w2v.train(more, objective, init=plain, **options)
+    latin = w2v.WordVectors.load(path, encoding="latin-1")
+    with pytest.raises(w2v.InputError) as refused:
+        w2v.train(more, objective, init=latin, **options)
+    assert str(refused.value) == (
+        "init=(vectors): its n-grams are those of words in iso8859-1, and training makes n-grams "
+        "of words in utf-8; set subwords=false"
+    )
 
 
 def test_engines_refuse_by_name_what_they_lack() -> None:

@@ -67,9 +67,9 @@ def ngrams(word: str, shortest: int, longest: int) -> list[str]:
     ]
 
 
-def fnv1a(text: str) -> int:
+def fnv1a(text: str, encoding: str = "utf-8") -> int:
     value = 2166136261
-    for byte in text.encode("utf-8"):
+    for byte in text.encode(encoding):
         value ^= byte if byte < 128 else byte + 0xFFFFFF00  # the byte as a signed number
         value = value * 16777619 % 2**32
     return value
@@ -86,6 +86,7 @@ def written(
     version: int = 12,
     quantized: bool = False,
     seed: int = 0,
+    encoding: str = "utf-8",
 ) -> NDArray[np.float32]:
     """Write a file in fastText's format with random matrices; return the input matrix.
 
@@ -105,19 +106,23 @@ def written(
         file.write(struct.pack("<3i2q", size, len(words), len(labels), 100, -1))
         for number, word in enumerate([*words, *labels]):
             kind = int(number >= len(words))
-            file.write(word.encode() + b"\0" + struct.pack("<qb", 50 - number, kind))
+            file.write(word.encode(encoding) + b"\0" + struct.pack("<qb", 50 - number, kind))
         file.write(struct.pack("<b2q", quantized, *matrix.shape) + matrix.tobytes())
         file.write(struct.pack("<b2q", 0, *output.shape) + output.tobytes())
     return matrix
 
 
 def oracle(
-    matrix: NDArray[np.float32], words: Sequence[str], word: str, lengths: tuple[int, int]
+    matrix: NDArray[np.float32],
+    words: Sequence[str],
+    word: str,
+    lengths: tuple[int, int],
+    encoding: str = "utf-8",
 ) -> NDArray[np.float64]:
     buckets = len(matrix) - len(words)
     rows = [words.index(word)] if word in words else []
     if word != "</s>" and buckets:
-        rows += [len(words) + fnv1a(one) % buckets for one in ngrams(word, *lengths)]
+        rows += [len(words) + fnv1a(one, encoding) % buckets for one in ngrams(word, *lengths)]
     mean: NDArray[np.float64] = matrix[rows].astype(np.float64).mean(axis=0)
     return mean
 
@@ -150,6 +155,22 @@ def test_vectors_equal_the_oracle_and_gensim(tmp_path: Path, lengths: tuple[int,
             np.testing.assert_allclose(vectors[word], wanted, rtol=0, atol=1e-6)
         if word != "</s>" and (word in words or ngrams(word, *lengths)):  # it has n-grams there
             np.testing.assert_allclose(vectors[word], gensim[word], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8-sig"])
+def test_ngrams_are_those_of_the_bytes_in_the_file(tmp_path: Path, encoding: str) -> None:
+    words, lengths, bytes_in = ["café", "tea"], (2, 3), encoding.removesuffix("-sig")
+    matrix = written(tmp_path / "m.bin", words, lengths=lengths, encoding=bytes_in)
+    vectors = WordVectors.load(tmp_path / "m.bin", encoding=encoding)
+    vectors.save(tmp_path / "folder")
+    vectors.export(tmp_path / "new", ["fasttext"])
+    folder = WordVectors.load(tmp_path / "folder")
+    new = WordVectors.load(tmp_path / "new", encoding=encoding)
+    for word in (*words, "cafés", "日本"):
+        known = word.encode(bytes_in, "replace").decode(bytes_in)
+        wanted = oracle(matrix, words, known, lengths, bytes_in)
+        for found in (vectors, folder, new):
+            np.testing.assert_allclose(found[word], wanted, rtol=0, atol=1e-6)
 
 
 @settings(max_examples=200)

@@ -98,8 +98,8 @@ def model_from(
     ------
     InputError
         The given vectors have another dimension or are not finite; none of their words is in the
-        vocabulary; or, with subwords, they have no n-grams, or their lengths of n-grams or number
-        of buckets are not those of `objective`.
+        vocabulary; or, with subwords, they have no n-grams, or n-grams of words that are not in
+        UTF-8, or their lengths of n-grams or number of buckets are not those of `objective`.
     """
     dim = objective.dim
     if given.dimensions != dim:
@@ -158,8 +158,8 @@ def fill_subwords(
     Raises
     ------
     InputError
-        The given model has no n-grams, or its lengths of n-grams or number of buckets are not those
-        of `objective`.
+        The given model has no n-grams, or n-grams of words that are not in UTF-8, or its lengths of
+        n-grams or number of buckets are not those of `objective`.
     """
     ngrams = given.subwords
     wanted = objective.min_n, objective.max_n, objective.buckets
@@ -167,6 +167,11 @@ def fill_subwords(
         raise InputError(
             f"init={name}: its words have no n-grams; set subwords=false, or give a run with "
             "subwords or a .bin of fastText"
+        )
+    if ngrams.encoding != "utf-8":
+        raise InputError(
+            f"init={name}: its n-grams are those of words in {ngrams.encoding}, and training makes "
+            "n-grams of words in utf-8; set subwords=false"
         )
     found = ngrams.shortest, ngrams.longest, len(ngrams.rows)
     if found != wanted:

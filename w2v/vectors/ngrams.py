@@ -33,11 +33,14 @@ class Subwords(NamedTuple):
     shortest, longest
         The smallest and the largest length of n-grams, in characters. A word is enclosed in angle
         brackets, as ``<word>``, before n-grams are taken.
+    encoding
+        The encoding of words whose n-grams are hashed.
     """
 
     rows: NDArray[np.float32]
     shortest: int
     longest: int
+    encoding: str = "utf-8"
 
     def means(
         self, words: Sequence[bytes], own: NDArray[np.float32] | None = None
@@ -47,7 +50,7 @@ class Subwords(NamedTuple):
         Parameters
         ----------
         words
-            The words as bytes, in the encoding of the model.
+            The words as bytes, in `encoding`.
         own : float32 (words, d)
             A further vector for each word that is included in the mean. The array is overwritten
             with the means and returned. None: n-grams only.

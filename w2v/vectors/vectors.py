@@ -122,7 +122,7 @@ class WordVectors:
         """
         vector: NDArray[np.float32]
         if self.subwords is not None and isinstance(word, str) and word not in self._rows:
-            vector = self.subwords.means([word.encode("utf-8", "replace")])[0]
+            vector = self.subwords.means([word.encode(self.subwords.encoding, "replace")])[0]
         else:
             vector = self.vectors[self.row(word)]
         return vector.astype(np.float32, copy=False)

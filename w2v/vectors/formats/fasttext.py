@@ -22,6 +22,7 @@ References
 Bojanowski, Grave, Joulin, Mikolov (2017), Enriching Word Vectors with Subword Information.
 """
 
+import codecs
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -77,7 +78,8 @@ def write_fasttext(path: Path, contents: Contents) -> None:
         The file.
     contents
         The words and vectors. Without counts, 1 is written for each word; without outside vectors,
-        the output matrix is zero; without n-grams, the model has none.
+        the output matrix is zero; without n-grams, the model has none. The words are written in
+        the encoding of the n-grams, or else in UTF-8.
 
     Raises
     ------
@@ -86,12 +88,13 @@ def write_fasttext(path: Path, contents: Contents) -> None:
     """
     check_words(contents.words, "\0", path.name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    words = [word.encode("utf-8") for word in contents.words]
     _, vectors, counts, outside, subwords = contents
     size, dim = vectors.shape
-    buckets, shortest, longest = 0, 0, 0
+    buckets, shortest, longest, encoding = 0, 0, 0, "utf-8"
     if subwords is not None:
-        buckets, shortest, longest = len(subwords.rows), subwords.shortest, subwords.longest
+        _, shortest, longest, encoding = subwords
+        buckets = len(subwords.rows)
+    words = [word.encode(encoding) for word in contents.words]
     numbers = [1] * size if counts is None else counts.tolist()
     settings = dim, 5, 5, 1, 5, 1, NEGATIVE_SAMPLING, SKIP_GRAM, buckets, shortest, longest, 100
     with written_aside(path) as aside, aside.open("wb") as file:
@@ -155,7 +158,7 @@ def read_fasttext(
 
     try:
         with unpacked(path) as (file, packed):
-            model = _Reader(file, path, mapped=not packed).model(choose)
+            model = _Reader(file, path, mapped=not packed).model(choose, encoding)
     except UNPACK_ERRORS as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
     words, rows = decode_words(path, model.words, model.vectors, encoding, [])
@@ -197,10 +200,11 @@ class _Reader(FileReader):
         super().__init__(file, path)
         self.size = path.stat().st_size if mapped else None
 
-    def model(self, choose: Callable[[Sequence[bytes]], NDArray[np.intp]]) -> _Model:
+    def model(self, choose: Callable[[Sequence[bytes]], NDArray[np.intp]], encoding: str) -> _Model:
         """Read the model: the vectors of chosen words, and all n-grams.
 
-        `choose` gets all words of the file, and returns the indices of those to read.
+        `choose` gets all words of the file, and returns the indices of those to read. `encoding` is
+        that of the words.
         """
         magic, version = self._numbers("<2i")
         if magic != MAGIC or version not in VERSIONS:
@@ -223,7 +227,8 @@ class _Reader(FileReader):
         vectors = np.ascontiguousarray(matrix[rows], np.float32)
         if bucket == 0 or longest == 0:
             return _Model(chosen, counts[rows], vectors, None)
-        subwords = Subwords(matrix[len(words) :], shortest, longest)
+        name = codecs.lookup(encoding).name.removesuffix("-sig")  # words have no byte order mark
+        subwords = Subwords(matrix[len(words) :], shortest, longest, name)
         return _Model(chosen, counts[rows], subwords.means(chosen, vectors), subwords)
 
     def _dictionary(self) -> tuple[list[bytes], NDArray[np.int64]]:

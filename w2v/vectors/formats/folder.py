@@ -3,10 +3,11 @@
 ``vectors.npy`` holds float32 or float16 (V, d), and ``vocabulary.tsv`` the words of its rows and,
 if known, their counts. If there are outside vectors, ``outside_vectors.npy`` (V, d) has them. With
 n-grams there are ``subwords.npy``, the vectors of the n-grams (buckets, d), and ``ngrams.json``,
-the smallest and the largest length of an n-gram in characters. When a folder is read, its arrays
-can be mapped into memory.
+the smallest and the largest length of an n-gram in characters and the encoding of the words that
+are hashed. When a folder is read, its arrays can be mapped into memory.
 """
 
+import codecs
 import json
 from contextlib import ExitStack
 from pathlib import Path
@@ -67,9 +68,10 @@ def write_folder(folder: Path, contents: Contents) -> None:
                 with stack.enter_context(written_aside(folder / name)).open("wb") as file:
                     np.save(file, array, allow_pickle=False)
         if subwords is not None:
-            lengths = {"min_n": subwords.shortest, "max_n": subwords.longest}
+            _, shortest, longest, encoding = subwords
+            facts = {"min_n": shortest, "max_n": longest, "encoding": encoding}
             aside = stack.enter_context(written_aside(folder / NGRAMS))
-            aside.write_text(json.dumps(lengths), encoding="utf-8")
+            aside.write_text(json.dumps(facts), encoding="utf-8")
         absent = (name for name in arrays if arrays[name] is None)
         for name in (VOCABULARY, NGRAMS, HISTORY, ENGINE, *absent):
             (folder / name).unlink(missing_ok=True)
@@ -135,13 +137,14 @@ def read_subwords(folder: Path, shape: tuple[int, ...]) -> Subwords | None:
         return None
     rows = _map_array(folder / SUBWORDS)
     try:
-        lengths = json.loads(path.read_bytes())
-        shortest, longest = int(lengths["min_n"]), int(lengths["max_n"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        facts = json.loads(path.read_bytes())
+        shortest, longest = int(facts["min_n"]), int(facts["max_n"])
+        encoding = codecs.lookup(facts.get("encoding", "utf-8")).name  # older files have none
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); it is damaged") from None
     if rows.ndim != 2 or len(rows) == 0 or rows.shape[1:] != shape:
         raise InputError(f"{folder / SUBWORDS}: has the shape {rows.shape}; it is damaged")
-    return Subwords(rows, shortest, longest)
+    return Subwords(rows, shortest, longest, encoding)
 
 
 def _map_array(path: Path) -> NDArray[np.float32]:

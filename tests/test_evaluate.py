@@ -138,10 +138,15 @@ def test_lines_that_are_not_analogies_are_refused(tmp_path: Path, text: str, lin
         evaluate.load_analogies(tmp_path / "questions")
 
 
-def test_files_may_have_comments_blank_lines_and_windows_line_breaks(tmp_path: Path) -> None:
-    (tmp_path / "pairs").write_bytes(b"\xef\xbb\xbf# note\r\n\r\na\tb\t1.5\r\n")
-    assert evaluate.load_pairs(tmp_path / "pairs") == [("a", "b", 1.5)]
-    (tmp_path / "questions").write_bytes(b": gram x\r\n\r\na b c d\r\n")
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_files_may_have_comments_blank_lines_and_other_line_breaks(
+    tmp_path: Path, end: bytes
+) -> None:
+    (tmp_path / "pairs").write_bytes(
+        end.join([b"\xef\xbb\xbf# note", b"", b"a,b,1.5", b"c,d,2", b""])
+    )
+    assert evaluate.load_pairs(tmp_path / "pairs") == [("a", "b", 1.5), ("c", "d", 2)]
+    (tmp_path / "questions").write_bytes(end.join([b": gram x", b"", b"a b c d", b""]))
     assert evaluate.load_analogies(tmp_path / "questions") == [Question("gram x", *"abcd")]
 
 
@@ -615,6 +620,13 @@ def test_a_file_without_pairs_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "pairs").write_text(text)
     with pytest.raises(InputError, match="holds no pairs; a line is two words and a score"):
         evaluate.load_pairs(tmp_path / "pairs")
+
+
+def test_a_file_with_a_very_long_field_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pairs").write_text(f"a,b,{'1' * 200_000}")
+    with pytest.raises(InputError) as refused:
+        evaluate.load_pairs(tmp_path / "pairs")
+    assert str(refused.value) == f"{tmp_path / 'pairs'}: field larger than field limit (131072)"
 
 
 def test_files_without_questions_are_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Standard sets are downloaded when they are first used. The files are parsed by
 `w2v.evaluate.similarity` and `w2v.evaluate.analogies`.
 """
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -225,6 +226,8 @@ def about(name: str, source: str | None) -> Dataset | None:
 def read_lines(path: str | Path) -> list[str]:
     """Read the lines of a UTF-8 text file, decompressing it if its name ends in .gz, .bz2 or .xz.
 
+    A line ends in a line feed, a carriage return, or both.
+
     Raises
     ------
     InputError
@@ -232,7 +235,7 @@ def read_lines(path: str | Path) -> list[str]:
     """
     try:
         with open_binary(path) as file:
-            return file.read().decode("utf-8-sig").replace("\r\n", "\n").split("\n")
+            return re.split("\r\n?|\n", file.read().decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is not UTF-8") from None
     except (OSError, EOFError) as error:

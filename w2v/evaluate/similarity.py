@@ -108,10 +108,10 @@ def load_pairs(path: str | Path) -> list[Pair]:
     if not lines:
         raise InputError(f"{path}: holds no pairs; a line is two words and a score")
     separator = _separator(lines[0][1])
-    table = [_fields(line, separator) for _, line in lines]
     try:
+        table = [_fields(line, separator) for _, line in lines]
         first, second, score, header = _columns(table)
-    except InputError as error:
+    except (InputError, csv.Error) as error:
         raise InputError(f"{path}: {error}") from None
     pairs = []
     for (number, line), fields in list(zip(lines, table, strict=True))[header:]:

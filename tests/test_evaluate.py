@@ -426,8 +426,10 @@ def test_the_vocabulary_limits_questions_and_answers() -> None:
         0.0,
         3,
     )
-    with pytest.raises(InputError, match="vocabulary=0"):
-        evaluate.analogies(vectors, question, 0)
+    for wrong in (0, 1e3, None):
+        with pytest.raises(InputError) as refused:
+            evaluate.analogies(vectors, question, wrong)  # type: ignore[arg-type]
+        assert str(refused.value) == f"vocabulary={wrong}: must be a whole number of at least 1"
 
 
 @pytest.mark.parametrize(
@@ -606,6 +608,14 @@ def test_words_may_be_numbers_and_names_of_columns(tmp_path: Path) -> None:
     (tmp_path / "pairs").write_text("first,second,value\nnine,dog,3\n2,3,4\n3,5,6\n")
     expected = [Pair("nine", "dog", 3.0), Pair("2", "3", 4.0), Pair("3", "5", 6.0)]
     assert evaluate.load_pairs(tmp_path / "pairs") == expected
+
+
+def test_similarity_takes_a_file_of_pairs(tmp_path: Path) -> None:
+    vectors = WordVectors(["a", "b", "c"], [[1, 0], [1, 1], [0, 1]])
+    (tmp_path / "pairs.csv").write_text("a,b,9\na,c,1\n")
+    wanted = evaluate.similarity(vectors, [Pair("a", "b", 9.0), Pair("a", "c", 1.0)])
+    assert evaluate.similarity(vectors, tmp_path / "pairs.csv") == wanted
+    assert evaluate.similarity(vectors, str(tmp_path / "pairs.csv")) == wanted
 
 
 def test_pairs_separated_by_spaces_in_a_compressed_file(tmp_path: Path) -> None:
@@ -988,6 +998,20 @@ def test_overlap_equals_loops() -> None:
     expected = naive.shared_neighbours(one, other, 10)
     assert [row.overlap for row in found] == pytest.approx(expected)
     assert 0.2 < np.mean(expected) < 0.9
+
+
+@pytest.mark.parametrize(("name", "least"), [("k", 1), ("limit", 2), ("words", 1)])
+def test_sizes_without_an_overlap_are_refused(name: str, least: int) -> None:
+    vectors = WordVectors(["a", "b", "c"], np.eye(3))
+    for wrong in (least - 1, 2.0):
+        for call in (
+            lambda **sizes: evaluate.neighbour_overlap(vectors, vectors, **sizes),
+            lambda **sizes: evaluate.mean_neighbour_overlap([vectors, vectors], **sizes),
+        ):
+            with pytest.raises(InputError) as refused:
+                call(**{name: wrong})
+            line = f"{name}={wrong}: must be a whole number of at least {least}"
+            assert str(refused.value) == line
 
 
 def test_equal_vectors_overlap_fully_in_any_order_and_with_other_words() -> None:

@@ -31,6 +31,7 @@ from w2v.evaluate.significance import (
     spread_over_seeds,
 )
 from w2v.evaluate.verdicts import Judged, Setting, Verdicts, sentences
+from w2v.training.model import TrainedModel
 from w2v.vectors import WordVectors
 
 Floats = NDArray[np.float64]
@@ -763,6 +764,14 @@ def test_vectors_are_compared_in_one_call() -> None:
     (row,) = judged.rows()
     rhos = {n: [evaluate.similarity(v, pairs).spearman or 0 for v in r] for n, r in runs.items()}
     assert row["difference"] == pytest.approx(np.mean(rhos["bad"]) - np.mean(rhos["good"]))
+    models = {n: [TrainedModel(v, [], [], 0, 0, 0.0) for v in r] for n, r in runs.items()}
+    assert evaluate.compare(models, pairs, name="mine").rows() == judged.rows()
+    with pytest.raises(InputError) as refused:
+        evaluate.compare({"a": ["path"], "b": ["path"]}, pairs)  # type: ignore[list-item]
+    assert str(refused.value) == (
+        "settings: holds 'path'; word vectors or trained models are needed, and WordVectors.load "
+        "reads paths"
+    )
     single = evaluate.compare({name: some[:1] for name, some in runs.items()}, pairs)
     assert single.differences[0].verdict == "worse"
     questions = [evaluate.Question("c", f"w{i}", "w1", "w2", f"w{i + 1}") for i in range(30)]

@@ -389,6 +389,12 @@ LISTS = [["a", "b"]]
         (DOCUMENTS, {"phrases": 2}, r"phrases=2: must be w2v.Phrases\(...\) or None"),
         (LISTS, {"tokenizer": str.split}, r"tokenizer=.*must be None where the documents are"),
         (DOCUMENTS, {"tokenizer": 3}, r"tokenizer=3: must be w2v.Words"),
+        (
+            DOCUMENTS,
+            {"tokenizer": w2v.Words},
+            r"tokenizer=<class 'w2v.text.tokenizer.Words'>: must be w2v.Words\(...\), "
+            r"w2v.Whitespace\(...\) or a function from a text to its tokens$",
+        ),
         (DOCUMENTS, {"tokenizer": str.strip}, r"documents: document 1 is '.*; a list of tokens"),
         (DOCUMENTS, {"progress": 2}, r"progress=2: must be True or False"),
         (DOCUMENTS, {"checkpoints": 5}, r"checkpoints=5: must be a folder"),

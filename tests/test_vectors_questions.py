@@ -150,7 +150,7 @@ def test_sif_equals_loops(vectors: WordVectors) -> None:
     np.testing.assert_allclose(plain.vectors, means, rtol=0, atol=1e-6)
     direction = np.linalg.svd(np.array(means))[2][0]
     wanted = [mean - (mean @ direction) * direction for mean in means]
-    found = vectors.text_vectors(texts, weights="sif", a=0.01)
+    found = vectors.text_vectors(texts, weights="sif", a=np.float32(0.01))  # type: ignore[arg-type]
     np.testing.assert_allclose(found.vectors, wanted, rtol=0, atol=1e-6)
 
 
@@ -184,6 +184,9 @@ def test_probabilities_equal_loops(exponent: float, monkeypatch: pytest.MonkeyPa
         table, [[oracle(context, word) for context in contexts] for word in words], rtol=1e-9
     )
     np.testing.assert_array_equal(probability(contexts, "word9"), table[0])
+    number: Any = np.float32(exponent)
+    same = vectors.probability(contexts, "word9", exponent=number)
+    np.testing.assert_array_equal(same, table[0])
     np.testing.assert_array_equal(probability("word5", words), table[:, 0])
     whole = probability(None, "word9")
     assert whole.shape == (len(WORDS),)
@@ -302,6 +305,11 @@ def test_analogies_take_a_file_of_questions(tmp_path: Path, vectors: WordVectors
         (lambda v: v.text_vectors([3]), "texts: text 1 is 3; a string or a list is needed"),
         (lambda v: v.text_vectors([["a"]], weights="x"), "weights='x': must be mean or sif"),
         (lambda v: v.text_vectors([["a"]], a=0), "a=0: must be a finite number above 0"),
+        (
+            lambda v: v.text_vectors(["a"], tokenizer=w2v.Words),
+            r"^tokenizer=<class 'w2v.text.tokenizer.Words'>: must be w2v.Words\(...\), "
+            r"w2v.Whitespace\(...\) or a function from a text to its tokens$",
+        ),
         (lambda v: v.probability("word1", "word2"), "there are no outside vectors"),
         (lambda v: v.shrink(words=0), "words=0: must be from 1 to 60, or None"),
         (lambda v: v.shrink(dim=9), "dim=9: must be from 1 to 8, or None"),

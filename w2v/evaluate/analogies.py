@@ -17,7 +17,7 @@ from w2v.evaluate.similarity import UNKNOWN, Unknown
 from w2v.evaluate.statistics import Interval, ratio, wilson
 from w2v.files import local_path
 from w2v.remember import remember_last
-from w2v.settings import check_choice
+from w2v.settings import check_choice, check_whole
 from w2v.vectors import WordVectors
 from w2v.vectors.lookup import spellings
 
@@ -281,8 +281,8 @@ def analogies(
     Raises
     ------
     InputError
-        The questions cannot be loaded, `vocabulary` is less than 1, `method` or `oov` is unknown,
-        or a vector that is used contains NaN or an infinity.
+        The questions cannot be loaded, `vocabulary` is no whole number of at least 1, `method` or
+        `oov` is unknown, or a vector that is used contains NaN or an infinity.
     """
     if isinstance(questions, str | Path):
         questions = load_analogies(questions)
@@ -327,8 +327,8 @@ def answer_ranks(
     Raises
     ------
     InputError
-        `vocabulary` is less than 1, a method is unknown, or a vector that is used contains NaN or
-        an infinity.
+        `vocabulary` is no whole number of at least 1, a method is unknown, or a vector that is used
+        contains NaN or an infinity.
 
     References
     ----------
@@ -336,8 +336,7 @@ def answer_ranks(
     (3CosAdd). Levy, Goldberg (2014), Linguistic regularities in sparse and explicit word
     representations, equation 4 and footnote 7 (3CosMul).
     """
-    if vocabulary < 1:
-        raise InputError(f"vocabulary={vocabulary}: at least 1 word is needed")
+    check_whole("vocabulary", vocabulary)
     for method in methods:
         check_choice("method", method, METHODS)
     rows = vectors.by_frequency[:vocabulary]

@@ -109,15 +109,22 @@ class Band(NamedTuple):
 class HasVectors(Protocol):
     """A trained model, such as `w2v.TrainedModel`."""
 
-    vectors: WordVectors
+    @property
+    def vectors(self) -> WordVectors:
+        """The word vectors."""
 
 
-def _vectors_of(run: object) -> WordVectors:
+def vectors_of(name: str, run: object) -> WordVectors:
+    """Return the vectors of a trained model; word vectors are returned unchanged.
+
+    `name` is that of the argument that holds `run`. If `run` is anything else, `InputError` is
+    raised.
+    """
     found = run if isinstance(run, WordVectors) else getattr(run, "vectors", None)
     if not isinstance(found, WordVectors):
         raise InputError(
-            f"runs: holds {run!r:.60}; word vectors or trained models are needed, and "
-            "Ensemble.load takes paths"
+            f"{name}: holds {run!r:.60}; word vectors or trained models are needed, and "
+            "WordVectors.load reads paths"
         )
     return found
 
@@ -150,7 +157,7 @@ class Ensemble:
     """
 
     def __init__(self, runs: Iterable[WordVectors | HasVectors], vocabulary: int = 30_000) -> None:
-        found = [_vectors_of(run) for run in runs]
+        found = [vectors_of("runs", run) for run in runs]
         check_whole("vocabulary", vocabulary, 2)
         if len(found) < 2:
             raise InputError(f"{len(found)} runs make no ensemble; give the vectors of 2 or more")

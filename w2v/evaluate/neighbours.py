@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
+from w2v.settings import check_whole
 from w2v.vectors import WordVectors
 from w2v.vectors.nearest import nearest_rows
 
@@ -155,14 +156,15 @@ def neighbour_overlap(
     Raises
     ------
     InputError
-        The sets have fewer than two words in common, or a vector that is used contains NaN or an
-        infinity.
+        `k`, `limit` or `words` is no whole number of at least 1 (`limit`: 2), the sets have fewer
+        than two words in common, or a vector that is used contains NaN or an infinity.
 
     References
     ----------
     Wendlandt, Kummerfeld, Mihalcea (2018), Factors influencing the surprising instability of word
     embeddings.
     """
+    _check_sizes(k, limit, words)
     shared = [vectors.words[row] for row in vectors.by_frequency if vectors.words[row] in other]
     shared = shared[:limit]
     if len(shared) < 2:
@@ -180,6 +182,12 @@ def neighbour_overlap(
     return [
         Overlap(shared[row], share) for row, share in zip(compared, shares.tolist(), strict=True)
     ]
+
+
+def _check_sizes(k: int, limit: int, words: int) -> None:
+    check_whole("k", k)
+    check_whole("limit", limit, 2)
+    check_whole("words", words)
 
 
 def common_share(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -229,11 +237,18 @@ def mean_neighbour_overlap(
         From 0 to 1; None for fewer than two runs, for runs of fewer than two words, or if the runs
         differ in their words or in the order of the words.
 
+    Raises
+    ------
+    InputError
+        `k`, `limit` or `words` is no whole number of at least 1 (`limit`: 2), or a vector contains
+        NaN or an infinity.
+
     References
     ----------
     Wendlandt, Kummerfeld, Mihalcea (2018), Factors influencing the surprising instability of word
     embeddings.
     """
+    _check_sizes(k, limit, words)
     found = []
     vocabulary: list[str] | None = None
     for vectors in runs:

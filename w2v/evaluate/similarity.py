@@ -351,7 +351,7 @@ def ngram_vectors(vectors: WordVectors, missing: Sequence[str]) -> dict[str, NDA
 
 def similarity(
     vectors: WordVectors,
-    pairs: Sequence[Pair],
+    pairs: Sequence[Pair] | str | Path,
     *,
     oov: Unknown = "skip",
     generator: np.random.Generator | None = None,
@@ -364,8 +364,8 @@ def similarity(
     vectors
         The word vectors.
     pairs
-        The rated word pairs. A pair that occurs several times counts each time; for the interval,
-        it is one pair with several ratings.
+        The rated word pairs, or a path to load them from (`load_pairs`). A pair that occurs several
+        times counts each time; for the interval, it is one pair with several ratings.
     oov
         How pairs with a word that has no vector are treated: ``skip`` leaves them out, ``zero``
         gives them a cosine of 0.
@@ -378,9 +378,11 @@ def similarity(
     Raises
     ------
     InputError
-        `oov` is unknown, `resamples` is no whole number of at least 1, or a vector that is used
-        contains NaN or an infinity.
+        The pairs cannot be loaded, `oov` is unknown, `resamples` is no whole number of at least 1,
+        or a vector that is used contains NaN or an infinity.
     """
+    if isinstance(pairs, str | Path):
+        pairs = load_pairs(pairs)
     return correlate(pairs, pair_answers(vectors, pairs), oov, generator, resamples)
 
 

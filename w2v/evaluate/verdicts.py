@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from w2v.errors import InputError
 from w2v.evaluate.analogies import Question, answer_ranks
 from w2v.evaluate.answers import Given, load_answers
+from w2v.evaluate.ensemble import HasVectors, vectors_of
 from w2v.evaluate.influence import (
     AnalogyBenchmark,
     Benchmark,
@@ -373,7 +374,7 @@ def digits_of(width: float) -> int:
 
 
 def compare(
-    settings: Mapping[str, Sequence[WordVectors]],
+    settings: Mapping[str, Sequence[WordVectors | HasVectors]],
     asked: Sequence[Pair] | Sequence[Question],
     *,
     name: str = "score",
@@ -388,9 +389,9 @@ def compare(
     Parameters
     ----------
     settings
-        The vectors of each configuration's runs, by the configuration's name. The first runs of
-        all configurations must have the same seed, and so on. If each has one run, only the word
-        pairs or questions are treated as a sample.
+        The vectors, or the trained models, of each configuration's runs, by the configuration's
+        name. The first runs of all configurations must have the same seed, and so on. If each has
+        one run, only the word pairs or questions are treated as a sample.
     asked
         Word pairs or analogy questions.
     name
@@ -413,9 +414,9 @@ def compare(
     Raises
     ------
     InputError
-        There are fewer than two configurations, one has no run, `asked` is empty, `oov` is unknown,
-        a vector that is used contains NaN or an infinity, or `asked` has questions and `vocabulary`
-        is less than 1.
+        There are fewer than two configurations, one has no run, a run has no vectors, `asked` is
+        empty, `oov` is unknown, a vector that is used contains NaN or an infinity, or `asked` has
+        questions and `vocabulary` is no whole number of at least 1.
     """
     check_choice("oov", oov, UNKNOWN)
     if len(settings) < 2 or not all(settings.values()):
@@ -438,7 +439,7 @@ def compare(
             return pair_cosines(vectors, pairs)
 
     answers: list[dict[str, NDArray[Any]]] = [
-        {str(seed): answer(vectors) for seed, vectors in enumerate(runs)}
+        {str(seed): answer(vectors_of("settings", run)) for seed, run in enumerate(runs)}
         for runs in settings.values()
     ]
     values = [

@@ -16,6 +16,7 @@ from w2v.errors import InputError
 from w2v.settings import Settings, setting
 from w2v.text.functions import import_function, sources_fingerprint
 from w2v.text.punctuation import PLAIN, VARIANTS
+from w2v.text.token_lists import shown
 from w2v.text.tokens import NOT_A_TOKEN
 
 SPACE, OTHER, INVISIBLE, MARK, INNER, LETTER = range(6)
@@ -334,6 +335,17 @@ class Whitespace(Tokenizer):
 
 
 TOKENIZERS: dict[str, type[Tokenizer]] = {kind.split: kind for kind in (Words, Whitespace)}
+
+
+def check_tokenizer(tokenizer: object) -> None:
+    """Raise `InputError` if an argument `tokenizer` is neither a `Tokenizer` nor a function."""
+    # Words without brackets can be called, too, but makes no tokens.
+    a_class = isinstance(tokenizer, type) and issubclass(tokenizer, Tokenizer)
+    if a_class or not (callable(tokenizer) or isinstance(tokenizer, Tokenizer)):
+        raise InputError(
+            f"tokenizer={shown(tokenizer)}: must be w2v.Words(...), w2v.Whitespace(...) or a "
+            "function from a text to its tokens"
+        )
 
 
 def find_all(pattern: str) -> Callable[[str], list[str]]:

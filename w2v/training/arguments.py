@@ -21,7 +21,7 @@ from w2v.settings import SettingError, Settings, setting
 from w2v.text.phrases import Phrases
 from w2v.text.sources import Source
 from w2v.text.token_lists import TokenLists, shown
-from w2v.text.tokenizer import Tokenizer, Words
+from w2v.text.tokenizer import Tokenizer, Words, check_tokenizer
 from w2v.text.vocabulary import (
     Vocabulary,
     VocabularySettings,
@@ -416,7 +416,7 @@ def choose_with_given(
 
 
 def apply_tokenizer(
-    source: Source | TokenLists, tokenizer: object
+    source: Source | TokenLists, tokenizer: Tokenizer | Split | None
 ) -> tuple[Source | TokenLists, Tokenizer]:
     """Convert the argument `tokenizer` of `w2v.train`; return the documents and a `Tokenizer`.
 
@@ -433,11 +433,7 @@ def apply_tokenizer(
     """
     if tokenizer is None:
         return source, Words()
-    if not isinstance(tokenizer, Tokenizer) and not callable(tokenizer):
-        raise InputError(
-            f"tokenizer={shown(tokenizer)}: must be w2v.Words(...), w2v.Whitespace(...) or a "
-            "function from a text to its tokens"
-        )
+    check_tokenizer(tokenizer)
     if isinstance(source, TokenLists):
         raise InputError(
             f"tokenizer={shown(tokenizer)}: must be None where the documents are lists of tokens, "

@@ -5,13 +5,14 @@ The component that most texts share can be removed.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.text.tokenizer import Tokenizer, Words
+from w2v.text.tokenizer import Tokenizer, Words, check_tokenizer
 
 if TYPE_CHECKING:
     from w2v.vectors.vectors import WordVectors
@@ -86,13 +87,14 @@ def text_vectors(
     """
     if weights not in ("mean", "sif"):
         raise InputError(f"weights={weights!r:.40}: must be mean or sif")
-    if not isinstance(a, int | float) or not 0 < a < np.inf:
+    if not isinstance(a, Real) or not 0 < a < np.inf:
         raise InputError(f"a={a!r:.40}: must be a finite number above 0")
     if isinstance(texts, str) or not hasattr(texts, "__iter__"):
         raise InputError(f"texts={texts!r:.60}: must be a list of texts, as in [text]")
     if weights == "sif" and vectors.counts is None:
         raise InputError("weights=sif: needs counts; load the vectors with counts=")
     split = Words() if tokenizer is None else tokenizer
+    check_tokenizer(split)
     splitter = split.tokens if isinstance(split, Tokenizer) else split
     found = weighted_means(
         (tokens_of(text, number, splitter) for number, text in enumerate(texts, start=1)),

@@ -470,8 +470,8 @@ class WordVectors:
         Raises
         ------
         InputError
-            A text is neither a string nor a list of tokens, `weights` or `a` is not allowed, or
-            counts are needed and unknown.
+            A text is neither a string nor a list of tokens, `weights`, `a` or `tokenizer` is not
+            allowed, or counts are needed and unknown.
 
         References
         ----------

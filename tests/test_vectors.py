@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
+from w2v.training.model import TrainedModel
 from w2v.vectors import OUTSIDE, WordVectors, nearest
 
 few = settings(max_examples=30)
@@ -424,8 +425,9 @@ def test_vectors_that_cannot_be_saved_leave_the_older_ones(
     newer = WordVectors(["b", "a"], np.ones((2, 2)), [2, 1], outside=np.zeros((2, 2)))
     older.save(tmp_path)
     monkeypatch.setattr(np, "save", Mock(side_effect=[None, OSError(28, "No space left")]))
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError) as refused:
         newer.save(tmp_path)
+    assert str(refused.value) == f"directory={tmp_path}: cannot be written (No space left)"
     monkeypatch.undo()
     found = WordVectors.load(tmp_path)
     assert found.words == older.words
@@ -437,6 +439,43 @@ def test_vectors_that_cannot_be_saved_leave_the_older_ones(
     monkeypatch.undo()
     with pytest.raises(InputError, match=r"vocabulary\.tsv"):
         WordVectors.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("save", "line"),
+    [
+        (
+            lambda v, path: v.save(path / "file"),
+            "directory=PATH/file: cannot be written (File exists)",
+        ),
+        (
+            lambda v, path: v.export(path / "file", ["parquet"]),
+            "folder=PATH/file: cannot be written (File exists)",
+        ),
+        (
+            lambda v, path: v.save_projector(path / "file"),
+            "directory=PATH/file: cannot be written (File exists)",
+        ),
+        (
+            lambda v, path: v.save_word2vec(path / "folder"),
+            "path=PATH/folder: cannot be written (Is a directory)",
+        ),
+        (
+            lambda v, path: v.save_word2vec("."),
+            "path=.: cannot be written (PosixPath('.') has an empty name)",
+        ),
+        (
+            lambda v, path: TrainedModel(v, [], [], 0, 0, 0.0).save(path / "file"),
+            "folder=PATH/file: cannot be written (File exists)",
+        ),
+    ],
+)
+def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path, save: Any, line: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError) as refused:
+        save(WordVectors(["a", "b"], np.eye(2)), tmp_path)
+    assert str(refused.value) == line.replace("PATH", str(tmp_path))
 
 
 @pytest.mark.parametrize("use", ["u", "V", None])

@@ -177,6 +177,21 @@ def written_aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
+@contextmanager
+def refuse_unwritable(what: str) -> Iterator[None]:
+    """Context manager: if the block cannot write to a path, raise an `InputError` with the reason.
+
+    `what` begins the message, such as the name of an argument and its value, the path.
+    """
+    try:
+        yield
+    except InputError:  # such as a word that the format cannot hold
+        raise
+    except (OSError, ValueError) as error:  # ValueError: no name of a file, such as "."
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{what}: cannot be written ({reason})") from None
+
+
 # Compressed files
 
 OPENERS: dict[str, Callable[..., Any]] = {

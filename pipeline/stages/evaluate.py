@@ -13,6 +13,7 @@ from pipeline.stages.report import Ended, leave_for_later, make_report
 from w2v.errors import InputError
 from w2v.evaluate.metrics import check_benchmarks, figures, score_lines
 from w2v.report.evaluation import NEIGHBOURS, evaluate_vectors
+from w2v.vectors.formats import export
 
 EXPORTS = "exports"
 
@@ -51,7 +52,7 @@ class Evaluation(Stage):
         def make(out: Path) -> dict[str, Any]:
             brief = context.job is not None
             facts, found = evaluate_vectors(out, config, trained, suggested, brief)
-            found.vectors.export(out / EXPORTS, config.export)
+            export(out / EXPORTS, config.export, found.vectors.contents())
             context.findings = found
             return facts
 
@@ -70,9 +71,8 @@ class Evaluation(Stage):
             tracker.files([path], str(path.parent.relative_to(folder)))
 
     def files(self, context: Context, entry: Entry) -> dict[str, str]:
-        config, found = context.config.evaluate, {}
-        if config.vectors is not None:
-            found["vectors"] = config.vectors
+        config = context.config.evaluate
+        found = {} if config.vectors is None else {"vectors": config.vectors}
         if config.export:
             found["exports"] = str(entry.path / EXPORTS)
         return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.files import local_path
+from w2v.files import local_path, refuse_unwritable
 from w2v.training.history import Epoch, Point
 from w2v.training.movement import Movement
 from w2v.training.result import read_engine_state, read_history, write_result
@@ -94,11 +94,9 @@ class TrainedModel:
         InputError
             The folder or one of the words cannot be written.
         """
-        try:
-            parts = self.epochs, self.points, self.engine_state
+        parts = self.epochs, self.points, self.engine_state
+        with refuse_unwritable(f"folder={folder}"):
             write_result(local_path(folder), self.vectors, *parts)
-        except OSError as error:
-            raise InputError(f"folder={folder}: cannot be written ({error})") from None
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

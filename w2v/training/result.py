@@ -16,7 +16,7 @@ from w2v.training.checkpoint import Snapshot
 from w2v.training.history import Epoch, Point
 from w2v.training.train import INNER_NODES, OWN_ROWS, Trained, finished_state
 from w2v.vectors import OUTSIDE, VECTORS, WordVectors
-from w2v.vectors.formats import ENGINE, HISTORY, SUBWORDS
+from w2v.vectors.formats import ENGINE, HISTORY, SUBWORDS, write_folder
 from w2v.vectors.ngrams import Subwords
 
 
@@ -71,7 +71,7 @@ def write_result(
         Other arrays that are needed to train more epochs, by name; if there are none, it is empty,
         and ``engine.npz`` is not written.
     """
-    vectors.save(folder)
+    write_folder(folder, vectors.contents())
     if engine_state:
         with written_aside(folder / ENGINE) as aside, aside.open("wb") as file:
             np.savez_compressed(file, **engine_state)  # type: ignore[arg-type]

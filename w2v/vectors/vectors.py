@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from w2v.errors import InputError
-from w2v.files import local_path
+from w2v.files import local_path, refuse_unwritable
 from w2v.settings import check_choice
 from w2v.text.tokenizer import Tokenizer
 from w2v.vectors import cosines, formats
@@ -567,7 +567,8 @@ class WordVectors:
         """
         return shrink_vectors(self, words, dim, dtype)
 
-    def _contents(self) -> Contents:
+    def contents(self) -> Contents:
+        """Return the words and all that is known of them, as the writers of `formats` take it."""
         return Contents(self.words, self.vectors, self.counts, self.outside, self.subwords)
 
     def save(self, directory: str | Path) -> None:
@@ -581,10 +582,11 @@ class WordVectors:
         Raises
         ------
         InputError
-            A word is empty, longer than 65,536 bytes, contains a tab or a line feed, or is not
-            valid Unicode.
+            The folder cannot be written; or a word is empty, longer than 65,536 bytes, contains a
+            tab or a line feed, or is not valid Unicode.
         """
-        formats.write_folder(local_path(directory), self._contents())
+        with refuse_unwritable(f"directory={directory}"):
+            formats.write_folder(local_path(directory), self.contents())
 
     @classmethod
     def load(
@@ -670,13 +672,12 @@ class WordVectors:
         Raises
         ------
         InputError
-            A word cannot be written in one of the formats.
+            The folder cannot be written, or a word cannot be written in one of the formats.
         KeyError
             A format is unknown.
         """
-        for name in names:
-            target = formats.FORMATS[name]
-            target.write(local_path(folder) / target.name, self._contents())
+        with refuse_unwritable(f"folder={folder}"):
+            formats.export(local_path(folder), names, self.contents())
 
     def save_word2vec(self, path: str | Path, binary: bool = False, *, header: bool = True) -> None:
         """Write a file in the format of word2vec, which gensim and many other tools read.
@@ -694,9 +695,11 @@ class WordVectors:
         Raises
         ------
         InputError
-            A word cannot be written in this format, or a binary file is requested without a header.
+            The file cannot be written, a word cannot be written in this format, or a binary file is
+            requested without a header.
         """
-        formats.write_word2vec(local_path(path), self._contents(), binary, header)
+        with refuse_unwritable(f"path={path}"):
+            formats.write_word2vec(local_path(path), self.contents(), binary, header)
 
     @classmethod
     def load_word2vec(
@@ -742,10 +745,11 @@ class WordVectors:
         Raises
         ------
         InputError
-            A word is empty, longer than 65,536 bytes, contains a tab or a line break, or is not
-            valid Unicode.
+            The folder cannot be written; or a word is empty, longer than 65,536 bytes, contains a
+            tab or a line break, or is not valid Unicode.
         """
-        formats.write_projector(local_path(directory), self._contents())
+        with refuse_unwritable(f"directory={directory}"):
+            formats.write_projector(local_path(directory), self.contents())
 
     def to_gensim(self) -> Any:
         """Return a copy as ``gensim.models.KeyedVectors``, with counts if they are known."""

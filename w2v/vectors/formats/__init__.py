@@ -6,7 +6,7 @@ instead.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +47,7 @@ __all__ = [
     "Format",
     "Selection",
     "Use",
+    "export",
     "parquet_parts",
     "read",
     "read_counts",
@@ -82,6 +83,13 @@ FORMATS = {
     "tensorboard": Format("tensorboard", write_projector),
 }
 """By name, the formats of `w2v.WordVectors.export` and of the setting ``evaluate.export``."""
+
+
+def export(folder: Path, names: Sequence[str], contents: Contents) -> None:
+    """Write words and vectors into a folder, in one or more formats (keys of `FORMATS`)."""
+    for name in names:
+        target = FORMATS[name]
+        target.write(folder / target.name, contents)
 
 
 def read(

@@ -55,6 +55,13 @@ def test_which_words_there_are(model: TrainedModel, loss: Any) -> None:
     for made in (union, given):
         np.testing.assert_array_equal(rows(made.vectors, lacking), rows(model.vectors, lacking))
         assert not np.array_equal(made.vectors["cat"], model.vectors["cat"])
+        # The exact softmax makes every word that is not next to the center word less probable.
+        before, after = (
+            v.outside[[v.row(word) for word in lacking]]
+            for v in (model.vectors, made.vectors)
+            if v.outside is not None
+        )
+        assert np.array_equal(before, after) == (not isinstance(loss, Softmax))
 
 
 def test_counts_and_order_are_of_both_texts(model: TrainedModel) -> None:

@@ -145,9 +145,9 @@ def train(
     vocabulary
         With ``init``, which words the result has: ``new``, those of the new text; ``given``, those
         of ``init``, and words of ``keep`` that occur; ``union``, both. Words that do not occur in
-        the text keep their initial vectors, except with subwords. With ``union`` and ``given``, the
-        counts of the result are those of the text plus those of ``init``, if it has counts, and the
-        words are ordered by these sums.
+        the text keep their initial vectors, except with subwords; but with `w2v.Softmax`, their
+        outside vectors change. With ``union`` and ``given``, the counts of the result are those of
+        the text plus those of ``init``, if it has counts, and the words are ordered by these sums.
     freeze
         Words of ``init`` whose vectors training does not change; ``given``: all of them. If there
         are any, training uses NumPy, also with ``engine="numba"``, and is several times slower.

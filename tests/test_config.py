@@ -437,16 +437,19 @@ def test_a_number_is_no_word(override: str) -> None:
         schema.check_overrides([override])
 
 
-@pytest.mark.parametrize("chosen", ["mine", "[negsample,mine]"])
+@pytest.mark.parametrize("chosen", ["mine", "[negsample,mine]", "mine.yaml", "other"])
 @pytest.mark.parametrize("words", ["[no, cat]", "[cat, 1.5]", "[1_000]", "['no', '7', cat]"])
 def test_words_that_yaml_reads_as_something_else_are_refused(
-    tmp_path: Path, words: str, chosen: str
+    tmp_path: Path, words: str, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TEXT", "text (1, 2).txt")  # would need quotes as an argument
     (tmp_path / "experiment").mkdir()
     path = tmp_path / "experiment" / "mine.yaml"
     path.write_text(f"# @package _global_\nvocab: {{keep: {words}}}\n")
+    (path.parent / "other.yaml").write_text("# @package _global_\ndefaults: [mine]\n")
     schema.register()
     overrides = [f"hydra.searchpath=[file://{tmp_path}]", f"experiment={chosen}"]
+    overrides += ["corpus=files", "corpus.path=${oc.env:TEXT}"]
     line = f"^{path}: vocab.keep: numbers, and words such as no and on, need quotes$"
     with initialize_config_dir(str(CONF), **BASE):
         hydra = compose("config", overrides, return_hydra_config=True).hydra

@@ -5,7 +5,7 @@ converts them to frozen dataclasses, which check limits; the stages thus do not 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from inspect import signature
@@ -14,8 +14,10 @@ from typing import Any, cast, get_type_hints
 
 import yaml
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -155,18 +157,12 @@ def suggest_setting(key: str) -> str:
     return messages.unknown_setting(key, choices, set(known_keys()))
 
 
-def given_values(overrides: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Yield (key, value) of ``key=value`` arguments; only a value that begins with [ is parsed."""
+def check_overrides(overrides: Sequence[str]) -> None:
+    """Raise `InputError` if a value in ``key=value`` arguments is invalid; see `check_value`."""
     for text in overrides:
         key, _, value = text.partition("=")
         lists = OverridesParser.create().parse_overrides([text]) if value.startswith("[") else []
-        yield key, lists[0].value() if lists else value
-
-
-def check_overrides(overrides: Sequence[str]) -> None:
-    """Raise `InputError` if a value in ``key=value`` arguments is invalid; see `check_value`."""
-    for key, value in given_values(overrides):
-        check_value(key, value)
+        check_value(key, lists[0].value() if lists else value)
 
 
 def check_value(key: str, value: Any, where: str = "") -> None:
@@ -187,18 +183,19 @@ def check_value(key: str, value: Any, where: str = "") -> None:
 def check_files(hydra: Any) -> None:
     """Raise `InputError` if a YAML file of the settings has an invalid value; see `check_value`.
 
-    `hydra` are Hydra's own settings, which name the files. Files that others include are not read.
+    `hydra` are Hydra's own settings of the configuration that Hydra has composed from the files.
     """
-    lists = {k: v for k, v in given_values(hydra.overrides.task) if isinstance(v, list)}
-    for group, names in {"": hydra.job.config_name, **hydra.runtime.choices, **lists}.items():
-        for source in hydra.runtime.config_sources:
-            for name in names if isinstance(names, list) else [names]:
-                path = Path(source.path, group, f"{name}.yaml")
-                if source.schema == "file" and path.is_file():
-                    text = path.read_text(encoding="utf-8")
-                    prefix = "" if not group or "@package _global_" in text else f"{group}."
-                    for key, value in flat(yaml.load(text, YAML_LOADER) or {}, prefix).items():
-                        check_value(key, value, f"{path}: ")
+    overrides: Any = OmegaConf.to_container(hydra.overrides)  # interpolations are not resolved
+    given = [*overrides["hydra"], *overrides["task"]]
+    loader = GlobalHydra.instance().config_loader()
+    read = loader.compute_defaults_list(hydra.job.config_name, given, RunMode.RUN).defaults
+    for source in hydra.runtime.config_sources:
+        for file in read:
+            path = Path(source.path, f"{file.config_path.removesuffix('.yaml')}.yaml")
+            if source.schema == "file" and path.is_file():
+                settings = yaml.load(path.read_text(encoding="utf-8"), YAML_LOADER) or {}
+                for key, value in flat(settings, f"{file.package}." * bool(file.package)).items():
+                    check_value(key, value, f"{path}: ")
 
 
 @cache

@@ -149,8 +149,8 @@ def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, a
     made = [step.expected for step in own]
     unknown = list(dict.fromkeys(step.stage for step in own if step.expected.seconds is None))
     seconds = sum(one.seconds or 0 for one in made) / at_once
-    line = "in all    " + f"about {format_duration(seconds)}" * (seconds > 0)
-    line += f", {at_once} at a time" * (at_once > 1) + " and " * bool(unknown and seconds)
+    time = f"about {format_duration(seconds)}" + f", {at_once} at a time" * (at_once > 1)
+    line = "in all    " + (time + " and " * bool(unknown)) * (seconds > 0)
     line += f"{', '.join(unknown)}, of which there is no time yet" if unknown else ""
     memory, free = at_once * max(one.memory for one in made), free_memory()
     line += f"; {size_text(memory)} of memory" if memory else ""

@@ -13,11 +13,11 @@ from unittest import mock
 import pytest
 
 from pipeline.cache.store import Entry, code_path
-from pipeline.plan import plan_run
+from pipeline.plan import Step, plan_run, show
 from pipeline.runtime.console import Display
 from pipeline.runtime.signals import StopRequest
 from pipeline.stages import base
-from pipeline.stages.base import Context
+from pipeline.stages.base import Context, Expected
 from pipeline.stages.train import Train
 from pipeline.tracking import Tracker
 from tests.commands import SMALL, TEXT, run
@@ -310,6 +310,18 @@ def test_jobs_that_share_a_result_make_it_once(folder: Path) -> None:
     first, second = done.stdout.split("job 1 ")
     assert "vocab     to make: vocab.min_count is 2, not 1" in first
     assert "vocab     made by job 0" in second
+
+
+@pytest.mark.parametrize(
+    ("seconds", "line"),
+    [(None, "train, of which there is no time yet;"), (120, "about 60.0 s, 2 at a time;")],
+)
+def test_the_time_of_jobs_that_run_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], seconds: float | None, line: str
+) -> None:
+    steps = [Step("train", "there is no result yet", Expected(seconds))]
+    assert show(Display(), {"job 0": steps}, tmp_path, at_once=2) == 3
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"in all    {line}")
 
 
 @pytest.mark.parametrize("search", ["halving", "optuna"])

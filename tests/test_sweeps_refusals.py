@@ -56,6 +56,9 @@ REFUSED: dict[tuple[str, ...], str] = {
     ("seed=0,1", "hydra/launcher=ray", "hydra.launcher.num_cpus=abc"): (
         "hydra.launcher.num_cpus=abc: must be a whole number from 1 up"
     ),
+    ("seed=0,1", "hydra/launcher=ray", "hydra.launcher.num_cpus=0", "plan=true"): (
+        "hydra.launcher.num_cpus=0: must be a whole number from 1 up"
+    ),
     ("seed=0,1", "hydra.job.chdir=true"): "hydra.job.chdir=true: must be false;",
     ("seed=0,1", "hydra.sweep.subdir=x"): "hydra.sweep.subdir: must stay ${hydra.job.num}",
     ("outputs=a,b",): "outputs=a,b: a sweep has one; give a single value",

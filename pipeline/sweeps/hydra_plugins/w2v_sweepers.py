@@ -44,8 +44,8 @@ class ProjectSweeper(Sweeper):
         schema.check_overrides(config.hydra.overrides.task)
         for group, key in ((config, "outputs"), (config.tracking, "uri")):
             group[key] = with_home(group[key])
+        check_hydra_settings(config)
         if not config.plan:
-            check_hydra_settings(config)
             prepare_processes(config)
 
 

@@ -647,6 +647,7 @@ COMPOSITION = {
     # Choices
     "loss=hinge": f"loss=hinge: {one_of('loss')}",
     "corpus=wiki": f"corpus=wiki: {one_of('corpus')}",
+    f"corpus={'x' * 300}": f"corpus={'x' * 300}: {one_of('corpus')}",
     "engine=abacus": f"engine=abacus: {one_of('engine')}",
     "experiment=nil": f"experiment=nil: {one_of('experiment')}",
     # Syntax

@@ -388,6 +388,7 @@ def test_vectors_of_other_tools_are_evaluated_and_tracked(here: Path) -> None:
     assert not summary_of(here)["stages"]["evaluate"]["cached"]
 
 
+LONG = "x" * 300
 BAD_VECTORS = {
     "evaluate.vectors=nowhere stages=[evaluate]": (
         "evaluate.vectors=nowhere: no such file or folder; give a run's folder or its "
@@ -403,6 +404,18 @@ BAD_VECTORS = {
     ),
     "evaluate.vectors=good.vec stages=[evaluate] evaluate.similarity.mine=nowhere": (
         "evaluate.similarity.mine=nowhere: cannot be read (No such file or directory)"
+    ),
+    f"evaluate.vectors={LONG} stages=[evaluate]": (
+        f"evaluate.vectors={LONG}: cannot be read (File name too long)"
+    ),
+    f"evaluate.vectors=good.vec stages=[evaluate] evaluate.compare={LONG}": (
+        f"evaluate.compare={LONG}: cannot be read (File name too long)"
+    ),
+    f"evaluate.vectors=good.vec stages=[evaluate] evaluate.counts={LONG}": (
+        f"evaluate.counts={LONG}: no such file of words and counts"
+    ),
+    f"evaluate.vectors=good.vec stages=[evaluate] evaluate.analogy.mine={LONG}": (
+        f"evaluate.analogy.mine={LONG}: cannot be read (File name too long)"
     ),
     "evaluate.vectors=good.vec stages=[evaluate] evaluate.similarity.men=gensim": (
         "evaluate.similarity: no benchmark is named 'men'; there are wordsim353, simlex999, google"

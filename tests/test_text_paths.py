@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -124,13 +125,13 @@ def test_broken_links_and_pipes_are_counted(folder: Path) -> None:
         find_files(["d"])
 
 
-@pytest.fixture
-def ordinary_user(folder: Path) -> Iterator[None]:
-    """Let the test be no root, who may read every folder; `folder` and ``b`` are then its own."""
+@contextmanager
+def ordinary_user(*folders: Path) -> Iterator[None]:
+    """Let the block be no root, who may read every folder; `folders` are then its own."""
     if os.geteuid() != 0:
         yield
         return
-    for path in (folder, folder / "b"):
+    for path in folders:
         os.chown(path, NOBODY, -1)
     os.seteuid(NOBODY)
     try:
@@ -139,13 +140,15 @@ def ordinary_user(folder: Path) -> Iterator[None]:
         os.seteuid(0)
 
 
-@pytest.mark.usefixtures("ordinary_user")
 @pytest.mark.parametrize(
     ("mode", "path", "line"), [(0, ".", "./b"), (0o400, ".", "b/c.txt"), (0o400, "b/*", "b/*")]
 )
-def test_a_folder_that_cannot_be_read_is_refused(mode: int, path: str, line: str) -> None:
-    Path("b").chmod(mode)  # by a relative path: the folders above may be root's alone
-    with pytest.raises(InputError) as refusal:
+def test_a_folder_that_cannot_be_read_is_refused(
+    folder: Path, mode: int, path: str, line: str
+) -> None:
+    (folder / "b").chmod(mode)
+    # By a relative path: the folders above may be root's alone.
+    with ordinary_user(folder, folder / "b"), pytest.raises(InputError) as refusal:
         find_files([path], [], "cache/tokenize")
-    Path("b").chmod(0o700)
+    (folder / "b").chmod(0o700)
     assert str(refusal.value) == f"path={line}: cannot be read (Permission denied)"

@@ -1,13 +1,24 @@
 """Test that vectors are found from the folder of a run, another folder or a file."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.test_text_paths import ordinary_user
 from w2v.errors import InputError
-from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY, Use, WordVectors, find_vectors, vector_files
+from w2v.vectors import (
+    OUTSIDE,
+    VECTORS,
+    VOCABULARY,
+    Use,
+    WordVectors,
+    find_runs,
+    find_vectors,
+    vector_files,
+)
 
 
 def vectors_of_five_words() -> WordVectors:
@@ -41,9 +52,12 @@ def test_a_run_is_found_from_any_working_folder(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found.vectors, vectors_of_five_words().vectors)
 
 
-def test_the_vectors_of_a_run_are_found_after_the_outputs_have_been_moved(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["", "x" * 300])  # to ask for the latter is an error
+def test_the_vectors_of_a_run_are_found_after_the_outputs_have_been_moved(
+    tmp_path: Path, folder: str
+) -> None:
     run = finished_run(tmp_path)
-    vectors = tmp_path / "outputs" / "cache" / "train" / "key" / VECTORS
+    vectors = tmp_path / folder / "outputs" / "cache" / "train" / "key" / VECTORS
     (run / "summary.json").write_text(json.dumps({"files": {"vectors": str(vectors)}}))
     (tmp_path / "outputs").rename(tmp_path / "moved")
     assert find(tmp_path / "moved" / "runs" / "today").words == vectors_of_five_words().words
@@ -85,6 +99,21 @@ def test_a_path_without_vectors_is_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message) as caught:
             find(path)
         assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("find", [find_vectors, find_runs])
+@pytest.mark.parametrize("path", ["locked", "locked/vectors.txt"])
+def test_a_folder_that_may_not_be_entered_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    find: Callable[[str], Path | list[Path]],
+    path: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "locked").mkdir(0o400)
+    with ordinary_user(tmp_path, tmp_path / "locked"), pytest.raises(InputError) as refusal:
+        find(path)
+    assert str(refusal.value) == f"{path}: cannot be read (Permission denied)"
 
 
 def test_a_run_whose_vectors_were_deleted_is_refused(tmp_path: Path) -> None:

@@ -223,9 +223,9 @@ def content_sha256(paths: Sequence[Path], hashes: FileHashes | None = None) -> s
     """
     whole = hashlib.sha256()
     for path in paths:
-        is_folder = path.is_dir()
-        files = sorted(p for p in path.rglob("*") if p.is_file()) if is_folder else [path]
         try:
+            is_folder = path.is_dir()
+            files = sorted(p for p in path.rglob("*") if p.is_file()) if is_folder else [path]
             digests = (hashes or FileHashes()).sha256(files)
         except OSError as error:
             raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from None

@@ -1,11 +1,11 @@
 """Error messages for invalid settings: what is wrong, where, and how to correct it."""
 
+import os
 import re
 import shlex
 import sys
 from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from traceback import walk_tb
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -119,7 +119,7 @@ def unknown_choice(file: str, options: Sequence[str]) -> str:
     """
     group, _, name = file.rpartition("/")
     path = file.removeprefix("corpus/")
-    if path != file and (set(path) & set("/.*") or Path(path).exists()):
+    if path != file and (set(path) & set("/.*") or os.path.exists(path)):  # noqa: PTH110
         return f"corpus={path}: no such choice; did you mean corpus=files corpus.path={path}"
     offered = [option for option in options if "schema" not in option]
     hint = f"there are {', '.join(offered)}" if offered else "--help lists the choices"

@@ -33,7 +33,7 @@ class Evaluation(Stage):
         settings = config.evaluate
         settings.vectors_path()
         settings.compared_path()
-        if settings.counts is not None and not Path(settings.counts).is_file():
+        if settings.counts is not None and not os.path.isfile(settings.counts):  # noqa: PTH113
             raise InputError(f"evaluate.counts={settings.counts}: no such file of words and counts")
         try:
             check_benchmarks(settings)

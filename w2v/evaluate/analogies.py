@@ -1,5 +1,6 @@
 """Analogy questions ("a is to b as c is to what?"): load, answer and score them."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -198,7 +199,7 @@ def load_analogies(path: str | Path) -> list[Question]:
     relations with word embeddings (BATS).
     """
     path = local_path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises an error for long names)
         files = sorted(path.rglob("*.txt"))
         questions = [question for file in files for question in _bats(file, path)]
     else:

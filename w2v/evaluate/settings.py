@@ -62,7 +62,7 @@ class Evaluate(EvaluationSettings):
         Raises
         ------
         InputError
-            There are no such vectors.
+            There are no such vectors, or they cannot be read.
         """
         return None if self.vectors is None else self._locate("vectors", self.vectors)
 
@@ -74,8 +74,8 @@ class Evaluate(EvaluationSettings):
         Raises
         ------
         InputError
-            There are no such vectors. Or `compare` names the folder of a sweep whose runs differ in
-            a setting, other than the seed, that changes vectors.
+            There are no such vectors, or they cannot be read. Or `compare` names the folder of a
+            sweep whose runs differ in a setting, other than the seed, that changes vectors.
         """
         return None if self.compare is None else self._locate("compare", self.compare)
 

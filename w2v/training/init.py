@@ -26,7 +26,7 @@ def given_files(path: str | Path) -> list[Path]:
     Raises
     ------
     InputError
-        There are no vectors at the path.
+        There are no vectors at the path, or it cannot be read.
     """
     try:
         found = find_vectors(path)

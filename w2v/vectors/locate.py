@@ -1,6 +1,7 @@
 """Find the files of vectors on disk, given a run of the pipeline, a folder or a file."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,16 @@ def find_vectors(path: str | Path) -> Path:
     Raises
     ------
     InputError
-        There are no vectors at the path.
+        There are no vectors at the path, or it cannot be read.
     """
     path = local_path(path)
-    if path.is_dir() and (path / VECTORS).is_file():
+    try:
+        holds_vectors = (path / VECTORS).is_file()
+    except OSError as error:  # too long a name, or a folder that may not be entered
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if holds_vectors:
         return path
-    if path.is_dir() and (path / SUMMARY).is_file():
+    if (path / SUMMARY).is_file():
         return find_vectors(path / SUMMARY)
     if (
         path.name in (VECTORS, VOCABULARY, OUTSIDE, SUBWORDS, NGRAMS)
@@ -84,12 +89,14 @@ def find_runs(path: str | Path) -> list[Path]:
     Raises
     ------
     InputError
-        There are no vectors at the path, or the jobs differ in settings other than the seed that
-        change vectors.
+        There are no vectors at the path, it cannot be read, or the jobs differ in settings other
+        than the seed that change vectors.
     """
     folder = local_path(path)
-    jobs = sorted(folder.glob(f"[0-9]*/{SUMMARY}"), key=lambda job: (len(job.parts[-2]), job))
-    if not jobs or not (folder / SWEEP).is_file():
+    is_sweep = os.path.isfile(folder / SWEEP)  # noqa: PTH113 (Path.is_file can raise an error)
+    found = folder.glob(f"[0-9]*/{SUMMARY}") if is_sweep else ()
+    jobs = sorted(found, key=lambda job: (len(job.parts[-2]), job))
+    if not jobs:
         return [find_vectors(path)]
     settings: dict[str, set[str]] = {}
     for job in jobs:
@@ -101,7 +108,7 @@ def find_runs(path: str | Path) -> list[Path]:
                 "cluster": without(config.get("cluster", {}), "processes", "text"),
                 "train": without(config["train"], "checkpoint_every", "checkpoint_words"),
             }
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise InputError(f"{job}: is no summary of a run with vectors") from None
         for key, value in groups.items():
             settings.setdefault(key, set()).add(json.dumps(value, sort_keys=True))
@@ -136,7 +143,7 @@ def _vectors_of_run(summary: Path) -> Path:
     moved = Path(*target.parts[-4:])
     parents = summary.absolute().parents
     for place in (target, *(parent / path for path in (target, moved) for parent in parents)):
-        if place.exists():
+        if os.path.exists(place):  # noqa: PTH110 (Path.exists can raise an error)
             return place
     raise InputError(f"{summary}: the vectors of that run, {target}, are not there any more")
 

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -16,6 +17,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -92,14 +94,30 @@ def test_the_password_of_a_cluster_is_used_if_there_is_one(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert "RAY_AUTH_MODE" not in environment("10.0.0.1:6379")
-    assert environment(None)["RAY_AUTH_TOKEN"] != environment(None)["RAY_AUTH_TOKEN"]
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").touch()
     assert environment("10.0.0.1:6379")["RAY_AUTH_MODE"] == "token"
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "a")
-    assert "RAY_AUTH_TOKEN" not in environment(None)
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     assert "RAY_AUTH_MODE" not in environment("10.0.0.1:6379")
+
+
+def test_a_cluster_that_is_started_here_has_a_password_of_its_own(tmp_path: Path) -> None:
+    passwords: list[str] = []
+    ray = mock.MagicMock()
+    ray.is_initialized.return_value = False
+    ray.init.side_effect = lambda **_: passwords.append(os.environ["RAY_AUTH_TOKEN"])
+    with mock.patch.dict(os.environ, HOME=str(tmp_path)), mock.patch.dict(sys.modules, ray=ray):
+        for name in TOKENS:
+            os.environ.pop(name, None)
+        for _ in range(2):
+            with connected(None, 1):
+                assert "RAY_AUTH_TOKEN" not in os.environ
+        os.environ["RAY_AUTH_TOKEN"] = "mine"
+        with connected(None, 1):
+            assert os.environ["RAY_AUTH_TOKEN"] == "mine"
+    assert len(set(passwords)) == 3
+    assert passwords[2] == "mine"
+    assert ray._raylet.AuthenticationTokenLoader.instance().reset_cache.call_count == 3
 
 
 def test_an_address_at_which_nothing_listens_is_refused() -> None:

@@ -44,12 +44,18 @@ TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 Without them, the password is in ``~/.ray/auth_token``."""
 
 
+def has_password() -> bool:
+    """Return whether there is a password for Ray, in the environment or in the home folder."""
+    saved = Path.home() / ".ray" / "auth_token"
+    return any(name in os.environ for name in TOKENS) or saved.exists()
+
+
 def environment(address: str | None) -> dict[str, str]:
     """Return environment variables to set for Ray, except those that are already set.
 
-    They turn off usage statistics and some messages. For a cluster that is started here, they set a
-    password, if the user has not set one, and keep Ray from lowering the priority of its processes.
-    For another cluster, they turn on authentication if the user has a password for it.
+    They turn off usage statistics and some messages. For a cluster that is started here, they keep
+    Ray from lowering the priority of its processes. For another cluster, they turn on
+    authentication if the user has a password for it.
 
     `address` is the address of the Ray cluster, or None for one that is started here.
     """
@@ -57,15 +63,12 @@ def environment(address: str | None) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of a round that is done again: ten lines for each
     }
-    given = any(name in os.environ for name in TOKENS)
     if address is None:
         # At 1, Ray replaces 127.0.0.1, given as the address of a node, by another of the machine.
         wanted["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         # Ray's default is 15, with which workers stand still while other programs are busy.
         wanted["RAY_worker_niceness"] = "0"
-        if not given:  # Ray would write one into the user's home
-            wanted["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    elif given or Path.home().joinpath(".ray", "auth_token").exists():
+    elif has_password():
         # As ``ray start`` decides; `ray.init` does not. A cluster without a password ignores it.
         wanted["RAY_AUTH_MODE"] = "token"
     return {name: value for name, value in wanted.items() if name not in os.environ}
@@ -134,6 +137,8 @@ def connected(address: str | None, cores: int) -> Iterator[Any]:
                 "_node_ip_address": "127.0.0.1",
                 "_temp_dir": stack.enter_context(made),
             }
+            if not any(name in os.environ for name in TOKENS):
+                found["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # Ray would write one into the home
         else:
             options |= {"address": address, "runtime_env": {"env_vars": found}}
         stack.callback(ray.shutdown)
@@ -143,6 +148,9 @@ def connected(address: str | None, cores: int) -> Iterator[Any]:
             stack.enter_context(quiet)
         try:
             with mock.patch.dict(os.environ, found):  # what is started here inherits them
+                # Ray would take the password of the last cluster for this one, too.
+                if has_password() and hasattr(ray._raylet, "AuthenticationTokenLoader"):
+                    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
                 ray.init(**options)
         except (ConnectionError, ValueError, RuntimeError) as error:
             if address is None:

@@ -201,7 +201,8 @@ class NoiseDistribution:
 
     The probability of a word is proportional to count ** exponent. Each word has an interval of the
     32-bit integers, in the order of the vocabulary, and an integer yields the word in whose
-    interval it is. Words that never occur have probability 0.
+    interval it is. Words that never occur have probability 0; but the integer 0
+    always yields the first word, even if it never occurs.
 
     Parameters
     ----------

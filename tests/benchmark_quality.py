@@ -8,9 +8,9 @@ the learning rate 0.025. Its scores are appended to the file of results. Trainin
 in this file are not repeated. ``--table`` prints the mean and standard deviation over seeds.
 
 Models with n-grams (of 3 to 6 characters) are compared with gensim's FastText and, if it is
-installed, with fastText itself, which always has the same seed. From their vocabulary, every second
-word of the rated pairs that occurs fewer than 500 times is left out, so that some pairs have
-unknown words.
+installed, with fastText itself, which always has the same seed. They draw noise words by
+count ** 0.5, as fastText always does. From their vocabulary, every second word of the rated pairs
+that occurs fewer than 500 times is left out, so that some pairs have unknown words.
 
 There are five scores: the accuracy on Google's analogies, and Spearman's correlation of cosines and
 ratings on four sets of word pairs. These are WordSim-353; SimLex-999; the pairs of both that have
@@ -45,6 +45,7 @@ SETS = ("wordsim353", "simlex999")
 SCORES = (*SETS, "google", "rare", "unknown")
 
 LOSSES = {"negsample": NegativeSampling(), "hsoftmax": HierarchicalSoftmax()}
+FASTTEXT = NegativeSampling(exponent=0.5)
 
 
 class Case(NamedTuple):
@@ -60,9 +61,10 @@ class Case(NamedTuple):
     gradient: str = "word2vec"
 
     def objective(self) -> Objective:
+        loss = FASTTEXT if self.subwords else LOSSES[self.loss]
         if self.model == "skipgram":
-            return SkipGram(loss=LOSSES[self.loss], subwords=self.subwords)
-        return Cbow(loss=LOSSES[self.loss], subwords=self.subwords, context_gradient=self.gradient)
+            return SkipGram(loss=loss, subwords=self.subwords)
+        return Cbow(loss=loss, subwords=self.subwords, context_gradient=self.gradient)
 
     def __str__(self) -> str:
         gradient = f" {self.gradient}" * (self.model == "cbow")
@@ -149,7 +151,7 @@ def trained(case: Case, data: Data, epochs: int, seed: int) -> WordVectors:
         model: Any = FastText(
             vector_size=100, window=5, min_count=1, sg=case.model == "skipgram", hs=0, negative=5,
             sample=1e-3, alpha=0.025, min_alpha=1e-4, min_n=3, max_n=6, bucket=2_000_000,
-            workers=1, seed=seed,
+            workers=1, seed=seed, ns_exponent=FASTTEXT.exponent,
         )  # fmt: skip
         model.build_vocab_from_freq(dict(zip(words, counts.tolist(), strict=True)))
         model.train(

@@ -94,6 +94,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         folder,
         findings,
         title=TITLE,
+        kept_epoch=2,
         counts=Counts(np.arange(400, 0, -1), np.arange(400) < 300),
         methods=["pca", "tsne"],
         map_words=320,
@@ -115,6 +116,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
             "threads": 2,
             "words_per_second": 1234567.0,
             "epochs": history["epochs"],
+            "kept_epoch": 2,
         },
         "evaluate": facts,
     }

@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from pipeline.stages.train import Train
+from pipeline.sweeps.objective import figures_of
 from tests.commands import SMALL, query, run, summary_of, write_text
 from tests.test_training_checkpoint import assert_same
 from tests.test_training_checkpoint import run as train
@@ -14,6 +17,9 @@ from w2v.evaluate.metrics import followed_figures
 from w2v.evaluate.metrics.base import EvaluationSettings
 from w2v.losses import NegativeSampling
 from w2v.objectives import Model
+from w2v.report.figures import draw, read_pictures
+from w2v.report.findings import Findings
+from w2v.report.report import tiles
 from w2v.training.checkpoint import Checkpoints
 from w2v.training.early_stopping import EarlyStopping
 from w2v.training.history import Epoch
@@ -36,7 +42,7 @@ def test_scores_are_computed_when_due_and_change_no_bit() -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_epoch_with_the_best_score_is_kept() -> None:
+def test_the_epoch_with_the_best_score_is_kept(tmp_path: Path) -> None:
     scores = iter([0.1, 0.5, 0.4, 0.3, 0.9])
     models: list[np.ndarray] = []
 
@@ -48,6 +54,19 @@ def test_the_epoch_with_the_best_score_is_kept() -> None:
     stopped = train(NegativeSampling(), epochs=5, score=score, early=early)
     assert (len(stopped.epochs), stopped.kept_epoch) == (4, 2)
     np.testing.assert_array_equal(stopped.model.center, models[1])
+    facts = stopped.figures() | {"engine": "numpy", "threads": 1}
+    loss, heldout = (facts["epochs"][1][name] for name in ("loss", "heldout_loss"))
+    figures = figures_of({"train": facts})
+    assert (figures["loss"], figures["heldout_loss"]) == (loss, heldout)
+    note = "nats a pair, after 2 epochs, the best of 4"
+    assert [*tiles(facts, [], [])[0].values()] == ["Held-out loss", f"{heldout:.3f}", note]
+    assert Train().describe(facts) == f"loss {loss:.3f} after 2 epochs, the best of 4"
+    findings = Findings(WordVectors(["a"], models[0][:1]), [], stopped.epochs, [], *[[]] * 6)
+    none: Any = {"title": "", "counts": None, "methods": [], "map_words": 0, "vocabulary": 0}
+    for kept, said in ((2, " The vectors of epoch 2 were kept."), (4, "")):
+        draw(tmp_path, findings, kept_epoch=kept, **none)
+        shown = read_pictures(tmp_path)[-1].shows
+        assert shown == f"Scores after epochs of training; after the last one: score 0.300.{said}"
 
 
 @pytest.mark.parametrize(

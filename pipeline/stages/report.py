@@ -106,6 +106,7 @@ def make_report(
             out,
             findings or run.findings(out),
             title=run.title,
+            kept_epoch=run.summary["train"]["kept_epoch"] if run.trained else None,
             counts=run.counts(),
             methods=settings.map,
             map_words=settings.map_words,

@@ -148,13 +148,13 @@ class Train(Stage):
         return entry.path
 
     def describe(self, facts: Mapping[str, Any]) -> str:
-        final = facts["epochs"][-1]
-        epochs = f"{final['epoch']} epoch{'s' * (final['epoch'] > 1)}"
-        line = f"loss {format_figure(final['loss'])} after {epochs}"
+        epochs, kept = facts["epochs"], facts["kept_epoch"]
+        loss = format_figure(epochs[kept - 1]["loss"])
+        line = f"loss {loss} after {kept} epoch{'s' * (kept > 1)}"
         if "device" in facts:
             line += f" on {facts['device']}"
-        if facts["kept_epoch"] != final["epoch"]:
-            line += f", vectors of epoch {facts['kept_epoch']}, the best"
+        if kept < len(epochs):
+            line += f", the best of {len(epochs)}"
         if "initial" in facts:
             line += ", {given:,} of {of:,} words from train.init".format(**facts["initial"])
         return line

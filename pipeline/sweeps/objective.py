@@ -69,12 +69,12 @@ def compare_jobs(
 
 
 def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics in a run's summary, by name: final losses, speed, time and scores."""
+    """Return the metrics of a run, by name: losses of the kept vectors, speed, time and scores."""
     figures: dict[str, float | None] = {}
     if "train" in summary:
         train = summary["train"]
-        final = train["epochs"][-1]
-        figures = {name: final[name] for name in ("heldout_loss", "loss")}
+        kept = train["epochs"][train["kept_epoch"] - 1]
+        figures = {name: kept[name] for name in ("heldout_loss", "loss")}
         figures |= {name: train[name] for name in ("words_per_second", "seconds")}
     if "evaluate" in summary:
         figures |= scores_of(summary["evaluate"])

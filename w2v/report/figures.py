@@ -56,6 +56,7 @@ def draw(
     findings: Findings,
     *,
     title: str,
+    kept_epoch: int | None,
     counts: Counts | None,
     methods: Sequence[str],
     map_words: int,
@@ -73,6 +74,9 @@ def draw(
         The results of the evaluation.
     title
         The title of the maps and of the curves of loss and scores.
+    kept_epoch
+        The number of the epoch whose vectors were kept; None if nothing was trained. The curves of
+        scores mark it unless it is the last.
     counts
         The counts of the corpus, for the chart of the frequency of words over their rank; None to
         leave this chart out.
@@ -86,7 +90,7 @@ def draw(
         The interactive map lists neighbors among this many of the most frequent words.
     """
     made = [
-        *_loss(out, findings, title),
+        *_loss(out, findings, title, kept_epoch),
         *_maps(out, findings, title, methods, map_words, vocabulary),
         *_similarity(out, findings),
         *_analogies(out, findings),
@@ -107,7 +111,7 @@ def read_pictures(folder: Path) -> list[Picture]:
     return [Picture(**fields) for fields in json.loads((folder / LIST).read_bytes())]
 
 
-def _loss(out: Path, findings: Findings, title: str) -> Iterator[Picture]:
+def _loss(out: Path, findings: Findings, title: str, kept: int | None) -> Iterator[Picture]:
     if not findings.epochs:
         return
     ends = np.cumsum([epoch.words for epoch in findings.epochs])
@@ -125,9 +129,13 @@ def _loss(out: Path, findings: Findings, title: str) -> Iterator[Picture]:
     shows = f"Mean loss per pair over {int(ends[-1]):,} words; the last epoch ended with {final}."
     yield Picture("loss.png", "loss", "Loss over words seen", shows)
     if any(epoch.scores for epoch in findings.epochs):
-        charts.score_curves([asdict(epoch) for epoch in findings.epochs], out / "scores.png", title)
+        curves = [asdict(epoch) for epoch in findings.epochs]
+        marked = None if kept == last.epoch else kept
+        charts.score_curves(curves, out / "scores.png", title, marked)
         final = ", ".join(f"{name} {value:.3f}" for name, value in last.scores.items())
         shows = f"Scores after epochs of training; after the last one: {final or 'none'}."
+        if marked is not None:
+            shows += f" The vectors of epoch {marked} were kept."
         yield Picture("scores.png", "loss", "Scores while training", shows)
 
 

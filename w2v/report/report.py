@@ -239,11 +239,14 @@ def tiles(
     """
     found = []
     if training:
-        last = training["epochs"][-1]
-        kind = "loss" if last["heldout_loss"] is None else "heldout_loss"
+        epochs, kept = training["epochs"], training["kept_epoch"]
+        after = epochs[kept - 1]
+        kind = "loss" if after["heldout_loss"] is None else "heldout_loss"
         name = "Training loss" if kind == "loss" else "Held-out loss"
-        note = f"nats a pair, after {plural(last['epoch'], 'epoch')}"
-        found.append((name, number(last[kind], 3), note))
+        note = f"nats a pair, after {plural(kept, 'epoch')}"
+        if kept < len(epochs):
+            note += f", the best of {len(epochs)}"
+        found.append((name, number(after[kind], 3), note))
         speed = f"{training['words_per_second'] / 1000:,.0f} k"
         threads = plural(training["threads"], "thread")
         found.append(("Speed", speed, f"words a second, {training['engine']}, {threads}"))

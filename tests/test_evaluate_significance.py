@@ -112,8 +112,10 @@ def oracle(
         rest = [value - mid for value, mid in zip(row, center, strict=True)]
         own = variance(rest)
         noise = [a + b / (seeds - 1) / seeds for a, b in zip(noise * len(own), own, strict=False)]
-    of_items = max(0.0, *(v - n for v, n in zip(variance(center), noise, strict=True)))
-    of_items *= units / (units - 1)
+    lost = variance([1 / len(center)] * len(center))
+    of_items = max(
+        0.0, *((v - n) / (1 - q) for v, n, q in zip(variance(center), noise, lost, strict=True))
+    )
     ts = [float(stats.t.isf(0.025, df)) for df in (seeds - 1, units - 1)]
     critical = (ts[0] * of_seeds + ts[1] * of_items) / (of_seeds + of_items)
     error = math.sqrt(of_seeds + of_items)
@@ -302,11 +304,11 @@ def test_a_difference_in_similarity_is_the_oracles() -> None:
 @pytest.mark.parametrize("oov", ["skip", "zero"])
 def test_a_difference_in_analogies_is_the_oracles(oov: Any) -> None:
     random = np.random.default_rng(7)
-    pairs = np.array([*itertools.permutations(range(6), 2)])
-    ranks = random.integers(-1, 4, size=(2, 3, 30)).astype(np.int8)
-    ranks[0] = np.where(random.random((3, 30)) < 0.5, 1, ranks[0])
+    pairs = np.array([*itertools.permutations(range(11), 2)])
+    ranks = random.integers(-1, 4, size=(2, 3, 110)).astype(np.int8)
+    ranks[0] = np.where(random.random((3, 110)) < 0.5, 1, ranks[0])
     found = compared(AnalogyBenchmark(pairs, oov), list(ranks)).difference(0, 1)
-    used = [i for i in range(30) if oov == "zero" or (ranks[:, :, i] >= 0).all()]
+    used = [i for i in range(110) if oov == "zero" or (ranks[:, :, i] >= 0).all()]
     right = [[[float(r == 1) for r in row[used]] for row in one] for one in ranks]
     n = len(used)
     gaps = [sum(p) / n - sum(q) / n for p, q in zip(*right, strict=True)]
@@ -323,6 +325,29 @@ def test_a_difference_in_analogies_is_the_oracles(oov: Any) -> None:
     assert found.items == n
     got = (found.difference, found.low, found.high, found.p)
     assert got == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("categories", "size"), [(1, 12), (3, 4), (5, 8)])
+def test_the_variance_over_pairs_of_questions_has_no_bias(categories: int, size: int) -> None:
+    """If each pair adds a random number of variance 1 to its questions, the estimate is exact.
+
+    The estimate is a sum of squares and products of these numbers. Its expectation is the sum of
+    the estimates for samples in which one of them is 1 and the others are 0.
+    """
+    pairs = [
+        (one, other)
+        for start in range(0, categories * size, size)
+        for one, other in itertools.permutations(range(start, start + size), 2)
+    ]
+    benchmark, total = AnalogyBenchmark(np.array(pairs)), categories * size
+    expected = 0.0
+    for number in range(total):
+        right = np.array([[int(number in pair) for pair in pairs]])
+        comparison = compared(benchmark, [right, np.zeros_like(right)], fixed=True)
+        _, noise, *_ = comparison._noise(0, 1, ["0"])
+        assert noise is not None
+        expected += noise.items
+    assert expected == pytest.approx(total * (2 / total) ** 2)
 
 
 def test_a_figure_without_items_is_a_paired_t_test() -> None:
@@ -376,7 +401,7 @@ def test_degrees_of_freedom_are_satterthwaites_or_the_careful_mean() -> None:
     rows = list(people + np.random.default_rng(1).normal(size=(3, 4, 30)))
     for settings, seeds, wanted in ((2, 4, True), (3, 2, True), (3, 4, False)):
         comparison = compared(word_pairs(people), [row[:seeds] for row in rows[:settings]])
-        _, found, _ = comparison._noise(0, 1, [str(seed) for seed in range(seeds)])
+        _, found, *_ = comparison._noise(0, 1, [str(seed) for seed in range(seeds)])
         assert found is not None
         assert found.careful == wanted
 
@@ -433,6 +458,9 @@ def test_what_cannot_be_compared_says_why() -> None:
     rows[0, 0, :3] = np.nan
     found = compared(word_pairs(people), list(rows)).difference(0, 1)
     assert (found.verdict, found.items, found.low, found.p) == ("too few pairs", 9, None, None)
+    questions = AnalogyBenchmark(np.array([*itertools.permutations(range(5), 2)]))
+    found = compared(questions, list(np.ones((2, 2, 20), np.int8))).difference(0, 1)
+    assert (found.verdict, found.items, found.low) == ("too few pairs", 20, None)
     found = compared(word_pairs(people), list(rows[:, 1:])).difference(0, 1)
     assert (found.verdict, found.seeds, found.low) == ("one seed", 1, None)
     assert math.isfinite(found.difference)
@@ -467,7 +495,7 @@ def test_sentences_say_what_is_missing() -> None:
     assert said(math.nan, "one seed") == f"x: a and b have no seed in common, {nothing}"
     assert said(0.1, "one seed", seeds=1) == f"x: a and b have one seed in common, {nothing}"
     few = said(math.nan, "too few pairs", seeds=2, items=0)
-    assert few == "x: a and b have 0 pairs in common, too few to say anything"
+    assert few == f"x: a and b have fewer than 10 word pairs in common, {nothing}"
     for items in (None, 353):
         undefined = said(math.nan, "undefined", seeds=2, items=items)
         assert undefined == f"x: the score of a or b is undefined, {nothing}"

@@ -10,12 +10,16 @@ For the seeds s = 1 ... S, let d_s be the difference of the two scores with seed
 vector of the differences of the items' contributions. The variance of the mean of d_s is estimated
 by
 
-    seeds + items,   seeds = var(d_s) / S,   items = max(0, q(mean of e_s) - noise) u / (u - 1),
+    seeds + items,   seeds = var(d_s) / S,   items = max(0, q(mean of e_s) - noise) / (1 - q(1/n)).
 
 Here, q(e) estimates the variance, over random samples of items, of a difference to which the items
-contribute e; for independent items, it is the sum of the squares of e. ``noise`` is the part of
-q(mean of e_s) that is due to the seeds. u is the number of different word pairs among the items; an
-analogy question consists of two.
+contribute e: the sum of e_i e_j over all items i and j that depend on each other; for independent
+items, it is the sum of the squares of e. ``noise`` is the part of q(mean of e_s) that is due to the
+seeds. The contributions of the n items are relative to the mean of the same items. This makes the
+expectation of each e_i e_j smaller by about the variance of that mean. As q sums the fraction
+q(1/n) of all products, the division by 1 - q(1/n) corrects it. For the u (u - 1) analogy questions
+that can be made of u word pairs, 1 - q(1/n) is (u - 2) (u - 3) / (u (u - 1)), and the corrected
+estimate has no bias.
 
 With few seeds, var(d_s) is not reliable. With more than two configurations, the larger one of
 v_a + v_b and 2 v is therefore used in place of var(d_s). Here, v_a and v_b are the variances over
@@ -59,8 +63,8 @@ LEVEL = 0.05
 POWER = 0.8
 """The statistical power for which `Difference.detectable` is computed."""
 
-MIN_ITEMS = 10
-"""With fewer items in common, two configurations are not compared."""
+MIN_PAIRS = 10
+"""With fewer word pairs in common, two configurations are not compared."""
 
 MAX_SEEDS = 1000
 """The largest possible value of `Difference.seeds_needed`."""
@@ -141,7 +145,7 @@ class Difference:
     verdict
         ``better`` or ``worse`` if `a` differs significantly from `b`, or else ``no difference
         shown``. If the two cannot be compared, the verdict is the reason: ``one seed`` (fewer than
-        two in common), ``too few pairs`` (fewer than `MIN_ITEMS` items) or ``undefined`` (the
+        two in common), ``too few pairs`` (fewer than `MIN_PAIRS` word pairs) or ``undefined`` (the
         score of a run is NaN, such as the loss of a training that diverged).
     low, high
         The confidence interval of the difference. It is so wide that the intervals of all compared
@@ -401,8 +405,8 @@ class Comparison:
         """
         runs = self.values if self.benchmark is None else self.answers
         seeds = [seed for seed in runs[a] if seed in runs[b]]
-        found, noise, items = self._noise(a, b, seeds)
-        if seeds and items is not None and items < MIN_ITEMS:
+        found, noise, items, units = self._noise(a, b, seeds)
+        if units is not None and units < MIN_PAIRS:
             return Difference(a, b, found, "too few pairs", seeds=len(seeds), items=items)
         if seeds and not math.isfinite(found):
             return Difference(a, b, found, "undefined", seeds=len(seeds), items=items)
@@ -434,7 +438,7 @@ class Comparison:
 
     def _noise(
         self, a: int, b: int, seeds: Sequence[str]
-    ) -> tuple[float, Noise | None, int | None]:
+    ) -> tuple[float, Noise | None, int | None, int | None]:
         """Compute the difference between two configurations, and how precise it is.
 
         If the attribute `benchmark` is not None, the score has items, which are word pairs or
@@ -457,12 +461,14 @@ class Comparison:
             - at least two seeds; but one is enough for a score with items if the attribute `fixed`
               is true (the vectors were given, not trained), because only the items are then a
               sample;
-            - for a score with items, also a finite `difference` and at least two sampling units
-              (word pairs, see `Benchmark.units`) in the used items.
+            - for a score with items, also a finite `difference` and at least `MIN_PAIRS` `units`.
         items : int or None
             The number of items that were used; for a benchmark that skips unknown words, of items
             whose words are known to all these runs. None without seeds, or for a score without
             items.
+        units : int or None
+            The number of different word pairs in these items (`Benchmark.units`); None if `items`
+            is None.
         """
         careful = self.family.settings == 2 or len(seeds) == 2
         if self.benchmark is None:
@@ -473,10 +479,11 @@ class Comparison:
                 found,
                 None if within is None else Noise(within, freedom, 0.0, 1.0, careful),
                 None,
+                None,
             )
         rows = [np.stack([self.answers[one][seed] for seed in seeds]) for one in (a, b) if seeds]
         if not rows:
-            return math.nan, None, None
+            return math.nan, None, None, None
         used: NDArray[np.bool_] = np.all(self.benchmark.known(np.concatenate(rows)), axis=0)
         first, second = (
             self._scores(one, seeds, row, used) for one, row in zip((a, b), rows, strict=True)
@@ -485,15 +492,18 @@ class Comparison:
         units, items = self.benchmark.units(used), int(used.sum())
         found = float(gaps.mean())
         within, freedom = (0.0, 1.0) if self.fixed else self._over_seeds(a, b, gaps)
-        if within is None or units < 2 or not math.isfinite(found):
-            return found, None, items
+        if within is None or units < MIN_PAIRS or not math.isfinite(found):
+            return found, None, items, units
         mean = parts.mean(0)
         estimates = self.benchmark.variances(mean[None])[:, 0]
         if len(gaps) > 1:
             noise = self.benchmark.variances(parts - mean).sum(1) / (len(gaps) - 1) / len(gaps)
             estimates = estimates - noise
-        over_items = max(0.0, float(estimates.max())) * units / (units - 1)
-        return found, Noise(within, freedom, over_items, units - 1, careful), items
+        lost = self.benchmark.variances((used / items)[None])[:, 0]
+        # The maximum keeps 0 / 0 away if all questions share a pair.
+        estimates = estimates / np.maximum(1 - lost, 1 / items)
+        over_items = max(0.0, float(estimates.max()))
+        return found, Noise(within, freedom, over_items, units - 1, careful), items, units
 
     @cached_property
     def _known(self) -> dict[tuple[int, bytes, tuple[str, ...]], Scores]:

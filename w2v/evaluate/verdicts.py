@@ -26,7 +26,7 @@ from w2v.evaluate.influence import (
     analogy_benchmark,
     similarity_benchmark,
 )
-from w2v.evaluate.significance import Comparison, Difference, Family, levels
+from w2v.evaluate.significance import MIN_PAIRS, Comparison, Difference, Family, levels
 from w2v.evaluate.similarity import UNKNOWN, Pair, Unknown, pair_cosines
 from w2v.evaluate.statistics import nan_last
 from w2v.settings import check_choice
@@ -320,7 +320,8 @@ def sentence(judged: Judged, one: Difference) -> str:
     if one.verdict == "undefined":
         return f"the score of {a} or {b} is undefined, so nothing can be said"
     if one.verdict == "too few pairs":
-        return f"{a} and {b} have {one.items} pairs in common, too few to say anything"
+        few = f"fewer than {MIN_PAIRS} word pairs"
+        return f"{a} and {b} have {few} in common, so nothing can be said"
     assert one.low is not None
     assert one.high is not None
     if one.detectable is None and not one.difference:

@@ -30,7 +30,7 @@ from w2v.evaluate.significance import (
     levels,
     spread_over_seeds,
 )
-from w2v.evaluate.verdicts import Judged, Setting, Verdicts, sentences
+from w2v.evaluate.verdicts import MEAN_OF_SETS, Judged, Setting, Verdicts, sentences
 from w2v.training.model import TrainedModel
 from w2v.vectors import WordVectors
 
@@ -711,6 +711,28 @@ def test_every_score_gets_verdicts_against_one_reference(tmp_path: Path) -> None
     assert "is worse than window=0: " in lines[0]
     assert " higher, at least " in lines[0]  # a larger loss
     assert " lower, at least " in lines[2]
+
+
+def test_the_mean_of_sets_is_that_of_the_sets_of_its_group(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    people = random.normal(size=(3, 20))
+    settings = []
+    for number, sets in enumerate(("ab", "ab", "abc", "abc")):
+        files, scores = {}, {}
+        for seed in range(2):
+            given = {
+                f"similarity/{name}/spearman": Answers(
+                    SimilarityBenchmark(known, np.arange(20) + 20 * start),
+                    known + random.normal(size=20),
+                )
+                for start, (name, known) in enumerate(zip(sets, people, strict=False))
+            }
+            path = files[f"{seed}"] = tmp_path / f"{number}-{seed}.npz"
+            save_answers(path, given)
+            scores[f"{seed}"] = {MEAN_OF_SETS: 0.5}
+        settings.append(Setting(f"{number} {sets}", scores, files))
+    judged = Verdicts(settings, MEAN_OF_SETS, group_of=lambda _, one: one.name.split()[1]).judged
+    assert [(one.group, one.differences[0].items) for one in judged] == [("ab", 40), ("abc", 60)]
 
 
 def test_answers_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -258,7 +258,11 @@ class Verdicts:
         """
         sets = [score]
         if score == MEAN_OF_SETS:
-            sets = [name for name in self.given if name.startswith("similarity/")]
+            sets = [
+                name
+                for name, found in self.given.items()
+                if name.startswith("similarity/") and any(one.name in found for one in settings)
+            ]
         every = [self.given.get(name, {}) for name in sets]
         digests: dict[tuple[str, ...], int] = {}
         answers: list[dict[str, Any]] = []

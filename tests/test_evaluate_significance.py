@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from w2v.evaluate.significance import (
     spread_over_seeds,
 )
 from w2v.evaluate.verdicts import MEAN_OF_SETS, Judged, Setting, Verdicts, sentences
+from w2v.report.sweep import score_table
 from w2v.training.model import TrainedModel
 from w2v.vectors import WordVectors
 
@@ -691,6 +693,18 @@ def settings_of(folder: Path, sample: Sample, figures: str) -> list[Setting]:
             scores[str(seed)] = {f"similarity/{figures}/spearman": value, "loss": -value}
         found.append(Setting(f"window={number}", scores, files))
     return found
+
+
+@pytest.mark.parametrize("smaller", [False, True])
+def test_the_table_of_means_begins_with_the_best_and_has_the_reference(smaller: bool) -> None:
+    values = [math.nan, *range(45)]
+    settings = [Setting(f"{value}", {"0": {"x": value}}, {}) for value in values]
+    (judged,) = Verdicts(settings, "x", smaller_is_better=lambda _: smaller).judged
+    best = [(f"{value}", value) for value in (range(45) if smaller else range(44, -1, -1))]
+    assert score_table(judged)["means"] == best[:40]
+    undefined = replace(judged, reference=45)
+    (*shown, last) = score_table(undefined)["means"]
+    assert (shown, last[0]) == (best[:39], "nan")
 
 
 def test_every_score_gets_verdicts_against_one_reference(tmp_path: Path) -> None:

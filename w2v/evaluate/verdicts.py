@@ -84,6 +84,8 @@ class Judged:
     differences
         The comparisons, first those with the reference. Their `a` and `b` are indices of
         `settings`.
+    larger_is_better
+        Whether a larger score is better.
     """
 
     score: str
@@ -92,6 +94,7 @@ class Judged:
     settings: list[Setting]
     means: list[float]
     differences: list[Difference]
+    larger_is_better: bool = True
 
     def against(self, name: str) -> Difference | None:
         """Return the comparison of one configuration with the reference; None if there is none."""
@@ -232,12 +235,13 @@ class Verdicts:
             )
             settings, values = [settings[i] for i in order], [values[i] for i in order]
         benchmark, answers = self._asked(score, settings)
+        larger_is_better = not self.smaller_is_better(score)
         comparison = Comparison(
             values,
             Family(len(settings), level),
             benchmark,
             answers,
-            larger_is_better=not self.smaller_is_better(score),
+            larger_is_better=larger_is_better,
             size=self.size if "/" in score else None,
             fixed=self.fixed,
         )
@@ -245,7 +249,8 @@ class Verdicts:
         if len(settings) <= MAX_ALL_PAIRS:
             pairs += [(a, b) for b in range(1, len(settings)) for a in range(b + 1, len(settings))]
         means = [sum(runs.values()) / len(runs) for runs in values]
-        return Judged(score, group, 0, settings, means, comparison.differences(pairs))
+        found = comparison.differences(pairs)
+        return Judged(score, group, 0, settings, means, found, larger_is_better)
 
     def _asked(
         self, score: str, settings: Sequence[Setting]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from w2v.evaluate.significance import Difference
+from w2v.evaluate.statistics import nan_last
 from w2v.evaluate.verdicts import MEAN_OF_SETS, SHOWN, Judged, digits_of, sentence
 from w2v.report.page import embedded_image, write_page
 from w2v.report.report import (
@@ -143,9 +144,14 @@ def listed(names: Sequence[str]) -> str:
 def score_table(judged: Judged) -> dict[str, Any]:
     """Return the data of the page's table for one score.
 
-    It has the means of the configurations and the rows of the comparisons, at most `MAX_ROWS` of
-    each.
+    It has the means of the configurations, the best first, and the rows of the comparisons, at most
+    `MAX_ROWS` of each. The mean of the reference is always among them.
     """
+    sign = -1 if judged.larger_is_better else 1
+    order = sorted(range(len(judged.means)), key=lambda i: nan_last(sign * judged.means[i]))
+    with_means = order[:MAX_ROWS]
+    if judged.reference not in with_means:
+        with_means[-1] = judged.reference
     rows = [
         {
             **asdict(one),
@@ -162,13 +168,7 @@ def score_table(judged: Judged) -> dict[str, Any]:
     return {
         "name": readable(judged.score),
         "group": judged.group,
-        "means": sorted(
-            (
-                (setting.name, mean)
-                for setting, mean in zip(judged.settings, judged.means, strict=True)
-            ),
-            key=lambda pair: -pair[1],
-        )[:MAX_ROWS],
+        "means": [(judged.settings[i].name, judged.means[i]) for i in with_means],
         "rows": shown,
         "all": len(rows),
         "asked": "questions" if judged.score.startswith("analogy/") else "pairs",

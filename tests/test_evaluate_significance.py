@@ -435,11 +435,12 @@ def test_missing_runs_leave_the_common_seeds() -> None:
 
 
 UNDEFINED = {"0": math.nan, "1": math.nan}
+INFINITE = {"0": math.inf, "1": -math.inf}
 
 
 @pytest.mark.parametrize("seeds", [2, 3])
 @pytest.mark.parametrize(
-    "others", [[UNDEFINED], [UNDEFINED] * 3, [{"9": 0.4}], [{"8": 0.4}, {"9": 0.3}]]
+    "others", [[UNDEFINED], [UNDEFINED] * 3, [INFINITE], [{"9": 0.4}], [{"8": 0.4}, {"9": 0.3}]]
 )
 def test_settings_without_a_common_run_leave_the_verdict_on_two_others(
     seeds: int, others: list[dict[str, float]]

@@ -318,7 +318,8 @@ def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     Parameters
     ----------
     values : (settings, seeds)
-        The score of each configuration and seed; NaN where a run is missing.
+        The score of each configuration and seed; NaN where a run is missing. Infinite scores are
+        left out, too.
 
     Returns
     -------
@@ -333,7 +334,7 @@ def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     """
     from scipy.sparse.csgraph import connected_components
 
-    known = ~np.isnan(values)
+    known = np.isfinite(values)
     rest = np.where(known, values, 0.0)
     count_s, count_c = known.sum(0).clip(1), known.sum(1).clip(1)
     # Remove the means of settings and of seeds; one turn is exact if no run is missing.

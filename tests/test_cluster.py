@@ -567,6 +567,10 @@ def test_the_library_trains_with_the_bits_of_the_pipeline(tmp_path: Path) -> Non
             {"cluster": ClusterSettings("local", 2), "ray_address": "10.0.0.1:1"},
             r'ray_address=10.0.0.1:1: needs cluster=w2v.ClusterSettings\("ray"',
         ),
+        (
+            {"cluster": ClusterSettings("local", 1500), "engine": "numpy", "heldout": 0},
+            "^workers=1500: must be less than 1,500, the number of words to train on$",
+        ),
         ({"ray_address": "10.0.0.1"}, "ray_address=10.0.0.1: must be host:port"),
     ],
 )

@@ -77,10 +77,13 @@ class Cluster:
         Raises
         ------
         InputError
-            The engine or the loss does not support several workers, or no process could start.
+            The engine or the loss does not support several workers, no worker would have two words
+            to train on, or no process could start.
         """
         settings, pool = self.settings, self.pool
         settings.check(engine, task.objective)
+        if settings.workers >= text.size > 1:
+            settings.refuse("workers", f"less than {text.size:,}, the number of words to train on")
         words = self.round_words(task)
         message = message_bytes(task, words)
         self.report(

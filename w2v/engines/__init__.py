@@ -161,10 +161,10 @@ class Engine(Protocol):
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Prepare to go on training from the model of ``task`` and from given arrays.
+        """Prepare to continue an earlier training of the same task by an engine of the same kind.
 
-        The arrays are those that `state` of an earlier engine of the same kind returned for the
-        same task.
+        Before the call, the caller copies the vectors of the earlier training into the arrays of
+        ``self.task.model``. The argument is what the method `state` of the earlier engine returned.
         """
         ...
 

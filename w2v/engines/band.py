@@ -141,22 +141,25 @@ def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
 def gradient_block(
     terms: Terms, more: Terms, width: int, column: int, sums: int, targets: Targets, zero: Any
 ) -> None:
-    """Compute minus the gradients of `MR` rows in a block of columns; write them to their targets.
+    """Compute a block of columns of the negative gradients of `MR` vectors; store or add them.
+
+    The negative gradient of vector p is sum p of ``terms`` plus sum p of ``more`` plus row p of
+    ``sums``. It is stored in the gradient buffer or, times a step size, added to the vector in the
+    model, as ``targets`` says.
 
     Parameters
     ----------
     terms, more
-        Two groups of weighted sums, numbered from 0 (see `Terms`). Minus the gradient of row p is
-        sum p of ``terms`` plus sum p of ``more``.
+        Two groups of `MR` weighted sums of rows, numbered from 0 (see `Terms`).
     width
         The number of float32 values in a row.
     column
         The first column of the block.
     sums
-        The address of `MR` rows to add, one to each result; 0 for none.
+        The address of `MR` consecutive rows of ``width`` values; 0 if there are none to add.
     targets
-        For each result, where it is written in the gradient buffer, or which vector of the model it
-        updates (`w2v.engines.rows.Targets`).
+        Where the result for each vector is written, and its step size
+        (`w2v.engines.rows.Targets`).
     zero
         A tuple of zero SIMD vectors, as many as a row of the block has.
     """
@@ -177,22 +180,23 @@ def gradient_block(
 
 @inner
 def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: Targets) -> None:
-    """Compute minus the gradients of `MR` rows; write them to their targets.
+    """Compute the negative gradients of `MR` vectors; store or add them.
 
-    Columns are computed in blocks of up to `MAX_VECTORS` SIMD vectors.
+    The negative gradient of vector p is sum p of ``terms`` plus sum p of ``more`` plus row p of
+    ``sums``. It is stored in the gradient buffer or, times a step size, added to the vector in the
+    model, as ``targets`` says. Columns are computed in blocks of up to `MAX_VECTORS` SIMD vectors.
 
     Parameters
     ----------
     vectors
         The number of SIMD vectors in a row.
     terms, more
-        Two groups of weighted sums, numbered from 0 (see `Terms`). Minus the gradient of row p is
-        sum p of ``terms`` plus sum p of ``more``.
+        Two groups of `MR` weighted sums of rows, numbered from 0 (see `Terms`).
     sums
-        The address of `MR` rows to add, one to each result; 0 for none.
+        The address of `MR` consecutive rows of float32 values; 0 if there are none to add.
     targets
-        For each result, where it is written in the gradient buffer, or which vector of the model it
-        updates (`w2v.engines.rows.Targets`).
+        Where the result for each vector is written, and its step size
+        (`w2v.engines.rows.Targets`).
     """
     zero, width = splat(0), vectors * LANES
     column, left = ZERO, vectors
@@ -325,11 +329,12 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
 def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p: int) -> Any:
     """Bound the curvature of the loss with respect to center vector ``i + p`` of a tile.
 
-    The curvature is the second derivative, and a tile is a group of consecutive center words. ``i``
-    is a multiple of `MR`, and ``p`` less than `MR`. Returns a SIMD vector; the bound is the sum of
-    its lanes. What the scores of this center vector contribute to the bounds for the output vectors
-    is added to row ``p`` of ``own.sums``. `norms` is the address of the squared lengths of the
-    output vectors of context words.
+    A tile is a group of consecutive center words. The result is an upper bound on the largest
+    eigenvalue of the Hessian matrix of the tile's loss with respect to the vector, as a SIMD vector
+    whose lanes must still be added up. ``i`` is a multiple of `MR`, and ``p`` less than `MR`. What
+    the scores of this center vector contribute to the bounds for the output vectors is added to row
+    ``p`` of ``own.sums``. `norms` is the address of the squared lengths of the output vectors of
+    context words.
     """
     sums = address(own.sums) + 4 * p * own.sums.shape[1]
     H = address(tile.curvature) + 4 * ((i + p) * sizes.row + sizes.first)
@@ -357,10 +362,12 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
 def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> None:
     """Bound the curvature of the loss with respect to each input and output vector of a tile.
 
-    The curvature is the second derivative, and a tile is a group of consecutive center words. The
-    bounds for the input vectors are written to ``out``. The bound for each output vector is split
-    into `MR` summands, one in each row of ``own.sums``, because reading a sum right after writing
-    it would stall the CPU.
+    A tile is a group of consecutive center words. For each vector, this function computes an upper
+    bound on the largest eigenvalue of the Hessian matrix of the tile's loss with respect to the
+    vector. Element i of ``out`` becomes the bound for the input vector of center word i. The bound
+    for an output vector becomes the sum of one column of ``own.sums``. The columns belong to the
+    context words, which are those that the tile may predict, and then to the noise words. A bound
+    is split into `MR` summands, because reading a sum right after writing it would stall the CPU.
 
     Parameters
     ----------
@@ -383,16 +390,21 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
     """Compute the scores S of a tile of negative sampling; return the summed loss J.
 
     A tile is a group of consecutive center words. The scores are written to ``tile.scores``, and
-    then replaced by -∂J/∂S. Bounds on the second derivatives of the loss are written to
-    ``tile.curvature``. For CBOW, only the scores of the noise words are computed here; before the
-    call, `w2v.engines.centers.score_centers` must have written the others to ``tile.scores``.
+    then replaced by -∂J/∂S. An upper bound on the second derivative of the loss with respect to
+    each score is written to ``tile.curvature``. For CBOW, only the scores of the noise words are
+    computed here; before the call, `w2v.engines.centers.score_centers` must have written the others
+    to ``tile.scores``.
 
     Parameters
     ----------
+    own
+        The working memory that holds the output vectors of the noise words; only read here.
     W
-        The address of the weights of the scores.
+        The address of a float32 weight for each score, in the layout of ``tile.scores``. The loss
+        of a score is multiplied by the absolute value of its weight; a negative weight marks a
+        noise word.
     R
-        The address of the output vectors of context words.
+        The address of the output vectors of the words that the tile may predict; not used for CBOW.
     """
     band, row, vectors = sizes.band, sizes.row, sizes.vectors
     C, N, S = address(tile.C), address(own.N), address(tile.scores)

@@ -115,10 +115,13 @@ def center_block(
     column: int,
     zero: Any,
 ) -> None:
-    """Compute and write a block of columns of the negative gradients of `MR` center words.
+    """Compute a block of columns of the negative gradients of `MR` center words, and write them.
 
-    These are the gradients of the input row and of the output vector of each center word. The own
-    score of a center word is the dot product of its input row and its output vector.
+    Each center word has an input row and an output vector. The negative gradient of the input row
+    is written to ``out``. That of the output vector is multiplied by a step size and added to the
+    vector in the model, if the word has no other row in the gradient buffer in this training step;
+    otherwise it is written to the gradient buffer. The own score of a center word is the dot
+    product of its input row and its output vector.
 
     Parameters
     ----------
@@ -137,8 +140,8 @@ def center_block(
     width
         The number of float32 values in one of these rows.
     targets
-        For the gradient of each output vector, where it is written in the gradient buffer, or which
-        vector of the model it updates (`w2v.engines.rows.Targets`).
+        For each output vector, the address in the gradient buffer or in the model to write to, and
+        the step size (`w2v.engines.rows.Targets`).
     column
         The first column of the block.
     zero

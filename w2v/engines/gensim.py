@@ -36,14 +36,14 @@ from w2v.sampling import keep_probabilities
 from w2v.text.tokens import SHARD_TOKENS, Text, cut
 
 BATCH = 10_000
-"""The most words in a batch of gensim. gensim reads lines until it has more words than this, and
-sub-samples the words. If more are still left, it silently drops the excess
-(piskvorky/gensim#2880)."""
+"""The most words that gensim trains on in one batch. gensim adds lines to a batch until the batch
+has more words than this, and then sub-samples it. If more words than this are still left, gensim
+silently drops the excess (piskvorky/gensim#2880). `LINE` and `MAX_KEPT` make this very unlikely."""
 
 LINE = 1000
-"""The most words in a line, filler words not counted (see `MAX_KEPT`), so that gensim reads at most
-BATCH + LINE such words for a batch. Longer documents are cut, and windows do not reach across a
-cut."""
+"""The most words of the text in a line of the file that gensim reads. A line can also have filler
+words, which gensim skips (see `UNKNOWN`). A batch thus has at most BATCH + LINE words of the text.
+A longer document is cut into several lines, and windows do not reach across a cut."""
 
 MAX_KEPT = 0.85
 """A line is padded with words unknown to gensim if sub-sampling keeps more than this share of its

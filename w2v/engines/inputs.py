@@ -68,7 +68,7 @@ class SkipGramInputs:
         self.targets = np.concatenate([[0], objective.pair_weights()]).astype(np.float32)
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:  # noqa: ARG002
-        """Return the center words: each input vector is the vector of one word.
+        """Return which word vectors are summed to each input vector: only that of the center word.
 
         `key` and `first` are not used.
         """

@@ -40,8 +40,8 @@ State = dict[str, Array]
 """The arrays of the optimizer, by name; empty for negative sampling."""
 
 STEP_WORDS = 8192
-"""The most center words of a step of negative sampling. The limit is higher than on a CPU, because
-short steps would not keep a GPU busy."""
+"""The largest number of center words in a step of negative sampling. It is larger than on a CPU,
+because short steps would not keep a GPU busy."""
 
 SHARD_WORDS = 1 << 22
 """The upper limit of `JaxEngine.shard_words` for negative sampling. For a shard of this size, the
@@ -61,13 +61,13 @@ COMPILER_OPTIONS: dict[str, Any] = {
 }
 
 GROUP = 32
-"""The number of gradients in a group of `sum_equal_rows`, which multiplies each group by a square
-matrix of this size."""
+"""The number of gradients in a group of `sum_equal_rows` (but see `LAST_GROUP`). Each group is
+multiplied by a square matrix of this size."""
 
 LAST_GROUP = 1024
-"""`sum_equal_rows` adds up gradients in levels, each of which has fewer of them than the one
-before. A level with at most this many gradients is the last one: they are one group, which one
-matrix product adds up. A level with more is cut into groups of `GROUP`."""
+"""The largest number of gradients that `sum_equal_rows` adds up as one group, by one matrix
+product. If there are more, they are cut into groups of `GROUP`, and one sum of each group goes on
+to the next round. The last round is the one that begins with at most this many gradients."""
 
 
 class Vectors(NamedTuple):
@@ -106,9 +106,9 @@ class Sample(NamedTuple):
         The noise words, `NOISE` of them for every `SHARED` consecutive center words. Empty for a
         loss without noise words.
     order : int32 (most steps, gradients per step)
-        For each training step, the permutation that sorts its gradients by the row that they
-        update; without columns for the exact softmax, which does not need it. The number of steps
-        can be smaller than the number of rows; the rows after that of the last step are not used.
+        Row i is the permutation that sorts the gradients of training step i by the vector that they
+        update. If there are fewer steps than rows, the last rows are not used. For the exact
+        softmax, which does not need this array, it has no columns.
     counts : int32 (2,)
         The number of tokens that are words of the vocabulary, before and after sub-sampling.
     """
@@ -126,16 +126,18 @@ class Batch(NamedTuple):
     Attributes
     ----------
     ids, documents : int32 (m + width + m,)
-        The vocabulary ids and document numbers of ``width`` words, of the m words before them and
-        of the m words after them. ``width`` is the most center words of a step, and m the window
-        size.
+        The vocabulary ids and document numbers of ``width`` consecutive words, which begin with the
+        center words of the step; of the m words before them, and of the m words after them.
+        ``width`` is the largest number of center words in a step, and m the window size. The words
+        are from a sub-sampled shard (part of the text); before its start and after its end, the id
+        is 0 and the document number -1.
     centers : int32 (width,)
         The document numbers of the center words, then -1 if the step has fewer than ``width``.
     noise : int32
         The noise words of the step; empty for a loss without noise words.
     order : int32 (gradients,)
-        The permutation that sorts the step's gradients by the row that they update; empty for the
-        exact softmax, which does not need it.
+        The permutation that sorts the step's gradients by the vector that they update; empty for
+        the exact softmax, which does not need it.
     """
 
     ids: Array
@@ -149,7 +151,7 @@ class Steps(Protocol):
     """Interface of the training step of a loss. JAX compiles its methods."""
 
     width: int
-    """The most center words of a step."""
+    """The largest number of center words in a step."""
 
     def rows(self, ids: Array, noise: Array) -> Array:
         """Return, for each gradient of a step, the index of the row that it updates: int32 (n,).
@@ -258,7 +260,11 @@ class JaxEngine:
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on a shard, a part of the text, once; update the model on the device.
 
-        Return the number of words of the shard, the summed weight of its pairs, and its loss.
+        Return the number of the shard's tokens that are words of the vocabulary, before
+        sub-sampling; the summed weight of its (center, outside) pairs; and the weighted sum of
+        their losses, each computed before the update to which the pair contributes. The weight of a
+        pair is 1 or, with the setting `dynamic_window`, (m - j + 1) / m at distance j, for a window
+        size of m.
 
         Parameters
         ----------
@@ -281,10 +287,13 @@ class JaxEngine:
         return tally(words, tallies, self.compile_seconds - compiled)
 
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
-        """Compute the loss on a text, with sub-sampling, windows and noise words as in training.
+        """Sum the loss over a text, with sub-sampling, windows and noise words as in training.
 
-        The model is not changed. The result also has the number of words and the summed weight of
-        the pairs. Losses can be compared if their generators have the same seed.
+        Return the weighted sum of the losses of all (center, outside) pairs; their summed weight;
+        and the number of tokens that are words of the vocabulary, before sub-sampling. The weight
+        of a pair is 1 or, with the setting `dynamic_window`, (m - j + 1) / m at distance j, for a
+        window size of m. The model is not changed. Two calls with equally seeded generators use the
+        same random numbers, so that their losses can be compared.
         """
         sample, words, steps, size = self._sample(text, random)
         tallies = np.zeros((self._most_steps(sample), 2), np.float32)
@@ -296,7 +305,12 @@ class JaxEngine:
         return {name: np.array(array) for name, array in self._state.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Copy the model of the task, and the optimizer's arrays in `state`, to the device."""
+        """Copy the task's vectors, and the optimizer's arrays in `state`, to the device.
+
+        The task is the one that the engine was made for. To continue an earlier training, the
+        caller first copies the vectors of that training into the arrays of the task's model; in
+        this case, `state` is what the method `state` of the earlier engine returned.
+        """
         # Copied, because on the CPU JAX may share the memory of a NumPy array.
         self.vectors = Vectors(*(jnp.array(array, copy=True) for array in self._task.model))
         self._state = {name: jnp.array(array, copy=True) for name, array in state.items()}
@@ -331,14 +345,15 @@ class JaxEngine:
     def _place(self, text: Text, capacity: int) -> tuple[Any, Any, NDArray[np.int32]]:
         """Return a shard, a part of the text, as arrays that a compiled program can take.
 
-        A shard has the token array of the whole text, and says which parts of it are its
-        documents. If the device's memory has room for this array, it is copied there once, and
-        every call returns it. Otherwise, only the tokens of the shard are copied and returned.
+        If the tokens of the whole text fit into the device's memory (and are fewer than 2**31),
+        they are copied there once, and the copy is returned for every shard. Otherwise, the result
+        has only the tokens of the shard.
 
         Parameters
         ----------
         text
-            The documents of a shard.
+            The shard. `text.tokens` has the tokens of the whole text, and `text.spans` the start
+            and end of each document of the shard.
         capacity
             The length to which the tokens of the shard are padded with zeros, if only these are
             returned.
@@ -350,8 +365,8 @@ class JaxEngine:
         ids : int32
             Element t is the vocabulary id of the tokens that are t; -1 outside the vocabulary.
         spans : int32 (documents, 2)
-            The start and end of each document in `tokens`. Empty documents are added up to a
-            power of two, and at least as many as in any call before.
+            The start and end of each document of the shard in `tokens`. Empty documents are added
+            until their number is a power of two, and not smaller than in any call before.
         """
         source = text.tokens, text.ids
         if self._text is None or any(
@@ -491,7 +506,7 @@ class JaxEngine:
         """Sub-sample the documents of a shard, and draw noise words, on the device.
 
         A shard is a part of the text. The `order` of the sample is computed as well: for each
-        training step, the permutation that sorts its gradients by the row that they update.
+        training step, the permutation that sorts its gradients by the vector that they update.
 
         Parameters
         ----------
@@ -554,8 +569,9 @@ class JaxEngine:
         """Run `steps` training steps of `size` center words each, on the device.
 
         `rates` has the learning rate of each step. Return the updated vectors, the updated arrays
-        of the optimizer, and float32 (n, 2) with n = len(rates): for each step, its loss before the
-        update and the summed weight of its pairs. Rows beyond the last step are zero.
+        of the optimizer, and float32 (n, 2) with n = len(rates): for each step, the loss summed
+        over its pairs, before the update, and the summed weight of these pairs. Rows beyond the
+        last step are zero.
         """
 
         def step(number: Array, carry: Any) -> Any:
@@ -573,7 +589,7 @@ class JaxEngine:
     def _loss(
         self, vectors: Vectors, sample: Sample, tallies: Array, steps: Array, size: Array
     ) -> Array:
-        """Return the loss of each step and the summed weight of its pairs, without training.
+        """Return, for each step, the summed loss and the summed weight of its pairs; do not train.
 
         Parameters
         ----------
@@ -625,16 +641,17 @@ class NegativeSamplingSteps:
 
         Center vectors have the indices 0 to V - 1, outside vectors V to 2 V - 1. The gradients of
         center vectors come first. Then come those of outside vectors, tile by tile (a tile is
-        `CENTERS` consecutive center words): of the words in and around the tile, then of its noise
-        words.
+        `CENTERS` consecutive center words): of the words in and around the tile, then of its
+        `NOISE` noise words. `SHARED` / `CENTERS` consecutive tiles have the same noise words, but
+        each tile has gradients of its own for them.
 
         Parameters
         ----------
-        ids
-            The vocabulary ids of the step's center words, of the m words before and of the m words
+        ids : int32 (m + width + m,)
+            The vocabulary ids of ``width`` center words, of the m words before and of the m words
             after them; m is the window size.
-        noise
-            The noise words of the step, `NOISE` for every `SHARED` center words.
+        noise : int32 (width / SHARED * NOISE,)
+            The noise words, `NOISE` for every `SHARED` center words.
         """
         centers, rows = self._words(ids, noise)
         return jnp.concatenate([centers.reshape(-1), self.size + rows.reshape(-1)])
@@ -676,6 +693,14 @@ class NegativeSamplingSteps:
 
         A tile is `CENTERS` consecutive center words. Its output words are the words in and around
         it, then its noise words. The shapes are (tiles, CENTERS) and (tiles, output words).
+
+        Parameters
+        ----------
+        ids : int32 (m + width + m,)
+            The vocabulary ids of ``width`` center words, of the m words before and of the m words
+            after them; m is the window size.
+        noise : int32 (width / SHARED * NOISE,)
+            The noise words. Every `SHARED` center words, which are several tiles, share `NOISE`.
         """
         words = ids[self.windows]
         of_tiles = jnp.repeat(noise.reshape(-1, NOISE), SHARED // CENTERS, axis=0)
@@ -1045,7 +1070,7 @@ def add_once(array: Array, rows: Array, values: Array) -> Array:
 def scale_rows(
     state: State, name: str, gradients: Array, words: Array, count: Array | int
 ) -> tuple[State, Array]:
-    """Divide the gradient of each row by about the root mean square of its gradients so far.
+    """Divide each row's gradient by about the root mean square of the row's gradients so far.
 
     This is a variant of Adagrad; `w2v.engines.softmax.RowScale` is the NumPy version, and has the
     exact formula.
@@ -1058,7 +1083,8 @@ def scale_rows(
         ``center`` or ``outside``: the matrix that the rows belong to.
     gradients : float32 (n, d)
     words : int32 (n,)
-        The row of each gradient. Padding has row numbers beyond the vocabulary and is ignored.
+        The row of each gradient. The rows are distinct, but for padding: row numbers beyond the
+        vocabulary, which are ignored.
     count
         The number of elements of `words` that are not padding.
 

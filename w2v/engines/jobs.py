@@ -37,8 +37,9 @@ let_others_run = types.ExternalFunction(
 def make_jobs(phases: int) -> NDArray[np.int64]:
     """Return zeroed counters for a number of phases, int64 (phases, 16).
 
-    A phase is a group of jobs that threads share. It has one counter of jobs taken and one of jobs
-    finished, each on its own cache line.
+    A phase is a group of jobs that threads share. In the row of a phase, column 0 is the number of
+    the job to take next, and column 8 the number of finished jobs. The other columns are padding,
+    so that each counter has its own cache line.
     """
     raw = np.zeros((phases + 1) * BYTES // 8, np.int64)
     first = (-raw.ctypes.data // 8) % (BYTES // 8)

@@ -72,7 +72,7 @@ class NumpyEngine:
             array[:] = state[name]
 
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
-        """Return the loss on a text, with sub-sampling, windows and noise words as in training.
+        """Sum the loss over a text, with sub-sampling, windows and noise words as in training.
 
         The model is not changed. Two calls with equally seeded generators use the same random
         numbers, so that their losses can be compared.

@@ -101,7 +101,7 @@ class RowScale:
         self.steps = np.zeros(size, np.float32)
 
     def divide(self, gradients: F32, words: NDArray[np.int32] | slice = slice(None)) -> None:
-        """Divide the gradient of each row by about the root mean square of its gradients so far.
+        """Divide each row's gradient by about the root mean square of the row's gradients so far.
 
         First, the squares of the new gradients are added to the object's sums. Let q then be the
         mean square of the elements of all gradients of a row so far. The new gradient of the row is

@@ -202,7 +202,7 @@ def combine_four_block(
 def combine_four(
     vectors: int, entries: List, first: Count, last: Count, rows: Rows, targets: Targets
 ) -> None:
-    """Compute four weighted sums of the rows that a list selects, and write them to their targets.
+    """Compute four weighted sums of the rows that a list selects; store or add them.
 
     The elements ``first`` to ``last - 1`` of the list are used. Each has four factors, one per sum.
 
@@ -213,7 +213,8 @@ def combine_four(
     rows
         The matrix whose rows are summed.
     targets
-        Where the four sums are written, or the rows that they update (`w2v.engines.rows.Targets`).
+        Where each sum is stored or, times a step size, added to a vector of the model
+        (`w2v.engines.rows.Targets`).
     """
     zero, column, left = splat(0), ZERO, vectors
     for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):

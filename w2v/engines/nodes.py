@@ -251,8 +251,9 @@ def score_nodes(
 def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32) -> None:
     """Bound the curvature of the loss with respect to each input row and node vector of a tile.
 
-    The curvature is the second derivative, and a tile is a number of center words. The bounds are
-    written to ``of_centers`` and ``of_nodes``.
+    The curvature is the second derivative. A tile is a number of center words, each with an input
+    row. It is divided into groups of `MR` center words; the words of a group are scored with the
+    same nodes.
 
     Parameters
     ----------
@@ -262,6 +263,9 @@ def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nod
     own
         The working memory that holds the lists of the nodes with which each group of center words
         is scored (`list_groups`, `unpack_groups`).
+    of_centers, of_nodes
+        Output: the bound for each input row, and for each node of the tile. What the arrays have
+        contained is overwritten.
     """
     curvature, sums = address(tile.curvature), address(own.curvature)
     own.curvature[: len(of_nodes)] = 0
@@ -347,10 +351,13 @@ def write_node_gradients(
     """Compute and write the negative gradients of the input rows and node vectors of a tile.
 
     A tile is a number of center words, each with an input row, and the tree nodes that they are
-    scored with.
+    scored with. It is divided into groups of `MR` center words; the words of a group are scored
+    with the same nodes.
 
     Parameters
     ----------
+    sizes
+        The sizes of vectors and tiles.
     tile
         The working memory that holds the input rows, the node vectors, the negative derivatives of
         the loss with respect to the scores (``tile.scores``), and where the gradients of the input

@@ -201,9 +201,11 @@ def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, foll
 def draw_noise(problem: Problem, key: sampling.Key, first: int, noise: I32) -> None:
     """Draw a noise word for each element of ``noise``.
 
-    Element k is a function of ``key`` and of the counter ``first`` + k. It equals the result of
-    `w2v.sampling.NoiseDistribution.words` for the random integer that `w2v.sampling.draw_evenly`
-    returns for this counter, with `NOISE` counters in a group.
+    Element k is a function of ``key`` and of the counter ``first`` + k. It is the noise word that
+    `w2v.sampling.NoiseDistribution.words` returns for the random integer of this counter, from
+    `w2v.sampling.draw_evenly`. A tile is a number of center words that share `NOISE` noise words.
+    The counters of these noise words are a group for `draw_evenly`, which spreads the random
+    integers of a group evenly. ``first`` is a multiple of `NOISE`.
     """
     last, start = problem.last, problem.start
     size = np.uint64(len(start))
@@ -236,10 +238,12 @@ def draw_windows(
     Parameters
     ----------
     documents
-        The document numbers of the step's words; windows do not extend across documents.
+        The document numbers of the step's words, from ``sizes.window`` words before its first
+        center word on; -1 where there is no word. Windows do not extend across documents.
     lows, highs
-        Output: the start and the end (excluded) of each window, which includes the center word, as
-        positions in ``documents``. A window is empty where there is no center word.
+        Output: element k is the start or the end (excluded) of the window of center word k, as an
+        index in ``documents``. The window includes the center word. The last step may have fewer
+        center words than these arrays have elements; the remaining windows are then empty.
     """
     m = sizes.window
     size = np.uint64(m)
@@ -269,8 +273,8 @@ def list_inputs(
 ) -> int:
     """Make a linked list of the rows in the gradient buffer for each input word of a step.
 
-    Each occurrence of a word in a strip, which is a part of the text, has a row. The list of a word
-    is in the order of the buffer.
+    A step consists of strips, which are parts of its text. Each occurrence of an input word in a
+    strip has a row. The list of a word has its rows of all strips, in the order of the buffer.
 
     Parameters
     ----------
@@ -316,9 +320,10 @@ def list_band(
 ) -> int:
     """Make a linked list of the rows in the gradient buffer for each output word of a step.
 
-    This is for negative sampling. The output words of a strip, which is a part of the text, are the
-    words that it may predict and its noise words. Each occurrence of an output word has a row. The
-    list of a word is in the order of the buffer. Returns the number of words with several rows.
+    This is for negative sampling. A step consists of strips, which are parts of its text. The
+    output words of a strip are the words that its center words may predict, and the noise words
+    drawn for it. Each occurrence of an output word in a strip has a row. The list of a word has its
+    rows of all strips, in the order of the buffer. Returns the number of words with several rows.
 
     Parameters
     ----------
@@ -327,7 +332,7 @@ def list_band(
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
     noise
-        The noise words of the step.
+        The noise words of the step, strip by strip.
     heads
         Working memory: the first row of each word of the vocabulary; -1 before and after the call.
     words, first
@@ -504,8 +509,8 @@ def sort_centers(
         word, as indices in ``ids``. A center word whose window has no other word is left out,
         because it is not predicted.
     order
-        Output: the number i of each center word that is not left out, sorted by leaf and then by i;
-        then -1.
+        Output: the number i of each center word that is not left out. The numbers are sorted by
+        leaf, and those with the same leaf by i. The remaining elements are -1.
     """
     now, then, digits = scratch.leaves[0], scratch.leaves[1], scratch.digits
     count, shift, most = ZERO, np.int64(32), np.int64(len(digits) - 1)
@@ -601,7 +606,8 @@ def compare_paths(
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
     order
-        The numbers of the center words in the step, sorted by leaf (`sort_centers`); then -1.
+        The numbers of the center words in the step, sorted by leaf (`sort_centers`). The remaining
+        elements are -1.
     group
         The number of the group, which has `MR` center words, or fewer where ``order`` ends.
     before
@@ -668,7 +674,8 @@ def list_paths(
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
     order
-        The numbers of the center words in the step, sorted by leaf (`sort_centers`); then -1.
+        The numbers of the center words in the step, sorted by leaf (`sort_centers`). The remaining
+        elements are -1.
     nodes, starts, keys, key_starts
         Output: the arrays ``nodes``, ``node_starts``, ``keys`` and ``key_starts`` of `Plans`. Row r
         of the gradient buffer belongs to ``nodes[r]``.
@@ -782,10 +789,14 @@ def plan(
     shard: Shard,
     scratch: Planning,
 ) -> None:
-    """Prepare a training step: find its words, random numbers and lists of gradient rows.
+    """Prepare a training step: find its words, its random numbers and where its gradients are kept.
 
-    The result is stored in ``plans``. It does not depend on the model's vectors. The numbers of
-    words and rows in the lists are stored in ``shard.several``.
+    The result is stored in ``plans``. It does not depend on the model's vectors. In the gradient
+    buffer, a word or tree node has one row or several; several rows form a linked list (with
+    subwords, also a single row of an input word). ``shard.several`` gets the numbers of elements in
+    use of three arrays of ``plans``: ``center_words`` and ``outside_words``, the words or nodes
+    that have such a list; and with subwords ``part_rows``, the rows of the input matrix that are
+    added up to the vectors of the step's words.
     """
     n, heads = step % len(plans.ids), scratch.heads
     ids, noise, nodes = plans.ids[n], plans.noise[n], plans.nodes[n]

@@ -163,8 +163,9 @@ def choose_targets(
     ids
         The word, or tree node, of each row.
     following
-        For each row, the next row of the same word in the gradient buffer; `ALONE` for a word's
-        only row.
+        For each row, the next row of the same word, or tree node, in the gradient buffer: -1 after
+        the last one, `ALONE` for the only one. (With subwords, the only row of an input vector has
+        -1, too, because its gradient must not update the model directly.)
     curvature
         For each row, a bound on the curvature (second derivative) of the loss with respect to the
         row. It limits the step size (`limit`).
@@ -172,7 +173,7 @@ def choose_targets(
         The learning rate.
     copies
         The address of copies of the model's rows, from before the step. If it is 0, there are no
-        copies, and the model still has these values.
+        copies; the step has not yet changed these rows of the model, and they are read instead.
     places
         The address of the rows' places in the gradient buffer.
     tile
@@ -216,7 +217,8 @@ def put_gradients(
     ids
         The row of the model for each gradient.
     following
-        The next gradient row of the same word or node; `ALONE` if there is no other.
+        For each gradient, the number of the next gradient of the same word or node in the buffer:
+        -1 after the last one, `ALONE` for the only one.
     curvature
         For each gradient, a bound on the curvature (second derivative) of the loss with respect to
         the row. It limits the step size (`limit`).

@@ -49,15 +49,15 @@ class PairCounts(NamedTuple):
 
 
 STEP_SCALE = 300.0
-"""At a constant learning rate of 1, Adagrad moves a row whose gradients are all equal by at most
-this distance times the square root of the number of steps. With this value the same learning rates
-suit the exact softmax and negative sampling: on the Stanford Sentiment Treebank 0.025, the default,
-is the best of 0.0175, 0.025 and 0.035."""
+"""If a row has the same gradient in each of the n steps of a training, Adagrad moves it, at a
+constant learning rate of 1, by at most about ``STEP_SCALE * sqrt(n)`` in total. With this value the
+same learning rates suit the exact softmax and negative sampling: on the Stanford Sentiment Treebank
+0.025, the default, is the best of 0.0175, 0.025 and 0.035."""
 
 MIN_STEPS = 64.0
-"""The wanted number of training steps, over all epochs, on short texts. By default, a batch there
-has fewer words than `MIN_BATCH_WORDS`, so that a training has about this many steps, but at least
-``1 / BATCHES_PER_EPOCH`` of the words of an epoch.
+"""The wanted number of training steps, over all epochs, on short texts. There, the default of
+``batch_words`` may be below `MIN_BATCH_WORDS`, to reach about this number of steps. But it is never
+below ``1 / BATCHES_PER_EPOCH`` of the words of an epoch, unless `MAX_PAIRS` requires it.
 
 Adagrad's step size is inversely proportional to the square root of the number of steps. If a
 training has fewer steps than `MIN_STEPS`, the step size is that of `MIN_STEPS` steps, because a
@@ -73,7 +73,10 @@ more, the logits of each center word are computed more often; with fewer, the mo
 an epoch."""
 
 MAX_PAIRS = 1 << 22
-"""The most pairs in a batch of ``batch_words`` center words, to bound the memory of the counts."""
+"""The most pairs of a center word and a context word in a batch of ``batch_words`` center words,
+if each has 2 m context words; m is the window size. A ``batch_words`` with more pairs, even one
+that the user has set, is reduced to this limit, but not below 1. The limit bounds the memory of
+`PairCounts.counts`, the summed weights of equal pairs."""
 
 BLOCK_WORDS = 2048
 """Words of the vocabulary in a block. Each block is computed by one thread, with its own matrix
@@ -366,8 +369,10 @@ class SoftmaxStep:
     def _add_outside_gradient(self, aC: F32, words: slice) -> None:
         """Add the product Eᵀ (n / z ∘ C) to the gradient ∂J/∂U, for a block of the vocabulary.
 
-        C (M, d) are input vectors. E is exp(logits), which `_tile` has left in the buffer. z are
-        the row sums of E, and n is the summed weight of the pairs of each input vector.
+        C (M, d) are input vectors. E (M, words of the block) is exp(logits), each row possibly
+        times a factor of its own; `_tile` has left it in the buffer ``self.logits``. z has the sum
+        of each row over the whole vocabulary, with the same factor. n is the summed weight of the
+        pairs of each input vector. ∂J/∂U is ``self.dU``.
 
         Parameters
         ----------

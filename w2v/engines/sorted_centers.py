@@ -134,10 +134,11 @@ def share_sorted(
 ) -> None:
     """Compute the gradients of the words of a strip from the gradients of its input rows.
 
-    This is for CBOW with the hierarchical softmax. A strip is a part of the step's text. The
-    negative gradients of its input rows are in ``buffer.inputs``. The words' gradients are written
-    to ``buffer.center``. Without subwords, if a gradient is the only one of its word in the step,
-    it updates the model at once instead (`w2v.engines.rows.choose_targets`).
+    This is for CBOW with the hierarchical softmax. A strip is a part of the step's text. It has one
+    input row for each center word, the sum or mean of the vectors of its context words. The
+    negative gradients of the input rows are in ``buffer.inputs``. Those of the words are written to
+    ``buffer.center``. Without subwords, if a word has only one gradient in the step, the model is
+    updated at once instead (`w2v.engines.rows.choose_targets`).
     """
     n, centers = step % len(plans.ids), strip_centers(sizes, shard, step, strip)
     start = strip * sizes.strip * sizes.tile

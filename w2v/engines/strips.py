@@ -108,16 +108,20 @@ def choose_band_targets(
 
     Parameters
     ----------
+    matrix
+        The output vectors of all words in the model.
     ids
         The words that the strip may predict: its center words and, for skip-gram, those up to
         ``sizes.reach`` words before and after them.
     noise
         The noise words of the tile.
     following
-        For each output row of the strip in the gradient buffer, the next row of the same word.
+        For each output row of the strip in the gradient buffer, the next row of the same word: -1
+        after the last one, `ALONE` for the only one.
     curvature
         For each of these rows, a bound on the curvature (second derivative) of the loss with
-        respect to its vector. What this tile contributes, in ``own.sums``, is added first.
+        respect to its vector. It is first updated by what the tile contributes (``own.sums``): this
+        is added for context words, and replaces the old value for noise words.
     rate
         The learning rate.
     place

@@ -147,8 +147,9 @@ class Problem(NamedTuple):
     mean
         For CBOW: whether the words of a window are averaged instead of summed.
     exact
-        For CBOW with `mean`: whether each word gets its exact gradient, which is that of the mean
-        divided by the number of words. Otherwise it is not divided, as in word2vec's code.
+        For CBOW with `mean`: whether each word gets its exact gradient, 1 / n of the gradient of
+        the mean of n words. Otherwise each word gets the whole gradient of the mean, as in
+        word2vec's code.
     pairs, paths, parts
         The weights of pairs, the Huffman tree, and the subwords.
     """
@@ -207,10 +208,11 @@ class Sizes(NamedTuple):
         center words may predict. All these center words are scored with all these context words.
         For CBOW: 1.
     first
-        For negative sampling: the index, among the `row` elements of a center word in the array of
-        scores, of its first score with a word in its window. The elements before it have weight 0;
-        scores with words before the window may be written there, because `MR` center words are
-        scored with the same context words. For CBOW: 0.
+        For negative sampling: of the `row` scores of each center word, element `first` + n is the
+        score with the word n positions after the start of its window, which is `reach` positions
+        before the center word. The elements before `first` have weight 0; scores with words before
+        the window may be written there, because `MR` center words are scored with the same context
+        words. For CBOW: 0.
     row
         For negative sampling: the number of elements for a center word in the array of scores,
         `first` + `band` + `NOISE`.
@@ -227,8 +229,9 @@ class Sizes(NamedTuple):
     strip, strips
         The number of tiles in a strip, and of strips in a step.
     slots
-        The number of rows that a strip has in ``Buffer.outside``: for its context words, then for
-        its noise words. For the hierarchical softmax, `columns` for each tile.
+        The number of rows for each strip in ``Buffer.outside``: for its context words, then for its
+        noise words. For the hierarchical softmax: `columns` for each tile of a strip, the most that
+        it can need.
     input_slots
         The number of rows that a strip has in ``Buffer.center``.
     columns
@@ -290,7 +293,8 @@ class Plans(NamedTuple):
     `outside_next` have, for each row, the next row of its list: -1 after the last one, or
     `w2v.engines.rows.ALONE` for a row whose word has no other row. With subwords, `center_words`
     also has the words with a single row in ``Buffer.center``, and `center_next` has -1 for this row
-    instead of `ALONE`.
+    instead of `ALONE`. How many elements of `center_words`, `outside_words` and `part_rows` a step
+    uses is stored in ``Shard.several``; the elements after them have no meaning.
 
     Attributes
     ----------
@@ -322,8 +326,8 @@ class Plans(NamedTuple):
         in ``keys``.
     order : int32 (n, step)
         For CBOW with the hierarchical softmax: the numbers of the center words that are predicted,
-        sorted by their leaves in the tree; then -1. Center word number i is element m + i of
-        ``ids``.
+        sorted by their leaves in the tree. The remaining elements are -1. Center word number i is
+        element m + i of ``ids``.
     numbers : int32 (n, step + tile + 2 m)
         With subwords: the index in ``center_words`` of each word of ``ids``; -1 for a word that
         is not in ``center_words``, and where there is no word.
@@ -364,11 +368,12 @@ class Plans(NamedTuple):
 class Buffer(NamedTuple):
     """The gradients of a training step, before those of the same word are added up.
 
-    The text of a step is divided into strips, and its center words into tiles, groups whose scores
-    are computed together. A word that occurs twice in a strip has two rows of gradients. A word or
-    tree node with a single row in the step needs no sum: its gradient updates the vector directly.
-    With subwords, this is so for output vectors only. ``width`` is the dimension of the vectors,
-    rounded up to a multiple of `LANES`; see `Sizes` for the other sizes.
+    The text of a step is divided into strips, and the center words of a strip into tiles, groups
+    whose scores are computed together (for CBOW with the hierarchical softmax, a tile has center
+    words from the whole step). A word that occurs twice in a strip has two rows of gradients. A
+    word or tree node with a single row in the step needs no sum: its gradient updates the vector
+    directly. With subwords, this is so for output vectors only. ``width`` is the dimension of the
+    vectors, rounded up to a multiple of `LANES`; see `Sizes` for the other sizes.
 
     Attributes
     ----------
@@ -378,7 +383,9 @@ class Buffer(NamedTuple):
     outside : float32 (strips * slots, width)
         Negative gradients of the loss with respect to output vectors. For negative sampling, each
         strip has a row for each occurrence of a word that it may predict, and for each of its noise
-        words. For the hierarchical softmax, each tile has a row for each of its tree nodes.
+        words. For the hierarchical softmax, each tile has a row for each of its tree nodes; the
+        rows of tile t begin at row ``Plans.node_starts[n, t]`` for step n of the plans, and rows
+        after those of the last tile are unused.
     center_curvature, outside_curvature : float32, one for each row of `center` and of `outside`
         The row's contribution to h, the bound on the loss's curvature that limits the step size
         (``w2v/README.md``, "Kept stable").
@@ -443,6 +450,8 @@ class Shard(NamedTuple):
 class Planning(NamedTuple):
     """The arrays in which a thread prepares training steps (`w2v.engines.plans`).
 
+    V is the size of the vocabulary. ``step``, ``entries`` and ``depth`` are attributes of `Sizes`.
+
     Attributes
     ----------
     bits, more_bits : uint32 (BLOCK,)
@@ -457,7 +466,8 @@ class Planning(NamedTuple):
         With subwords: the number of each row among the distinct rows that the words of the step
         have as summands (``part_rows`` of `Plans`); -1 for a row not found among them so far.
     part_places : int32 (entries,)
-        With subwords: the same number for the row of each summand of each word of the step.
+        With subwords: for each summand of each distinct word of the step, the number of its row, as
+        in `parts`. ``entries`` is the largest possible number of these summands.
     leaves : int64 (2, step)
         For CBOW with the hierarchical softmax: the center words before and after a pass of the
         radix sort, as 2^32 * leaf + position in the step.
@@ -470,9 +480,9 @@ class Planning(NamedTuple):
         tile.
     lanes : int64 (MR, 3)
         For CBOW with the hierarchical softmax, which computes `MR` center words together as a
-        group. For each word of a group: the index in ``Paths.branches`` at which its path begins,
-        how many nodes of the path are also on that of the center word before it, and how many
-        nodes it has.
+        group. For each word of a group: the index in ``Paths.branches`` at which its path begins;
+        how many nodes this path shares with the path of the word before (0 for the first word of a
+        tile); and the number of nodes of this path.
     """
 
     bits: U32
@@ -541,21 +551,26 @@ class Tile(NamedTuple):
 class Band(NamedTuple):
     """The working memory of a thread for negative sampling on a tile (consecutive center words).
 
+    A tile has ``tile`` center words, each with ``row`` scores; for these sizes and for
+    ``contexts``, see `Sizes`.
+
     Attributes
     ----------
     weights : float32 (2, tile * row)
-        The weight of each score, negative for noise words. The second row is for tiles whose
-        windows lie within one document (for CBOW, tiles whose windows all have a word besides the
-        center word); these tiles all have the same weights. The first row is for the other tiles,
-        and is filled in for each of them.
+        The weight of each score, negative for noise words (the layout is in `w2v.engines.band`).
+        The second row is for tiles whose windows lie within one document (for CBOW, tiles whose
+        windows all have a word besides the center word); these tiles all have the same weights. The
+        first row is for the other tiles, and is filled in for each of them.
     inside_pairs : float64 (1,)
-        The summed weight of the pairs of a tile with the weights of the second row; 0 if not yet
-        known.
-    N, noise_norms : float32
-        The output vectors of the noise words, and their squared lengths.
+        The summed weight of the pairs of a tile that uses the second row of `weights`, the same for
+        all such tiles; 0 until it is computed.
+    N, noise_norms : float32 (NOISE, width), float32 (NOISE_LANES,)
+        The output vectors of the noise words, and their squared lengths. ``width`` is the dimension
+        rounded up to a multiple of `LANES`.
     mask : float32
-        1 for each noise word, padded with 0 to whole SIMD vectors; then 1 for each word that a
-        center word may predict, padded likewise.
+        1 for each of the `NOISE` noise words, padded with 0 to whole SIMD vectors; then 1 for each
+        of the 2 reach + 1 words from `Sizes.reach` positions before a center word to `Sizes.reach`
+        after it, padded likewise.
     sums : float32 (MR, contexts + NOISE + LANES)
         Partial sums of the curvatures of output vectors (`w2v.engines.band.sum_curvature`).
     """
@@ -571,10 +586,11 @@ class Band(NamedTuple):
 class Windows(NamedTuple):
     """The working memory of a thread for the windows of CBOW in a strip, a part of the text.
 
-    The strip has n center words. The input row of a center word is the sum or mean of the vectors
-    of the other words in its window. m is the window size. A curvature bound of a vector is an
-    upper bound on the second derivative of the loss along the vector; the step size is limited by
-    it.
+    The strip has n center words. They are divided into tiles, each of ``tile`` center words; with
+    negative sampling, the words of a tile share `NOISE` noise words. The input row of a center word
+    is the sum or mean of the vectors of the other words in its window. m is the window size. A
+    curvature bound of a vector is an upper bound on the second derivative of the loss along the
+    vector; the step size is limited by it.
 
     Attributes
     ----------
@@ -582,7 +598,7 @@ class Windows(NamedTuple):
         The address of the word's input vector.
     outside : int64 (tile + NOISE,)
         For negative sampling: the address of the output vector of each center word of a tile, and
-        then of each of its noise words.
+        then of each noise word of the tile.
     gradients : float32 (n, dimension rounded up to a multiple of LANES)
         For negative sampling: the negative gradient of the loss with respect to each input row.
     curvature : float32 (n,)
@@ -590,17 +606,17 @@ class Windows(NamedTuple):
         hierarchical softmax: the first ``tile`` elements are the bounds of the input rows of one
         tile.
     weights : float32 (n,)
-        For each window, the factor by which the gradient of its input row is multiplied to get its
-        contribution to the gradient of each of its words.
+        For each window, the factor that turns the gradient of the input row into what the window
+        contributes to the gradient of each word in it other than the center word.
     shares : float32 (2 m + 1, n + 4 m)
-        The same factor for each position in the largest window, from m words before to m words
-        after the center word; 0 if the window does not contain the position. There is a row for
-        each position and a column for each center word, with 2 m unused columns at each end.
+        The factor in `weights` for each position from m words before to m words after the center
+        word; 0 for the center word, and if the window does not contain the position. There is a row
+        for each position and a column for each center word, with 2 m unused columns at each end.
     bounds : float32 (n + 4 m,)
-        For each window, the curvature bound of its input row, multiplied by the summed weight of
-        its words (1 for a mean, their number for a sum); with 2 m zeros at each end. The curvature
-        bound of a word's vector is the sum, over the windows, of this number times the word's
-        factor in `shares`.
+        For each window, the curvature bound of the input row, multiplied by 1 for a mean or by the
+        number of summed words for a sum; with 2 m zeros at each end. The curvature bound of a
+        word's vector is the sum, over the windows, of this number times the word's factor in
+        `shares`.
     lanes : int32 (LANES,)
         The numbers 0, 1, 2 and so on.
     """
@@ -628,10 +644,11 @@ class Nodes(NamedTuple):
     entries : int32 (n,)
         The column of each element.
     factors, negatives : float32 (MR * n,)
-        For each element and each center word of its group: the summed weight of the predicted words
-        whose paths have the node, and of those whose paths take its branch of code 1. For CBOW,
-        `choose_node_targets` later replaces the numbers in `factors` by the negative derivatives of
-        the loss with respect to the scores, times the number in `steps` for the node.
+        For each element and each center word of its group: in `factors` the summed weight of the
+        predicted words whose paths have the node, in `negatives` that of those whose paths take the
+        node's branch of code 1. For CBOW, `choose_node_targets` later replaces the numbers in
+        `factors` by the negative derivatives of the loss with respect to the scores, times the
+        number in `steps` for the node.
     marks : int32 (columns,)
         For skip-gram: for each node, 1 + the number of the last group that has it; 0 if no group
         has it yet.
@@ -648,8 +665,8 @@ class Nodes(NamedTuple):
         gradient buffer or, for CBOW if no other tile of the step has the node, its vector in the
         model.
     steps : float32 (columns,)
-        For CBOW: for each node, the factor by which its gradient is multiplied first. It is the
-        step size for a vector in the model, and 1 for a row in the buffer.
+        For CBOW: for each node, the factor by which the derivatives in `factors` have been
+        multiplied: the step size if `out` is a vector in the model, 1 if it is a row of the buffer.
     bits : float32 (16, MR)
         The `MR` bits of each number from 0 to 15, the lowest bit first, as 0 or 1.
     """

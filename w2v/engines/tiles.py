@@ -242,7 +242,9 @@ class LogisticStep(ABC):
         """Return seven reused buffers, each with one matrix per tile of a batch.
 
         They are, in this order, for the input vectors C, the output vectors R, the scores S = C Rᵀ,
-        the gradient ∂J/∂S, a temporary matrix, and the gradients ∂J/∂C and ∂J/∂R.
+        the gradient ∂J/∂S, a temporary matrix, and the gradients ∂J/∂C and ∂J/∂R. `draw`, the
+        batch, only gives their sizes: nothing is written. The buffers have the contents of their
+        last use, or arbitrary contents.
         """
         tiles, rows = draw.columns.rows.shape
         dim = self.dim

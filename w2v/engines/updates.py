@@ -137,20 +137,20 @@ def move_words(
 ) -> None:
     """Update the vectors of the given words, or tree nodes, each by the sum of its gradients.
 
-    The step size of a vector is the learning rate, or less if its curvature is large
-    (`w2v.engines.rows.limit`).
+    The step size of a vector is the learning rate, or less if the curvature (second derivative) of
+    the loss along the vector is large (`w2v.engines.rows.limit`).
 
     Parameters
     ----------
     matrix
         The input or output vectors of the model; updated in place.
     gradients, curvature
-        The rows of negative gradients in the buffer, and for each row a bound on the curvature of
-        the loss.
+        The rows of a buffer with the negative gradients, one or more for each word, and for each
+        row a bound on the curvature.
     words, heads
         The words, as rows of `matrix`, and the number of the first gradient row of each.
     following
-        For each gradient row, the next row of the same word.
+        For each gradient row, the next row of the same word; -1 after the last one.
     rate
         The learning rate.
     """

@@ -55,18 +55,19 @@ class Target(NamedTuple):
 def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile) -> None:
     """Find the range of words that each center word of a tile predicts.
 
-    A tile is a number of consecutive center words. The start and the end of each range are written
-    to ``tile.lows`` and ``tile.highs``, as offsets from the word that is `Sizes.reach` positions
-    before the center word. For CBOW, the range is the center word itself, or empty if its window
-    has no other word.
+    A tile is a number of consecutive center words. The start and the end (excluded) of each range
+    are written to ``tile.lows`` and ``tile.highs``, as offsets from the word that is `Sizes.reach`
+    positions before the center word. For CBOW, the range is the center word itself, or empty if its
+    window has no other word.
 
     Parameters
     ----------
     documents
         The document numbers of the words, beginning `Sizes.reach` positions before the tile.
     lows, highs
-        For CBOW, the start and the end of each center word's window, which includes that word. Not
-        used for skip-gram.
+        For CBOW, the start and the end (excluded) of each center word's window, which includes the
+        center word. Only their differences matter, so they may be counted from anywhere. Not used
+        for skip-gram.
     """
     reach, count = sizes.reach, sizes.tile + 2 * sizes.reach
     first = end = 0  # the range of words in the center word's document
@@ -86,16 +87,16 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
 
 @inner
 def locate_words(matrix: F32, ids: I32, zeros: int, rows: I64) -> None:
-    """For CBOW, store the address of the vector of each word of a part of the text in ``rows``.
+    """For CBOW, store in ``rows[i]`` the address of the vector of word i of a part of the text.
 
     Parameters
     ----------
     matrix
         The vectors of words.
     ids
-        The row of each word in the matrix; -1 for no word.
+        The row of each word in ``matrix``; -1 for no word.
     zeros
-        The address of a row of zeros, which is stored for -1.
+        The address of a row of zeros. This address is stored where the id is -1.
     """
     base, size = address(matrix), np.int64(4 * matrix.shape[1])
     for place in range(len(ids)):
@@ -237,7 +238,8 @@ def share_gradients(
     mean
         Whether the words of a window are averaged instead of summed.
     exact
-        Whether the gradient of a mean is divided by the number of words.
+        For a mean of n words: whether each word gets 1 / n of the gradient of the mean, or all of
+        it.
     lows, highs
         The start and the end of the window of each center word of the strip, as indices among the
         words of the training step (``Plans.ids``).
@@ -305,9 +307,20 @@ def write_shares(sizes: Sizes, centers: int, rows: int, tile: Tile, windows: Win
     """For CBOW, compute the gradients of the words of a strip from the gradients of its windows.
 
     A strip is a part of the text: ``centers`` center words and, for a window size of m, the m words
-    before and the m words after them. The gradients of the windows are at the address ``rows``. The
-    gradient of each word is written to the gradient buffer, or updates the model directly, as the
-    targets in ``tile`` say (`w2v.engines.rows.Targets`). `share_gradients` has to be called before.
+    before and the m words after them. The gradient of a window is that of its input row, the sum or
+    mean of the vectors of the words around the center word. The gradient of a word is the sum, over
+    all windows, of a factor times the gradient of the window. `share_gradients` must have computed
+    these factors before; here, the sums are computed. Each is written to the gradient buffer, or
+    updates the model directly, as the targets in ``tile`` say (`w2v.engines.rows.Targets`).
+
+    Parameters
+    ----------
+    sizes
+        The sizes of vectors and windows.
+    rows
+        The address of the negative gradients of the windows, one for each center word.
+    windows
+        The working memory with the factors, in ``windows.shares``.
     """
     m, width, stride = sizes.window, sizes.vectors * LANES, windows.shares.shape[1]
     down = 1 - stride

@@ -21,7 +21,8 @@ from typing import Any
 Manifest = Mapping[str, Any]
 
 MOST_READ = 1000
-"""The largest number of cached results that are compared: the most recently used ones."""
+"""The largest number of cached results that are compared with a wanted result, to find the most
+similar one. If there are more, the most recently used ones are compared."""
 
 LISTED = 3
 """The largest number of differing files that a message names."""
@@ -123,7 +124,7 @@ def reasons(wanted: Manifest, had: Manifest) -> Iterator[str]:
 
     Settings, input files and code are compared, but not upstream results. If the setting ``name``
     of a group differs (for example because another loss is wanted), no other setting of this group
-    is compared except ``files``.
+    is compared except ``files``, the hashes of the input files.
     """
     new, old = flat(wanted["settings"]), flat(had["settings"])
     chosen = [key for key in new if key.endswith(".name") and new[key] != old.get(key, new[key])]

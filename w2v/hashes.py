@@ -59,8 +59,8 @@ class FileHashes:
     def sha256(self, paths: Sequence[str | Path], on_read: OnRead = lambda _: None) -> list[str]:
         """Return the SHA-256 of each of several local files, in hexadecimal.
 
-        New hashes are stored in the database, except those of files that were changed while being
-        read, or less than `MARGIN` nanoseconds before.
+        New hashes are stored in the database, except those of files that were changed while they
+        were read, or less than `MARGIN` nanoseconds before reading began.
 
         Parameters
         ----------

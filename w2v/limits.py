@@ -25,7 +25,7 @@ class Limit(NamedTuple):
 
 
 def is_finite(value: float) -> bool:
-    """Return whether a number is finite and, if it is a whole number, no larger than a float."""
+    """Return whether a number is finite; an int must also be in the range of a Python float."""
     return abs(value) <= sys.float_info.max
 
 

@@ -347,7 +347,8 @@ class RayPool:
         How processes get the text: ``path``, from a file that all machines share; or ``store``,
         through Ray's object store.
     report
-        A function that is called with messages on processes that are lost or start later.
+        A function that is called with messages on processes that are lost, or that cannot start at
+        once and join the training later.
     """
 
     def __init__(

@@ -158,15 +158,16 @@ class Replica:
     def combine(self, way: Way, *changes: Rows) -> tuple[float, Rows]:
         """Combine the workers' changes of some rows by `w2v.cluster.combine.combine`.
 
-        `changes` has one element for each worker: the rows that it changed. The model of this
-        replica stays as it is.
+        `changes` has one element for each worker: the rows that it changed, with the values that
+        its training gave them. Workers may have changed different rows. The model of this replica
+        stays as it is.
 
         Returns
         -------
         seconds
-            The time it took.
+            The time that this took.
         combined
-            The changed rows with their new values.
+            The rows that any worker changed, with their combined new values.
         """
         begun = time.perf_counter()
         ways = None
@@ -177,9 +178,10 @@ class Replica:
         return time.perf_counter() - begun, combined
 
     def apply(self, *combined: Rows) -> float:
-        """Replace rows of the model by the given rows, which combine the changes of all workers.
+        """Set rows of the model to new values, which combine the changes of all workers.
 
-        Return the seconds it took.
+        Each element of `combined` holds the indices and the new values of some rows, as `combine`
+        returns them. Return the seconds that this took.
         """
         begun = time.perf_counter()
         for rows in combined:

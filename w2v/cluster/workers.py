@@ -117,10 +117,11 @@ def open_cluster(
     cores
         The number of cores of this machine that a Ray cluster started here may use.
     threads
-        The number of threads of each process on Ray; None: as many as there are cores for.
+        The number of threads of each process on Ray, each on a core of its own. None: the largest
+        number with which all processes fit on the machines of the Ray cluster.
     report
         A function that is called with messages: on the estimated costs (`Cluster.make_engine`), on
-        processes that start later, and on lost ones.
+        processes that cannot start at once and join the training later, and on lost processes.
 
     Raises
     ------

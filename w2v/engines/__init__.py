@@ -38,8 +38,9 @@ class Tally(NamedTuple):
     words
         The number of tokens read that are words of the vocabulary, before sub-sampling.
     pairs
-        The summed weight of the (center, outside) pairs; for CBOW, the number of predicted words.
-        None if the engine does not report it.
+        The summed weight of the (center, outside) pairs; with a dynamic window, a pair's weight is
+        the probability that the window contains it, otherwise 1. For CBOW, the number of predicted
+        words. None if the engine does not report it.
     loss
         The loss summed over these pairs. In training, the loss of a pair is computed before the
         update to which the pair contributes. None if the engine does not report it.

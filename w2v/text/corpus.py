@@ -418,8 +418,10 @@ class CorpusWriter:
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Add a block to the table of types, and to the totals of the corpus.
 
-        The totals are the numbers of documents, bytes, tokens and signs of damage. Documents beyond
-        the limit are left out.
+        The totals are the numbers of documents, blank documents, bytes and tokens, the length of
+        the longest document, and the numbers of NUL bytes, CR LF line ends, invalid byte sequences
+        and byte order marks. Documents beyond the limit are left out, but the last two numbers are
+        always those of the whole block.
 
         Parameters
         ----------

@@ -95,9 +95,9 @@ class PyDocs:
     def fingerprint(self) -> dict[str, Any]:
         """Return a JSON-serializable dict that identifies the installed packages.
 
-        It contains the package names in order. For each package it has the SHA-256 of RECORD, pip's
-        list of the package's files and their hashes, or of the Python files if there is no RECORD;
-        for the standard library, the version of Python.
+        It contains the package names in the order of `packages`. For each package it has the
+        SHA-256 of RECORD, pip's list of the package's files and their hashes, or of the Python
+        files if there is no RECORD; for the standard library, the version of Python.
 
         Raises
         ------

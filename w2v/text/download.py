@@ -89,8 +89,9 @@ class PoochProgress:
 
 
 def ignore_content_encoding(response: Any, **_: Any) -> None:
-    """Remove the header Content-Encoding from a response.
+    """Response hook for the library ``requests``: remove the header Content-Encoding.
 
-    Otherwise requests would decompress a ``.gz`` file that the server declares as gzip-encoded.
+    The library calls it before the body is read. With the header, it would decompress a ``.gz``
+    file that the server declares as gzip-encoded, instead of saving the file as it is.
     """
     response.raw.headers.pop("Content-Encoding", None)

@@ -130,9 +130,12 @@ class _Excluded(NamedTuple):
     def holds(self, folder: Path, start: Path) -> bool:
         """Return whether a search that begins in the folder `start` skips `folder`.
 
-        A folder is excluded if it is in the attribute `folders`, or if it contains the relative
-        path `marker` (an attribute that may be None). The search skips excluded folders, but not
-        those that contain `start`, nor `start` itself unless it is in `folders`.
+        `folder` may be any folder that contains a file, directly or not. Of these,
+
+        - a folder above `start` is never skipped;
+        - `start` itself is skipped only if it is in the attribute `folders`;
+        - any other folder is skipped if it is in `folders`, or if it contains the relative path
+          `marker` (an attribute; None: there is no marker).
         """
         if folder in self.folders:
             return folder not in start.parents
@@ -142,7 +145,11 @@ class _Excluded(NamedTuple):
 
 
 def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
-    """Add the files in the folder `root` and its subfolders to `found`; note what is skipped."""
+    """Add the files in the folder `root` and its subfolders to `found`.
+
+    `skip` says which folders are not searched. What is left out, for this or another reason, is
+    recorded in `found`, too.
+    """
 
     def refuse(error: OSError) -> None:
         raise InputError(f"path={error.filename}: cannot be read ({error.strerror})")
@@ -172,7 +179,11 @@ def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
 
 
 def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
-    """Add the files that match a glob pattern to `found`; note what is skipped."""
+    """Add the files that match a glob pattern to `found`.
+
+    `skip` says which folders are not searched. Matching files that are left out, for this or
+    another reason, are recorded in `found`, too.
+    """
     matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 (it takes absolute patterns)
     start = Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)).resolve()
     for name in sorted(matches):

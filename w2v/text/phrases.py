@@ -55,11 +55,14 @@ class Phrases(Settings):
     The score of a pair (a, b) depends on the setting `scoring`:
 
     - ``default``: (count(a, b) - min_count) / (count(a) count(b)) * types, where `types` is
-      the number of distinct pairs and of distinct words, except connectors (words such as "of"
-      that may stand inside a phrase); words and pairs with the same text, such as
-      ``new_york``, count as one (Mikolov et al. 2013b, equation 6, as gensim scales it);
+      the number of different texts among all pairs and all words except connectors (Mikolov et
+      al. 2013b, equation 6, as gensim scales it);
     - ``npmi``: log(p(a, b) / (p(a) p(b))) / -log p(a, b), where p is a count divided by the
       number of tokens (Bouma 2009).
+
+    Connectors are words such as "of" that may stand inside a phrase. The text of a pair is the
+    phrase that it would become. Pairs and other words of the same text, such as the pair (new,
+    york) and the word ``new_york``, share one count.
 
     Raises
     ------
@@ -478,7 +481,8 @@ class _PairCounter:
 def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Ids, Ids]:
     """Return the distinct pairs of neighboring words in a corpus, and how often each occurs.
 
-    The pairs are represented by integers (`_Corpus.keys`), which are sorted.
+    The pairs are represented by integers (`_Corpus.keys`), which are sorted. `progress` is called
+    with the fraction of the corpus that has been read.
     """
     tally, total = _PairCounter(), len(corpus.tokens)
     start, size = 0, WINDOW
@@ -624,7 +628,10 @@ class _Found(NamedTuple):
 
 
 def _score(corpus: _Corpus, settings: Phrases, progress: Callable[[float], None]) -> _Found:
-    """Find the phrases of one pass: the frequent pairs of words that score above the threshold."""
+    """Find the phrases of one pass: the frequent pairs of words that score above the threshold.
+
+    `progress` is called with the fraction of the corpus that has been read.
+    """
     keys, raw = _pair_counts(corpus, progress)
     merged = _count_by_text(corpus, keys, raw)
     npmi = settings.scoring == "npmi"
@@ -674,6 +681,8 @@ def _join_learnt(
     ----------
     phrases
         The phrases that one pass over another corpus found.
+    progress
+        Called with the fraction of the corpus that has been rewritten.
 
     Returns
     -------
@@ -744,6 +753,8 @@ def _taken(window: _Window, found: _Found, starts: Flags, ends: Flags) -> tuple[
 
 def _rewrite(corpus: _Corpus, found: _Found, progress: Callable[[float], None]) -> Ids:
     """Rewrite the files of a corpus so that each phrase in `found` becomes one token.
+
+    `progress` is called with the fraction of the corpus that has been rewritten.
 
     Returns
     -------

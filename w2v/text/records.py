@@ -125,7 +125,7 @@ class Records:
             before += (size_of([path]) or 0) if total else 0
 
     def _read(self, path: str) -> Iterator[tuple[str, int]]:
-        """Yield each document of a file with the position reached in the file, in bytes."""
+        """Yield each document of a file, and the current position in the stored file, in bytes."""
         if record_format(path, b"") is RecordFormat.PARQUET:
             yield from self._parquet(path)
             return
@@ -198,10 +198,12 @@ class Records:
     def _table(self, path: str, texts: Iterable[ValidText]) -> Iterator[tuple[str, int]]:
         """Yield each cell of the text column of a CSV or TSV file, except the header.
 
-        Each is yielded with the position reached in the file, in bytes.
+        With each comes the number of bytes of the file, as stored, that have been read so far.
 
         Parameters
         ----------
+        path
+            The name of the file, for messages; its suffix can show that it is TSV.
         texts
             The parts of the text of the file.
         """
@@ -276,7 +278,7 @@ class Records:
         return first.index(self.field), True
 
     def _parquet(self, path: str) -> Iterator[tuple[str, int]]:
-        """Yield each document of a Parquet file with the position reached in the file, in bytes."""
+        """Yield each document of a Parquet file, and the position in the stored file, in bytes."""
         # pyarrow is slow to import, and few runs need it.
         import pyarrow
         import pyarrow.parquet
@@ -308,7 +310,7 @@ class Records:
 
 
 def files_of(source: object) -> Files | None:
-    """Return the `Files` of a source of documents; None if it is neither `Files` nor `Records`."""
+    """Return `source` if it is `Files`, its attribute `files` if it is `Records`, else None."""
     files = source.files if isinstance(source, Records) else source
     return files if isinstance(files, Files) else None
 
@@ -432,10 +434,10 @@ def names_in(files: Files, path: str) -> list[str]:
 
 
 def lines_of(texts: Iterable[ValidText]) -> Iterator[tuple[bytes, int]]:
-    """Yield each line of a file, including its line feed, and the position reached in the file.
+    """Yield each line of a file, including its line feed, and how far the file has been read.
 
-    The position is how many bytes of the file, as stored, have been read. The last line may lack a
-    line feed.
+    This is the number of bytes of the file, as stored, that have been read so far. The last line
+    may lack a line feed.
 
     Parameters
     ----------

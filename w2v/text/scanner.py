@@ -301,7 +301,10 @@ class CompiledTypeTable:
 
 
 def with_room(array: NDArray[Any], length: int) -> NDArray[Any]:
-    """Return an array, padded with zeros to `length` items or more if it has fewer."""
+    """Return `array` if it has at least `length` items, else a longer copy padded with zeros.
+
+    The copy has `length` items, or one and a half times as many as `array` if that is more.
+    """
     if length <= len(array):
         return array
     longer = np.zeros(max(length, len(array) * 3 // 2), array.dtype)

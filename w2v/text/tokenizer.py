@@ -21,9 +21,9 @@ from w2v.text.tokens import NOT_A_TOKEN
 
 SPACE, OTHER, INVISIBLE, MARK, INNER, LETTER = range(6)
 """The kinds of characters. A token starts with a `LETTER` (digits are letters too) and continues
-with letters and marks. One `INNER` character may stand inside a token, before another letter.
-`INVISIBLE` characters do not end a token and are removed from it. `SPACE` and `OTHER` end it.
-The order matters: the compiled scanner compares kinds."""
+with letters, marks, and each `INNER` character that stands before a letter: rock'n'roll is one
+token. `INVISIBLE` characters do not end a token and are removed from it. `SPACE`, `OTHER` and any
+other `INNER` end it. The order matters: the compiled scanner compares kinds."""
 
 APOSTROPHES = "'’"
 HYPHENS = "-\u2010\u2011"

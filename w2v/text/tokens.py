@@ -138,7 +138,7 @@ class Text:
         return [Text(self.tokens, self.ids, part) for part in np.split(spans, borders[1:])]
 
     def read(self) -> Words:
-        """Read all words that are in the vocabulary into memory."""
+        """Read the whole text into memory as vocabulary ids; leave out words that have none."""
         lengths = self.spans[:, 1] - self.spans[:, 0]
         documents = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
         ids = self.ids[self._read_tokens()]

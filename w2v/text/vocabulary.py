@@ -17,7 +17,8 @@ from w2v.settings import SettingError, Settings, setting
 from w2v.text.punctuation import PLAIN
 
 MAX_WORD = 1000
-"""The most characters of a word. Longer tokens are data, such as images in base64."""
+"""The most characters of a word in the vocabulary. Longer tokens are left out, because they are
+data, such as images in base64."""
 
 NUMBER = r"[-+]?\d[\d.,_]*(?:[eE][-+]?\d+)?"
 WORD_COUNT = re.compile(rf"\s*(\S+)(?:\s+{NUMBER})+\s*")

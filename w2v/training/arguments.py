@@ -128,10 +128,13 @@ def objective_of(objective: object) -> Objective:
 def check_engine(engine: str, threads: int | None, precision: str, objective: Objective) -> None:
     """Check that an engine exists, accepts `threads` and `precision`, and trains the objective.
 
+    `threads` may be None, which stands for all cores and is accepted by every engine.
+
     Raises
     ------
     InputError
-        The engine does not exist, a setting is invalid for it, or it cannot train the objective.
+        The engine does not exist or is not installed, `threads` or `precision` is invalid for it,
+        or it cannot train the objective.
     """
     try:
         EngineSettings(engine, threads, precision)

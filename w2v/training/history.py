@@ -41,8 +41,8 @@ class Epoch:
     epoch
         The number of the epoch, from 1.
     loss
-        The mean loss per pair, in nats; each pair's loss is that just before its own update. None
-        if the engine does not report a loss.
+        The mean loss per pair, in nats, weighted as in `pairs`; each pair's loss is that just
+        before its own update. None if the engine does not report a loss.
     heldout_loss
         The mean loss per pair on the held-out text after the epoch. None if no text is held out,
         or if it has no pair.
@@ -51,8 +51,9 @@ class Epoch:
     words
         The number of in-vocabulary tokens read in this epoch, before sub-sampling.
     pairs
-        The summed weight of the (center, outside) pairs trained on in this epoch; for CBOW, the
-        number of predicted words. None if the engine does not report it.
+        The summed weight of the (center, outside) pairs trained on in this epoch; with a dynamic
+        window, a pair's weight is the probability that the window contains it, otherwise 1. For
+        CBOW, the number of predicted words. None if the engine does not report it.
     seconds
         The training time of this epoch.
     scores

@@ -22,7 +22,11 @@ class Interrupt:
         return self
 
     def defer(self) -> None:
-        """From now on, set `received` at the first Ctrl-C instead of raising an exception."""
+        """From now on, let the first Ctrl-C set `received` and raise nothing.
+
+        A second Ctrl-C raises `KeyboardInterrupt`. The end of the ``with`` block restores the
+        previous signal handler. Outside the main thread, this method does nothing.
+        """
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._receive)
             self._handling = True

@@ -47,7 +47,8 @@ def training_disk(model: int, keeps_best: bool, checkpoints: bool, tracked: bool
     model
         The size of the model in bytes.
     keeps_best
-        Whether early stopping keeps a copy of the best model.
+        Whether early stopping keeps a copy of the best model. On disk, the copy is in the
+        checkpoints only.
     checkpoints
         Whether checkpoints are written.
     tracked

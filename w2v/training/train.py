@@ -200,7 +200,8 @@ def train(
     early
         When to stop before the last epoch; None: never.
     initial
-        The initial vectors; None for those of `initial_model`. The arrays may be changed.
+        The initial vectors; None for those of `initial_model`. Training may change these arrays in
+        place.
     frozen
         Which vectors training does not change; None: it changes all.
     start

@@ -84,13 +84,15 @@ def find_runs(path: str | Path) -> list[Path]:
     Returns
     -------
     list of Path
-        Paths that `WordVectors.load` accepts: one for each training, or a single one.
+        Paths that `WordVectors.load` accepts. For a sweep, there is one for each different
+        training, which jobs may share if they differ only in how the vectors are evaluated.
+        Otherwise, there is one path.
 
     Raises
     ------
     InputError
-        There are no vectors at the path, it cannot be read, or the jobs differ in settings other
-        than the seed that change vectors.
+        There are no vectors at the path, it cannot be read, or the jobs differ in a setting that
+        changes vectors, other than the seed.
     """
     folder = local_path(path)
     is_sweep = os.path.isfile(folder / SWEEP)  # noqa: PTH113 (Path.is_file can raise an error)

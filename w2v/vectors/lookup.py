@@ -14,7 +14,8 @@ from w2v.errors import InputError
 from w2v.text.punctuation import PLAIN
 
 MIN_ALPHABETICAL = 100
-"""`alphabetical` ignores shorter lists: they may be in order by chance, or ordered by a person."""
+"""For fewer words, `alphabetical` returns False, which avoids a warning that words are not ordered
+by frequency: a short list may be alphabetical by chance, or because a person ordered it."""
 
 
 @lru_cache(1 << 14)  # the words of a benchmark are looked up in one model after the other

@@ -40,8 +40,8 @@ def make_query(
     """Make a `Query` from the arguments `query` and `minus` of `WordVectors.nearest`.
 
     The vectors of the words of `query` are scaled to length 1 and added, and those of `minus` are
-    scaled to length 1 and subtracted; the direction is the result, scaled to length 1. A query that
-    is a vector is treated like the vector of a word.
+    scaled to length 1 and subtracted; `Query.direction` is this sum, scaled to length 1 unless it
+    is zero. A query that is a vector is treated like the vector of a word.
 
     Raises
     ------

@@ -139,6 +139,8 @@ def weighted_means(
 ) -> TextVectors:
     """Return the weighted mean of each text's token vectors; count known and unknown tokens.
 
+    The mean is zero for a text in which no token has a vector.
+
     Parameters
     ----------
     texts

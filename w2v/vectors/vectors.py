@@ -448,7 +448,8 @@ class WordVectors:
         ----------
         texts
             Strings, which are tokenized; or lists of tokens, which are used unchanged. Tokens
-            without a vector are left out of the mean.
+            without a vector are left out of the mean. A text in which no token has a vector gets
+            the zero vector.
         weights
             ``mean``: every token has the same weight. ``sif`` (smooth inverse frequency): a word of
             probability p, computed from the counts, has the weight a / (a + p), and a word whose
@@ -465,7 +466,8 @@ class WordVectors:
         -------
         TextVectors
             ``vectors``, float32 (texts, d); ``known``, how many tokens of each text are among
-            `words`; and ``unknown``, the other tokens and how often each occurs in all texts.
+            `words`; and ``unknown``, the tokens that are not (even if they have a vector from
+            n-grams), and how often each occurs in all texts.
 
         Raises
         ------

@@ -46,8 +46,9 @@ def write_folder(folder: Path, contents: Contents) -> None:
     older files of these names are removed, because they would belong to other vectors. So are the
     history and the engine's state of an older model, ``history.json`` and ``engine.npz``.
 
-    Older files are replaced when all new ones are complete. The words come last: a folder without
-    them, after a process was killed in between, cannot be read.
+    Older files are replaced when all new ones are complete. The older ``vocabulary.tsv`` is removed
+    first, and the new one is put in place last. So if the process is killed in between, the folder
+    cannot be read, but never has new vectors with older words.
 
     Raises
     ------
@@ -148,12 +149,12 @@ def read_subwords(folder: Path, shape: tuple[int, ...]) -> Subwords | None:
 
 
 def _map_array(path: Path) -> NDArray[np.float32]:
-    """Map an array of float32 or float16 in an ``.npy`` file into memory.
+    """Map an ``.npy`` file of float32 or float16 into memory; the array has the file's dtype.
 
     Raises
     ------
     InputError
-        The file cannot be read, or its dtype is another.
+        The file cannot be read, or has another dtype.
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -46,7 +46,13 @@ def write_parquet(path: Path, contents: Contents) -> None:
 
 
 def is_parquet(path: Path) -> bool:
-    """Return whether a file is a Parquet table, by its first bytes or by its name."""
+    """Return whether a file seems to be Parquet: it begins with `MAGIC` or is called ``*.parquet``.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
     return first_bytes(path).startswith(MAGIC) or path.suffix == ".parquet"
 
 

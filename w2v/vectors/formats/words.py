@@ -71,7 +71,9 @@ def decode_words(
     encoding: str,
     notes: list[str],
 ) -> tuple[list[str], NDArray[np.intp]]:
-    """Decode the words of a file; drop blank words and repetitions, and issue all warnings.
+    r"""Decode the words of a file; drop blank words and repetitions, and issue all warnings.
+
+    Bytes that are invalid in the encoding become text such as ``\xe9``.
 
     Parameters
     ----------

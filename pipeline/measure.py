@@ -116,10 +116,7 @@ def format_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
 def record_tables(
     context: Context, run_dir: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
-    """Write each of `tables` to ``<its key>.csv`` in `run_dir`, and add it to the MLflow run.
-
-    The first table is also shown in MLflow's UI.
-    """
+    """Write `tables` as ``<key>.csv`` to `run_dir` and MLflow, whose UI shows the first one."""
     paths = [run_dir / f"{name}.csv" for name in tables]
     for path, rows in zip(paths, tables.values(), strict=True):
         write_csv(path, rows[0], (row.values() for row in rows))

@@ -174,7 +174,7 @@ def line_of(step: Step) -> str:
 
 
 def plan_run(config: Config, run_dir: Path) -> int:
-    """Print the plan of a single run, and return the exit status.
+    """Print the plan of a single run; return 0 if there is nothing to compute, 3 otherwise.
 
     Hydra has made the folder `run_dir` for the run. It is deleted if it has only files of Hydra.
     """
@@ -185,9 +185,9 @@ def plan_run(config: Config, run_dir: Path) -> int:
 
 
 def show_jobs(jobs: Mapping[tuple[str, ...], Config], at_once: int) -> int:
-    """Print the plan of a sweep that runs `at_once` jobs in parallel; return the exit status.
+    """Print the plan of a sweep; return 0 if there is nothing to compute, 3 otherwise.
 
-    `jobs` are the settings of the jobs by their overrides (``key=value``).
+    `jobs` has each job's settings by its overrides (``key=value``); `at_once` run in parallel.
     """
     planner, plans = Planner(), {}
     common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()

@@ -82,7 +82,7 @@ def parameters(config: Config) -> dict[str, Any]:
 
 
 def tags(config: Config, job: JobContext | None) -> dict[str, str]:
-    """Return the MLflow tags of a run; a job of a sweep becomes a child of the sweep's run."""
+    """Return a run's MLflow tags; for a sweep's `job`, also its number and its parent run's ID."""
     names = ("corpus", "model", "loss", "engine")
     found = {name: str(getattr(config, name).name) for name in names}
     if config.evaluate.vectors is not None:

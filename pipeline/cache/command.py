@@ -52,7 +52,7 @@ def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
 
 
 def measure(path: Path, stage: str, key: str, kind: str) -> Item:
-    """Return an `Item` for the folder `path`, after measuring its size and time of last use."""
+    """Return an `Item` (`kind`: ``entry``, for example) with the size and last use of `path`."""
     size, used = 0, 0.0
     for folder, _, files in os.walk(path) if not path.is_symlink() else ():
         used = max(used, Path(folder).stat().st_mtime)

@@ -88,11 +88,10 @@ def find_or_make(
 
     `folder` is the cache folder of the stage. `make` writes the result into the empty folder that
     it is given, and returns facts about the result. `about` is metadata for ``manifest.json``:
-    ``settings``, ``upstream`` and more (`Stage.about`). If it has ``code``, hashes of source files,
-    they are saved in a file of their own, and the manifest has only a hash that names this file
-    (`code_path`). `on_damaged` is called after a damaged entry was moved away, with its old path,
-    its new path and the damage. With `verify`, the SHA-256 of each file of the entry is checked,
-    otherwise only its size.
+    ``settings``, ``upstream`` and more (`Stage.about`). Hashes of source files in ``about["code"]``
+    are saved in a file of their own, and the manifest has only the file's key (see `code_path`).
+    `on_damaged` is called after a damaged entry was moved away, with its old path, its new path and
+    the damage. With `verify`, the SHA-256 of each file is checked, otherwise only its size.
     """
     if found := find(folder, key, verify):
         return found
@@ -136,7 +135,7 @@ def find_or_make(
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Save `code`, a hash for each source file, as JSON; return the key to pass to `code_path`."""
+    """Save `code`, hashes of source files, as JSON in `folder`; return a key for `code_path`."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:
@@ -145,7 +144,7 @@ def keep_code(folder: Path, code: dict[str, str]) -> str:
 
 
 def code_path(folder: Path, key: str) -> Path:
-    """Return the path of the file with this key, in which `keep_code` saves hashes of code."""
+    """Return the path of the file that `keep_code(folder, ...)` writes when it returns `key`."""
     return folder / f".code-{key}.json"
 
 

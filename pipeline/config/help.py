@@ -32,10 +32,7 @@ Compare the runs: mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
 
 
 def help_text(groups: Mapping[str, Mapping[str, type]]) -> str:
-    """Return the text of ``--help``, as a template for Hydra.
-
-    `groups` maps each config group (a folder of ``conf/``) to the settings class of each choice.
-    """
+    """Return ``--help`` as a template for Hydra; `groups`: settings classes by group and choice."""
     lines = [TEMPLATE["header"], ""]
     lines += [f"Usage: {command_line()} [group=name ...] [key=value ...]"]
     sections = {
@@ -74,8 +71,8 @@ def meaning(path: Path) -> str:
 def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
     """Yield two texts for each setting of a class: ``key=default``, and its meaning with limits.
 
-    A missing or empty default is left out. `prefix`, such as ``loss.``, is put before each key.
-    Settings of nested classes are included unless `prefix` is empty.
+    If the default is missing or empty, the first text is just the key. Each key begins with
+    `prefix`, such as ``loss.``. Settings of nested classes are included unless `prefix` is empty.
     """
     made = {field.name: field for field in fields(kind)}
     for one in describe(kind):

@@ -26,8 +26,7 @@ def not_set(key: str) -> str:
 def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) -> str:
     """Return the error message for an unknown setting, with a suggestion.
 
-    `choices` are the other choices of its config group that would have it, such as
-    ``loss=negsample`` for ``loss.negatives``. `known` are the keys of all settings.
+    `choices`, such as ``loss=negsample``, would have it; `known` are the keys of all settings.
     """
     group, _, name = key.rpartition(".")
     near = sorted(other for other in known if other.startswith(f"{group}.")) or sorted(known)
@@ -45,10 +44,7 @@ def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) ->
 def composition_error(
     error: HydraException | OmegaConfBaseException, unknown: Callable[[str], str]
 ) -> str:
-    """Return the error message for settings that Hydra or OmegaConf could not compose.
-
-    `unknown` is a function that returns the message for the key of an unknown setting.
-    """
+    """Return a message for `error`; `unknown` returns the one for the key of an unknown setting."""
     found = re.match(r"In '(.+?)': .*Key .* not in .*full_key: (\S+)", str(error), re.DOTALL)
     if found:
         return f"{found[1]}.yaml: {unknown(found[2])}"
@@ -113,10 +109,7 @@ def not_yaml(error: MarkedYAMLError) -> str:
 
 
 def unknown_choice(file: str, options: Sequence[str]) -> str:
-    """Return the error message for a choice that does not exist in its config group.
-
-    `file` is the file that Hydra looked for, such as ``loss/foo``; `options` are those that exist.
-    """
+    """Return the message for `file`, a choice such as ``loss/foo`` that is not among `options`."""
     group, _, name = file.rpartition("/")
     path = file.removeprefix("corpus/")
     if path != file and (set(path) & set("/.*") or os.path.exists(path)):  # noqa: PTH110

@@ -181,9 +181,10 @@ def check_value(key: str, value: Any, where: str = "") -> None:
 
 
 def check_files(hydra: Any) -> None:
-    """Raise `InputError` if a YAML file of the settings has an invalid value; see `check_value`.
+    """Raise `InputError` if a YAML file of the settings has a value that `check_value` refuses.
 
-    `hydra` are Hydra's own settings of the configuration that Hydra has composed from the files.
+    The files are those from which Hydra composes the settings: the main one, and all that defaults
+    lists or arguments name. `hydra` is the node ``hydra`` of the composed configuration.
     """
     overrides: Any = OmegaConf.to_container(hydra.overrides)  # interpolations are not resolved
     given = [*overrides["hydra"], *overrides["task"]]

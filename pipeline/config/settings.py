@@ -215,7 +215,7 @@ class Config(Settings):
             self.train.refuse("patience", wanted)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as nested dictionaries, with the names of corpus, model and loss."""
+        """Return nested dictionaries; in corpus, model and loss, ``name`` is the chosen option."""
         found = asdict(self)
         for group in ("corpus", "model", "loss"):
             found[group] = {"name": getattr(self, group).name, **found[group]}

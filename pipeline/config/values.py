@@ -45,9 +45,6 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def flatten(settings: Mapping[str, Any], without: Sequence[str] = ()) -> dict[str, Any]:
-    """Convert nested settings to one dictionary with dotted keys, ``{"model.dim": 100, ...}``.
-
-    The keys in `without` are omitted, with all keys below them.
-    """
+    """Flatten nested settings to ``{"model.dim": 100}``; omit keys in `without` and those below."""
     left_out = tuple(f"{key}." for key in without)
     return {key: one for key, one in flat(settings).items() if not f"{key}.".startswith(left_out)}

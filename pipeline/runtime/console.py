@@ -1,7 +1,4 @@
-"""The terminal output of a run: a progress bar, a line per stage, and tables of results.
-
-If the output is not a terminal, a plain line every ten seconds replaces the bar.
-"""
+"""Terminal output of a run: a progress bar or lines, a line per stage, and tables of results."""
 
 import sys
 import time
@@ -26,7 +23,7 @@ from w2v.labels import (
 from w2v.training.history import Epoch, Point, TrainState
 
 PLAIN_SECONDS = 10.0
-"""Time between two lines of progress where the output is not a terminal."""
+"""Seconds between two lines of progress where the output is not a terminal."""
 
 
 def format_figure(value: float | None, form: str = ".3f") -> str:

@@ -45,9 +45,9 @@ class StopRequest:
 
     @contextmanager
     def deferrable(self) -> Iterator[None]:
-        """Let the block call `defer`, to finish its work before a signal raises an exception.
+        """In the block, a call of `defer` puts a signal's exception off to the end of the block.
 
-        The exception is raised after the block; errors of the block after the signal are lost.
+        Otherwise, the exception is raised at once. Errors of the block after the signal are lost.
         """
         try:
             yield

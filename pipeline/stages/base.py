@@ -103,7 +103,7 @@ class Stage(ABC):
 
     @abstractmethod
     def describe(self, facts: Mapping[str, Any]) -> str:
-        """Return a line for the terminal that summarizes the result, given facts about it."""
+        """Summarize the result in a line; `facts` is what the function from `prepare` returned."""
 
     def ready(self, context: Context, entry: Entry) -> None:
         """Called once the result is computed or found in the cache; does nothing by default."""
@@ -118,7 +118,7 @@ class Stage(ABC):
     def finish(
         self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
     ) -> None:
-        """Called at the end of the run, with the run's summary; does nothing by default."""
+        """At the end of a run, write files on the result `entry` to `run_dir`; by default, none."""
 
     def key(self, context: Context, settings: dict[str, Any]) -> str:
         """Return the cache key of the result: a hash of everything that the result depends on."""
@@ -172,17 +172,17 @@ class Stage(ABC):
 
     @contextmanager
     def explaining(self, config: Config) -> Iterator[None]:
-        """Context manager: if its block raises an `InputError`, raise what `explain` makes of it.
-
-        `explain` completes the key of a setting of this stage, such as ``lr`` to ``train.lr``.
-        """
+        """Context manager: an `InputError` of its block is replaced by `explain(error, config)`."""
         try:
             yield
         except InputError as error:
             raise self.explain(error, config) from None
 
     def explain(self, error: InputError, config: Config) -> InputError:
-        """Return the error with its setting's full key (``train.lr`` for ``lr``), or unchanged."""
+        """Return `error` with the full key of a setting: ``train.lr=0: ...`` for ``lr=0: ...``.
+
+        An error that does not begin with a setting of this stage in `config` is returned unchanged.
+        """
         name = str(error).partition("=")[0]
         ours = self.group and name.isidentifier() and hasattr(getattr(config, self.group), name)
         return InputError(f"{self.group}.{error}") if ours else error
@@ -200,7 +200,8 @@ SHARED = ("w2v", "pipeline.stages.base")
 """Modules not hashed, as they change no result: ``w2v/__init__.py`` alone, and this file."""
 
 DATA = {"w2v.report.page": "templates/*"}
-"""The glob pattern of files that a module reads, relative to the module's folder, by module."""
+"""Data files that modules read, hashed like code: results are made anew if such a file changes.
+The keys are modules; the values are glob patterns, relative to the module's folder."""
 
 
 @cache

@@ -80,9 +80,10 @@ class Evaluation(Stage):
     def finish(
         self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
     ) -> None:
-        """Write the report into the run's folder; print the scores and nearest neighbors.
+        """Write the report into the folder `run_dir`; print the scores and nearest neighbors.
 
-        For a job of a sweep, only save what a later report needs.
+        For a job of a sweep, only save what `report_later` needs to write a report. `entry` is the
+        result of this stage; `summary` is the content of the run's ``summary.json``.
         """
         title, found = context.config.title, context.findings
         run = Ended(run_dir, context.outputs, context.entries, summary, title, context.command)

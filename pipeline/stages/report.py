@@ -88,8 +88,8 @@ def make_report(
 
     Return the paths of the report and, with ``evaluate.compare``, of a page that compares trained
     vectors with those of another text; if the page fails, a warning is printed. Cached plots are
-    reused; with ``verify``, their SHA-256 is checked. New plots are drawn from ``findings``; if
-    these are ``None``, the vectors are evaluated again.
+    reused; with ``verify``, their SHA-256 is checked. Otherwise, plots are drawn from ``findings``
+    or, if ``findings`` is ``None``, from a new evaluation of the vectors.
     """
     settings = run.settings
     shown = {
@@ -166,7 +166,10 @@ def leave_for_later(run: Ended) -> None:
 
 
 def read_ended(run_dir: Path) -> Ended:
-    """Load a finished job of a sweep with its cached results, or raise `InputError`."""
+    """Load the job of a sweep in the folder `run_dir`, with its results from the cache.
+
+    `InputError` is raised if `run_dir` is not that of a job with scores, or a result is gone.
+    """
     try:
         summary, later = (json.loads((run_dir / name).read_bytes()) for name in (SUMMARY, LATER))
         stages: dict[str, Any] = summary["stages"]

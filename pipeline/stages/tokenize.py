@@ -19,7 +19,7 @@ from w2v.text.tokenize import tokenize
 from w2v.text.tokenizer import Tokenizer
 
 TOKENS_PER_BYTE = 0.6
-"""Bytes of token ids for each byte of text in a language of short words."""
+"""An estimate, for a language of short words: bytes of token ids (int32) for each byte of text."""
 
 MAX_UNSEGMENTED = 0.05
 """If more than this share of a built-in tokenizer's tokens look like several words, show a note."""

@@ -179,7 +179,7 @@ class Train(Stage):
 
 
 def more_epochs_can_follow(config: Config) -> bool:
-    """Return whether a training with these settings, but more epochs, can continue this one.
+    """Return whether a training with the settings `config` can later be continued to more epochs.
 
     It can if the learning rates and sizes of its steps do not depend on the number of epochs.
     """

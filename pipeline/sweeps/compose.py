@@ -1,8 +1,4 @@
-"""Speed up the composition of the configurations of a sweep's jobs.
-
-Hydra takes 0.2 seconds to compose a configuration from about thirty files. Jobs of a sweep differ
-in few settings, so a composed configuration is copied, and these settings are changed.
-"""
+"""Speed up composing the configurations of a sweep's jobs: Hydra takes 0.2 seconds for each."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -15,7 +11,11 @@ from pipeline.sweeps.overrides import is_plain, parsed
 
 
 class SharedComposition:
-    """Replaces Hydra's config loader, `loader`, and composes settings of a sweep's jobs faster."""
+    """A config loader that wraps Hydra's own, `loader`, and is faster for the jobs of a sweep.
+
+    `loader` composes once for all jobs that differ only in overrides such as ``train.lr=0.1``; each
+    job gets a copy with its own values.
+    """
 
     def __init__(self, loader: Any) -> None:
         self.loader = loader

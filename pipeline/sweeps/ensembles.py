@@ -16,10 +16,11 @@ from w2v.vectors import Use, WordVectors
 
 
 def write_ensembles(folder: Path, result: Sweep[Job]) -> list[Path]:
-    """Write pages on the best configuration with several seeds, if any; return their paths.
+    """Of the configurations with several seeds, write pages on the best; return their paths, or [].
 
-    They are a report and, unless ``evaluate.map`` is empty, a map of words. ``evaluate.compare``
-    adds a comparison with the vectors of another text. If a page fails, a warning is printed.
+    The pages are a report, a map of words unless ``evaluate.map`` is empty, and, with
+    ``evaluate.compare``, a comparison with the vectors of another text. If a page fails, a warning
+    is printed.
     """
     every = (one for ranked in result.ranking.values() for one in ranked)
     best = next((one for one in every if len(one.vectors) > 1), None)

@@ -26,9 +26,10 @@ from w2v.errors import InputError
 def plan_jobs(config: DictConfig) -> dict[tuple[str, ...], Config]:
     """Return the settings of every job of a grid, by the job's overrides.
 
-    All jobs are checked before the first one starts: `InputError` is raised if any is invalid. A
-    setting that a job does not have, such as ``loss.negatives`` with ``loss=softmax``, is removed
-    from its overrides. Jobs that are then equal are run once.
+    `config` is the sweep's configuration. The grid is in its node ``hydra``: ``overrides.task`` and
+    ``sweeper.params``. `InputError` is raised if any job is invalid. A setting that a job does not
+    have, such as ``loss.negatives`` with ``loss=softmax``, is removed from its overrides. Of jobs
+    that are then equal, one is kept.
     """
     from pipeline.experiment import check_paths  # takes long to import
 
@@ -90,9 +91,9 @@ def check_job(
 ) -> Config:
     """Return the settings of a job; raise `InputError` if they are invalid.
 
-    `job` has all overrides. `base` is composed with those of the config groups `groups`; those of
-    single settings are applied to a copy of `base`. But if any override in `job` has ``+``, ``~``
-    or ``@`` in its key, Hydra composes the job anew from the sweep's `config`, which is slow.
+    `job` has all overrides of the job. In `base`, those of the config groups `groups` are applied
+    already; the others are applied to a copy of `base`. But if any override has ``+``, ``~`` or
+    ``@`` in its key, Hydra composes the job anew from the sweep's `config`, which is slow.
     """
     schema.check_overrides(job)
     if all(is_plain(text.partition("=")[0]) for text in job):

@@ -29,7 +29,10 @@ EPOCHS, DECAY = "train.epochs", "train.decay_epochs"
 
 
 def rungs_of(epochs: int, first: int) -> list[int]:
-    """Return the epochs of each round, ascending: `epochs` // 1, 2, 4 ..., at least `first`."""
+    """Return the epochs of training after which rounds end, ascending; the last is `epochs`.
+
+    They are `epochs` divided by 1, 2, 4 and so on, rounded down, without those below `first`.
+    """
     rungs = [epochs]
     while rungs[0] // 2 >= first:
         rungs.insert(0, rungs[0] // 2)
@@ -37,7 +40,10 @@ def rungs_of(epochs: int, first: int) -> list[int]:
 
 
 def check_halving(config: DictConfig, trainings: Sequence[TrainingSettings]) -> None:
-    """Raise `InputError` if the settings of the jobs' trainings do not allow successive halving."""
+    """Raise `InputError` unless the jobs' `trainings` have equal ``epochs`` and no ``patience``.
+
+    ``decay_epochs`` must be equal, too, and ``hydra.sweeper.min_epochs`` in `config` < ``epochs``.
+    """
     for key in (EPOCHS, DECAY):
         values = dict.fromkeys(as_yaml(getattr(one, key.partition(".")[2])) for one in trainings)
         if len(values) > 1:

@@ -56,7 +56,8 @@ def prepare_process(shared: bytes) -> dict[str, Any]:
     """Restore Hydra's state in this process; return the arguments of the launcher's ``setup``.
 
     `shared` are the bytes of both, from `pickled`. Later calls with equal bytes only return the
-    arguments. A child process of `multiprocessing` will be ended by a thread once its parent ends.
+    arguments. If this is a child process of `multiprocessing`, the first call also starts a thread,
+    which ends the process once its parent has ended.
     """
     state, arguments = pickle.loads(shared)
     utils.setup_globals()
@@ -74,10 +75,7 @@ def end_after(process: multiprocessing.process.BaseProcess) -> None:
 
 
 def run_in_process(shared: bytes, number: int, overrides: Sequence[str]) -> utils.JobReturn:
-    """Run a job in this process, a worker of the launcher; return the job's result.
-
-    `shared` are the bytes from `pickled`: Hydra's state and the launcher's arguments.
-    """
+    """Run a job in this worker process; return its result. `shared` is what `pickled` returned."""
     return run_composed(prepare_process(shared), number, overrides)
 
 

@@ -91,7 +91,7 @@ def prepare_processes(config: DictConfig) -> None:
 
 @contextmanager
 def ending_processes(config: DictConfig) -> Iterator[None]:
-    """After the block, wait until joblib's worker processes have recorded their jobs and ended."""
+    """If `config` has the joblib launcher, wait after the block until its processes have ended."""
     try:
         yield
     finally:
@@ -136,11 +136,12 @@ def run_all_jobs(
 def run_jobs(
     launcher: Launcher, outputs: Path, folder: Path, jobs: Jobs, numbers: Sequence[int]
 ) -> None:
-    """Run the jobs with the given consecutive `numbers`, even if some of them fail.
+    """Run those of a sweep's `jobs` that have the consecutive `numbers`, even if some of them fail.
 
     If a job crashes its process, the launcher stops all jobs. Jobs that had not started are then
     launched again. Jobs that were running, or not yet recorded in MLflow, are run again one by one,
     so that another crash affects one job only. If no job started, the launcher's error is raised.
+    `folder` is the sweep's folder.
     """
     try:
         launcher.launch([jobs[n] for n in numbers], initial_job_idx=numbers[0])

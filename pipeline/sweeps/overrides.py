@@ -34,7 +34,7 @@ def parsed(text: str) -> Override:
 
 
 def override_values(overrides: Sequence[str]) -> dict[str, Any]:
-    """Return the parsed value of each override, by key."""
+    """Return, by key, the parsed values of overrides with one value each, such as a job's."""
     return {one.key_or_group: deepcopy(one.value()) for one in map(parsed, overrides)}
 
 
@@ -110,6 +110,7 @@ def compose_choices(
     """Compose a configuration for each combination of one choice per config group.
 
     The result's keys are tuples like ``("loss=softmax",)``. Every value has the overrides `fixed`.
+    Of the overrides in the sweep's `config`, only those of Hydra's own settings are used.
     """
     loader = GlobalHydra.instance().config_loader()
     texts = [[f"{group}={choice}" for choice in choices] for group, choices in groups.items()]

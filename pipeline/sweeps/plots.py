@@ -52,7 +52,10 @@ def draw(folder: Path, result: Sweep[Job]) -> None:
 def objective_over_seconds(
     result: Sweep[Job], values: dict[int, float], label: str, path: Path
 ) -> None:
-    """Plot jobs' `values`, keyed by job number, and means over seeds, against training time."""
+    """Plot the objective against the training time, for each job and as means over seeds.
+
+    `values` has the objective (perhaps less a mean) by job number; `label` names it on the axis.
+    """
     every = [one for ranked in result.ranking.values() for one in ranked]
     unbeaten = result.unbeaten
     short = {key: shortened(str(one.settings[key]) for one in every) for key in result.settings}

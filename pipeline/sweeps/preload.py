@@ -1,7 +1,4 @@
-"""Import the modules that every job needs, and load the compiled kernels if the disk has them.
-
-The fork server imports this file, so that joblib's worker processes start with all of it loaded.
-"""
+"""Imported by the fork server, to load modules and compiled kernels for joblib's processes."""
 
 import gc
 

@@ -27,8 +27,8 @@ SWEEP, JOB, FAILURE, LOCK = "sweep.json", "job.json", "failure.json", ".lock"
 class Job(Run):
     """One job of a sweep, as read from the files in its folder.
 
-    ``settings`` also has the choice of each config group. ``epochs`` is 0 as read. For successive
-    halving, `result_of` then sets it to the number of epochs after which the job's round ends.
+    ``settings`` also has the choice of each config group. ``epochs`` stays 0, unless `result_of`
+    sets it after successive halving: to the number of epochs after which the job's round ends.
     """
 
     status: str  # finished, refused, crashed, killed or missing (never started)

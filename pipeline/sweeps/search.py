@@ -55,10 +55,10 @@ class Progress(NamedTuple):
 def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
     """Write the settings of Hydra's Optuna sweeper into `config`; lock the study during the block.
 
-    Unless the user named the study, `study_name` names it, so that the same command resumes it.
-    Killed trials are repeated once. ``n_trials``, the total number, is set to the number left.
-    Without storage, nothing is resumed or locked. `at_once` is the default of ``n_jobs``.
-    `InputError` is raised for invalid settings, or if another process has locked the study.
+    If the user gave no name, the function `study_name` makes one, so that the same command resumes
+    the study. Killed trials are repeated once. ``n_trials``, the total number of trials, is set to
+    the number left. Without storage, nothing is resumed or locked. `at_once` is the default of
+    ``n_jobs``. `InputError` is raised for invalid settings, or if the study is locked.
     """
     sweeper = config.hydra.sweeper
     # Each failed trial prints its own line.
@@ -157,7 +157,10 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
 
 
 def study_name(settings: Config, space: Mapping[str, Override]) -> str:
-    """Return a name with a hash of search space, settings, code and, unless it varies, corpus."""
+    """Return a name for the Optuna study of a search, by which the same search continues it.
+
+    It has a hash of search space, objective, settings, code and corpus (unless varied or unused).
+    """
     from pipeline.stages import STAGES
 
     parts: list[Any] = [

@@ -55,10 +55,11 @@ class SweepFailedError(Exception):
 def open_sweep(
     config: DictConfig, shared: SharedStore, jobs: Mapping[tuple[str, ...], Config]
 ) -> Iterator[Path]:
-    """Open a sweep, yield its folder, and close it after the block, also after an error.
+    """Lock a sweep's folder, start its MLflow run, yield the folder, and close both at the end.
 
-    `jobs` are the settings of the jobs by their overrides; none for a search, which chooses jobs
-    as it runs. At the end, `close_sweep` raises an error if the block or jobs failed.
+    Before that, also after an error, `close_sweep` saves the results, and raises an error if the
+    block or jobs failed. `jobs` has the settings of each job by its overrides; it is empty for a
+    search, which chooses jobs as it runs. `shared` is the MLflow store and queue of the jobs.
     """
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
     with writable, exclusive_lock(folder), tracked_run(config, folder, shared) as tracker:
@@ -132,9 +133,9 @@ def close_sweep(
 ) -> None:
     """Save, record and print the results of a sweep that ran for `seconds`.
 
-    `error` is the exception that ended the sweep early, or None. It is raised again in three cases:
-    it is from Ctrl-C or SIGTERM; all jobs finished; or it is an `InputError`, and some job finished
-    or never started. Otherwise, `SweepFailedError` is raised if a job failed or never started.
+    `error` is the exception that ended the sweep early, or None. It is raised again, unless a job
+    failed or never started: then, with or without `error`, `SweepFailedError` is raised. But Ctrl-C
+    and SIGTERM are always raised again, and so is an `InputError`, unless every job failed.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show

@@ -26,10 +26,11 @@ from w2v.report.sweep import write_sweep_page
 from w2v.tables import Row, typed_rows, write_table
 
 MAX_SENTENCES = 6
-"""The most sentences on differences to print, the objective's first; the report has all."""
+"""The most sentences to print on differences between configurations; all are in ``verdicts.csv``.
+Those on the sweep's objective come first, then those on other scores."""
 
 MAX_SHOWN = 20
-"""How many configurations are printed at most, and how many jobs a line on failures names."""
+"""How many are printed at most: configurations, lines on failed jobs, jobs named in such a line."""
 
 VERDICTS = (
     "Seeds and pairs are samples: the chance that any better or worse here is wrong is at most 5 % "
@@ -106,7 +107,7 @@ def without_nan(rows: Sequence[Row]) -> list[Row]:
 
 
 def markdown(result: Sweep[Job], summary: Mapping[str, Any]) -> str:
-    """Return the results in Markdown, as the description of the sweep's MLflow run."""
+    """Return a sweep's results in Markdown, for MLflow; `summary` is from `write_results`."""
     lines = [f"`{summary['command']}`", "", f"By {result.objective}; {VERDICTS}", ""]
     lines += [*(f"- {line}" for line in [*sentences(result.judged)[:40], *advice(result)]), ""]
     axes = result.settings
@@ -126,7 +127,7 @@ def markdown(result: Sweep[Job], summary: Mapping[str, Any]) -> str:
 def print_results(
     display: Display, result: Sweep[Job], summary: Mapping[str, Any], reports: Sequence[Path]
 ) -> None:
-    """Print a sweep's configurations, effects, advice, failures, and `reports` (HTML pages)."""
+    """Print a sweep's tables, advice, failures and `reports`; `summary` is from `write_results`."""
     groups = by_group(result)
     if groups:
         each = max(1, MAX_SHOWN // len(groups))
@@ -176,7 +177,10 @@ def print_results(
 
 
 def effect_sizes(result: Sweep[Job]) -> list[str]:
-    """Return a line on how far each setting but the seed moves the objective; [] if none does."""
+    """Return a list of one line, which says how much each setting moves the objective.
+
+    The seed, and settings that do not move the objective, are left out; [] if no others are left.
+    """
     effects: dict[str, list[float]] = {}
     for row in result.effects:
         effects.setdefault(row["setting"], []).append(row["effect"])
@@ -189,11 +193,12 @@ def effect_sizes(result: Sweep[Job]) -> list[str]:
 
 
 def advice(result: Sweep[Job]) -> list[str]:
-    """Return lines of advice on the results.
+    """Return lines of advice on the results of a sweep.
 
-    For each group of comparable configurations, a line may name one that trains much faster than
-    the best and is not shown to be worse. Unless ``evaluate.oov=zero``, a last line warns if the
-    vocabularies of the jobs cover unequal shares of the objective's benchmark.
+    For each group of configurations that the sweep's metric can compare, a line may name one that
+    trains much faster than the best and is not shown to be worse. If the metric is a benchmark
+    score, a last line warns if the jobs' vocabularies cover unequal shares of the benchmark; it is
+    left out if all jobs have ``evaluate.oov=zero``.
     """
     lines = []
     for best, *others in by_group(result).values():

@@ -1,7 +1,4 @@
-"""Show the progress of a running sweep, and meanwhile write the reports of ``report=all``.
-
-A thread reads the files that jobs write, so this works with every launcher.
-"""
+"""Show the progress of a running sweep, and meanwhile write the reports of ``report=all``."""
 
 import subprocess
 import sys
@@ -23,13 +20,13 @@ from w2v.training.memory import available_cores
 
 POLL_SECONDS = 0.5
 PLAIN_SECONDS = 30.0
-"""Time between two lines where the output is not a terminal."""
+"""Seconds between two lines on a sweep's progress where the output is not a terminal."""
 
 PROGRAM = Path(__file__).parents[1] / "run.py"
 
 
 class Watch:
-    """Reads the progress of a sweep from the files of its jobs; `line` returns it as text."""
+    """Reads a sweep's progress from its jobs' files, with any launcher; `line` returns the text."""
 
     def __init__(self, folder: Path, total: int, objective: str, reports: bool) -> None:
         self.folder = folder

@@ -32,8 +32,9 @@ def track(
 ) -> AbstractContextManager[Tracker]:
     """Return a context manager that opens a run, yields its `Tracker`, and closes the run.
 
-    ``config`` says whether and where to record; by default, in ``outputs``. ``shared`` is the store
-    that a sweep and its jobs use together. `InputError` is raised if the store cannot be used.
+    ``config`` says whether and where to record; by default, in ``outputs``. Through ``shared``, the
+    jobs of a sweep share an open store and a queue of calls; with None, the run has its own.
+    `InputError` is raised if the store cannot be used.
     """
     if config.name == "none":
         return nullcontext(Tracker())

@@ -49,8 +49,8 @@ def wait_for_run(outputs: Path, run_id: str, max_wait: float) -> None:
 def lost_jobs(outputs: Path, sweep: str | None) -> dict[int, Path]:
     """Return the lock files of a sweep's jobs whose process was killed, by the number of the job.
 
-    ``sweep`` is the sweep's run ID; without it, there are no jobs. For each job that still runs,
-    wait up to ten seconds until it ends or is killed.
+    ``sweep`` is the sweep's run ID (None: there are no jobs). A job that still runs is waited for,
+    ten seconds at most, and is returned only if its process is killed in that time.
     """
     found: dict[int, Path] = {}
     for path in (outputs.absolute() / FOLDER).glob(f"{sweep}.*.lock"):
@@ -67,9 +67,9 @@ def close_killed_runs(
 ) -> None:
     """Set the status KILLED for the runs whose process on this machine was killed.
 
-    If the run ID of a sweep that has ended is given as ``sweep``, each of its jobs first gets ten
-    seconds to stop, and `RuntimeError` is raised if jobs were killed before their run was created.
-    Killed runs that are no jobs of this sweep are closed, too.
+    With ``sweep``, the run ID of a sweep that has ended, each of its jobs first gets ten seconds to
+    stop. At the end, when all killed runs are closed, also those of other sweeps, `RuntimeError` is
+    raised if lock files in ``outputs`` show jobs that were killed before their run was created.
     """
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         path = Path(run.data.tags.get(TAG, ""))

@@ -26,7 +26,7 @@ MODEL = "words"
 """The name of every run's model: MLflow's UI shows models of the same name side by side."""
 
 SERVED = (VECTORS, VOCABULARY, SUBWORDS, NGRAMS)
-"""The files of a model that are served if they exist."""
+"""Files in the folder of a trained model that go into the logged MLflow model if they exist."""
 
 NEIGHBOUR = Object([Property("word", "string"), Property("cosine", "double")])
 optional = partial(ColSpec, required=False)

@@ -13,7 +13,7 @@ PACKAGES = ("numpy", "scipy", "numba", "pandas", "gensim", "hydra-core", "mlflow
 
 @cache
 def provenance_tags() -> dict[str, str]:
-    """Return tags: platform, versions of Python and packages; if known, git commit and user."""
+    """Return tags: platform; versions of Python and `PACKAGES`; if known, commit and login name."""
     tags = {
         "mlflow.source.name": "pipeline/run.py",
         "mlflow.source.type": "LOCAL",

@@ -167,8 +167,9 @@ def one_transaction(
 ) -> AbstractContextManager[None]:
     """Return a context manager in which MLflow calls of this thread share one transaction.
 
-    If a call rolls back, nothing is written, and `NeedsOwnTransactions` is raised. A run created in
-    the block gets the ID `new_id` (None: MLflow's). If the store is no database, nothing is shared.
+    If the block fails, nothing is written. `NeedsOwnTransactions` is raised if a call rolls back. A
+    run created in the block gets the ID `new_id` (None: MLflow's). If the store is no database, the
+    calls write one by one, and `new_id` is ignored.
     """
     store: Any = client._tracking_client.store
     if not isinstance(store, SqlAlchemyStore):
@@ -183,8 +184,9 @@ def open_experiment_again(
 ) -> tuple[MlflowClient, str, str | None]:
     """Open, in a job, the experiment that its sweep has created.
 
-    Return a client, the experiment's ID, and the URI of the folder of its artifacts. The URI is
-    ``None`` unless the store is a database and the folder is on this machine.
+    `store` is the address of the tracking store, `outputs` the folder of all output files. Return a
+    client, the experiment's ID, and the URI of the folder of its artifacts, for `run_to_create`.
+    The URI is ``None`` unless the store is a database and the folder is on this machine.
     """
     client, number = open_experiment(store, name, outputs, made=True)
     location = client.get_experiment(number).artifact_location
@@ -204,10 +206,11 @@ def run_to_create(experiment_id: str, location: str, run_id: str) -> Run:
 
 
 def make_sqlite_store(database: Path, artifacts: Path) -> None:
-    """Create the SQLite file of a tracking store atomically.
+    """Create the SQLite file `database` of a tracking store atomically; replace an older one.
 
-    MLflow creates the tables in about 300 steps, and waits for the disk after each. Here they are
-    created without waiting, in a temporary file that is renamed at the end.
+    Artifacts of its default experiment go to `artifacts`. MLflow creates the tables in about 300
+    steps, and waits for the disk after each. Here they are created without waiting, in a temporary
+    file that is renamed at the end.
     """
 
     def do_not_sync(connection: Any, _: Any) -> None:
@@ -231,10 +234,10 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs were moved or copied.
 
-    MLflow stores absolute addresses. If an experiment has its artifacts in another folder with the
-    name of `artifacts`, addresses in that folder are changed to lead to `artifacts`, if that folder
-    no longer exists, or if `artifacts` is a copy of it: a folder beside `database` that has, at the
-    same relative path, the artifacts of a run that `database` has in the other folder.
+    MLflow stores absolute addresses. If an experiment has its artifacts in an old folder, another
+    one with the name of `artifacts`, addresses in the old folder are changed to `artifacts` if the
+    old folder is gone, or if `artifacts` is a copy: if it is beside `database`, and has, at the
+    same relative path, the artifacts of a run in the old folder.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

@@ -40,7 +40,10 @@ class Tracker:
         """Record final metrics; their step in MLflow is ``words``, the words read in training."""
 
     def files(self, paths: Sequence[Path], folder: str) -> None:
-        """Add files, or hard links to them, to a folder of the artifacts; ``""`` is the top one."""
+        """Add files to a folder of the artifacts; ``""`` is the top folder.
+
+        Files of the cache and of sweeps may be added as hard links, so do not change them later.
+        """
 
     def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:
         """Record a CSV file as a table that MLflow's UI can show and compare between runs.

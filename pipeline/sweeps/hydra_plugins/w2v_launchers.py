@@ -1,7 +1,4 @@
-"""The launchers ``hydra/launcher=joblib`` and ``ray``: jobs in processes here or on a cluster.
-
-Hydra imports this file at every start, so it has no slow imports.
-"""
+"""The launchers joblib and Ray, in a file without slow imports: Hydra imports it at every start."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -33,7 +30,7 @@ class ProcessLauncher(Launcher):
 
 
 class JoblibLauncher(ProcessLauncher):
-    """Runs the jobs of a sweep in worker processes of joblib, or one by one in this process.
+    """Runs jobs in joblib's worker processes; in this process if ``n_jobs`` lets one run at a time.
 
     The arguments are those of Hydra's launcher; `options` are for ``joblib.Parallel``.
     """
@@ -44,7 +41,7 @@ class JoblibLauncher(ProcessLauncher):
         self.options = {k: int(v) if str(v).isdecimal() else v for k, v in chosen.items()}
 
     def launch(self, job_overrides: Jobs, initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run the jobs, all in this process if ``n_jobs`` allows one at a time; return results."""
+        """Run jobs, numbered from `initial_job_idx`, in ``n_jobs`` processes (1: this process)."""
         from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
         jobs = enumerate(job_overrides, initial_job_idx)
@@ -77,10 +74,7 @@ class RayLauncher(ProcessLauncher):
 
 
 def run_one(enter_folder: Callable[[], None], *job: Any) -> tuple[str, JobReturn]:
-    """Run one job in a Ray process; return its printed output and its result.
-
-    `enter_folder` changes the working directory, and `job` has the arguments of `run_in_process`.
-    """
+    """Call `enter_folder` and `run_in_process(*job)` in Ray; return printed output and result."""
     enter_folder()
     with redirect_stdout(io.StringIO()) as printed:
         done = run_in_process(*job)

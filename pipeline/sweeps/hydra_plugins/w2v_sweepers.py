@@ -1,7 +1,4 @@
-"""Hydra plugins for the sweeps of this project: grid, successive halving and search.
-
-Hydra imports this file at every start, so it has no slow imports.
-"""
+"""The sweepers (grid, halving, search), without slow imports: Hydra imports this at every start."""
 
 from functools import partial
 from pathlib import Path

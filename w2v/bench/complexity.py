@@ -143,10 +143,11 @@ def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, T
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
     """Fit the exponents by which the time per pair grows, for each loss and engine.
 
-    There is an exponent for the size of the vocabulary. For negative sampling, there is also one
-    for the number of noise words. The softmax is timed in two ways: for an engine, which trains in
-    batches, there is also an exponent for the number of dot products per pair; for
-    `w2v.losses.naive_softmax`, which takes one pair at a time, there is none.
+    There is an exponent for the size V of the vocabulary. For negative sampling, there is also one
+    for the number of noise words. For the softmax trained by an engine, there is also one for the
+    number of dot products per pair, which with skip-gram is below V: the pairs of a batch with the
+    same center word share their dot products. `w2v.losses.naive_softmax` takes one pair at a time,
+    with V dot products, so it has only the exponent for V.
     """
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):
@@ -161,8 +162,9 @@ def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
 def fit_slope(loss: str, way: str, axis: str, timings: Timings) -> Slope:
     """Fit the slope of log(seconds per pair) over log(x) by least squares; x depends on `axis`.
 
-    Only the larger half of the distinct values of x is used, but at least three values, because the
-    part of the time that does not depend on x distorts the slope where x is small.
+    Only the larger half of the distinct values of x is used, because the part of the time that does
+    not depend on x distorts the slope where x is small. If this half has fewer than three values,
+    the three largest values are used.
 
     Parameters
     ----------

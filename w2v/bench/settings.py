@@ -1,4 +1,8 @@
-"""The settings of the two measurements of speed."""
+"""The settings of the measurements of speed: `Complexity` and `Benchmark`.
+
+`Complexity` is for the training time per pair at several vocabulary sizes and several numbers of
+noise words; `Benchmark` is for the speed of several engines on the corpus.
+"""
 
 from dataclasses import dataclass
 

@@ -465,18 +465,21 @@ def _asked(words: tuple[str, ...], questions: tuple[Question, ...]) -> _Asked:
 
 
 def _variants(same_word: NDArray[np.intp]) -> dict[int, list[int]]:
-    """Return the words that occur in several spellings, which differ only in case.
+    """Return the groups of words of the vocabulary that differ only in case.
+
+    Words are represented by their frequency ranks, from 0.
 
     Parameters
     ----------
     same_word : (words,)
-        For each word, by frequency rank, the rank of its most frequent spelling.
+        Element r is the rank of the most frequent word that differs from the word of rank r at most
+        in case. It is r if there is no more frequent one.
 
     Returns
     -------
     dict
-        The key is the rank of the most frequent spelling of such a word; the value lists the ranks
-        of all its spellings.
+        For each group of two or more words, the rank of its most frequent word as the key, and the
+        ranks of all its words as the value.
     """
     rarer = np.flatnonzero(same_word != np.arange(len(same_word)))
     return {

@@ -114,8 +114,9 @@ def load_answers(path: Path, benchmarks: dict[str, Benchmark]) -> dict[str, Give
     path
         The file.
     benchmarks
-        Benchmarks by their hash (`Given.digest`). A benchmark that the answers need and that is
-        missing here is loaded from its `items_file` and added to this dict.
+        Benchmarks by their hash (`Given.digest`). If a benchmark of the answers is missing here, it
+        is loaded from the file of its items, which `save_answers` wrote into the folder of `path`,
+        and added to this dict.
 
     Returns
     -------

@@ -129,16 +129,34 @@ class Change:
 
 
 class _Noise(NamedTuple):
-    """Estimates of the covariance of each word's vector over the runs, for each of two texts.
+    """How the vectors of V words vary over the runs of each of two texts.
 
-    If one text has too few runs for an estimate, the estimate for the other text takes its place.
+    For each word and text, let Σ be the covariance (d, d) of the word's vector over the text's
+    runs. At least one text has two or more runs. A text with too few runs for an estimate gets that
+    of the other text.
+
+    Attributes
+    ----------
+    trace : (2, V)
+        Estimates of tr Σ, which need two runs.
+    square : (2, V)
+        Estimates of tr Σ², corrected for bias, which need three runs; None if no text has three.
+    cross : (V,)
+        Estimates of tr Σ₁Σ₂ for the two texts' Σ₁ and Σ₂. If one text has a single run, tr Σ² of
+        the other.
+    along : (2, V)
+        Estimates of δ·Σδ, which need two runs. δ is the difference between the word's mean vectors
+        in the two texts.
+    skew
+        (tr C²)⁴ / (tr C tr C³)², where C is the sum of all Σ, each divided by its trace and
+        multiplied by the number of runs less 1. It is 1 if C is isotropic.
     """
 
-    trace: NDArray[np.float64]  # (2, V): tr Σ, where Σ is the covariance of a text's trainings
-    square: NDArray[np.float64] | None  # (2, V): tr Σ², unbiased; None if no text has 3 trainings
-    cross: NDArray[np.float64]  # (V,): tr Σ₁Σ₂
-    along: NDArray[np.float64]  # (2, V): δ·Σδ
-    skew: float  # (tr C²)⁴ / (tr C tr C³)² of the covariance C over all words; 1 if it is isotropic
+    trace: NDArray[np.float64]
+    square: NDArray[np.float64] | None
+    cross: NDArray[np.float64]
+    along: NDArray[np.float64]
+    skew: float
 
 
 def change(
@@ -250,14 +268,20 @@ class _Found(NamedTuple):
 def _shifts(
     before: list[NDArray[np.float32]], after: list[NDArray[np.float32]], resampled: bool
 ) -> _Found:
-    """For V words, compute the distance between their vectors in two texts, and its significance.
+    """For V words, compute the distance between their vectors in two texts, and test it.
+
+    The distance is 1 - cosine, averaged over all pairs of a run of one text and a run of the other.
+    The test (see the module) is of the squared distance between the mean vectors over the runs; its
+    p-values are corrected for the number of words.
 
     Parameters
     ----------
     before, after
         The aligned unit vectors of each run of a text, (V, d).
     resampled
-        Whether each run was trained on a bootstrap sample of its text's documents.
+        Whether each run was trained on a bootstrap sample of its text's documents. For n runs with
+        the covariance Σ, the covariance of their mean vector is then taken to be (1 + 1/n) Σ, not
+        Σ/n, because the mean over runs still depends on the choice of documents.
     """
     from scipy import stats
 
@@ -323,9 +347,16 @@ def _noise(
     Parameters
     ----------
     before, after
-        The aligned unit vectors of each run, (V, d); at least one text has two or more runs.
+        The aligned unit vectors of each run, (V, d). At least one text has two or more runs; if the
+        other has only one, it gets the same estimates.
     delta : (V, d)
-        The difference between the mean vectors of the two texts.
+        The difference between the mean vectors of the two texts. The variance of the dot product of
+        a word's vector with it is among the estimates (`_Noise.along`).
+
+    Raises
+    ------
+    InputError
+        No text has runs whose vectors differ.
     """
     sides, size = (before, after), len(delta)
     counts = [len(side) for side in sides]

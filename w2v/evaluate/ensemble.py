@@ -314,7 +314,10 @@ class Ensemble:
 
     @cached_property
     def aligned(self) -> list[NDArray[np.float32]]:
-        """The unit vectors of each run, float32 (V, d), rotated to agree as closely as possible.
+        """The unit vectors of each run, float32 (V, d), rotated to agree with their common mean.
+
+        Row i is the vector of ``words[i]``; all runs have these V words. The rotations minimize the
+        squared distances from the mean over the runs (generalized Procrustes analysis).
 
         Raises
         ------

@@ -85,7 +85,10 @@ class Benchmark(ABC):
 
     @abstractmethod
     def scores(self, answers: NDArray[Any], used: NDArray[np.bool_]) -> Scores:
-        """Compute the scores of several runs on some of the items, with each item's influence.
+        """Compute the score of each run on the used items, and the influence of each item on it.
+
+        The influence is the derivative of the score with respect to the item's weight in the
+        sample.
 
         Parameters
         ----------
@@ -196,11 +199,12 @@ class AnalogyBenchmark(Benchmark):
 
     @cached_property
     def _sums(self) -> tuple[Any, Any]:
-        """Two sparse matrices whose products with an array (n,) sum its values over some questions.
+        """Two sparse matrices, (groups, n), that sum one value per question over each group.
 
-        The columns are the n questions. The first matrix has a row for each word pair, with a 1 for
-        each question that contains it. The second has a row for each combination of two word pairs
-        in a question, with a 1 for each question that has both. All other entries are 0.
+        In the first matrix, a group has the questions that contain a certain word pair; in the
+        second, the questions that consist of the same two word pairs, in either order. The entries
+        are 1 for the questions of the group, 0 for others. `variances` needs the sums, because
+        questions that share a word pair are not independent.
         """
         from scipy.sparse import csr_matrix
 
@@ -385,7 +389,19 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
 
 
 class _Ranks:
-    """The ranks of values within each row of an array (rows, n)."""
+    """The ranks of `values` (rows, n) in each row, for the influences on Spearman's correlation.
+
+    Attributes
+    ----------
+    order : (rows, n)
+        The indices that sort each row in ascending order.
+    first, last : (rows, n)
+        For each value, the first and the last position, from 0, of the values equal to it in the
+        sorted row.
+    centered : (rows, n)
+        For each value, the share of smaller values in the row, plus half the share of equal ones
+        (itself included), minus 1/2. This is its mean rank, scaled to between -1/2 and 1/2.
+    """
 
     def __init__(self, values: FloatArray) -> None:
         rows, n = values.shape
@@ -449,8 +465,9 @@ def analogy_benchmark(questions: Sequence[Question], oov: Unknown = "skip") -> A
 def similarity_benchmark(pairs: Sequence[Pair], oov: Unknown = "skip") -> SimilarityBenchmark:
     """Make a `SimilarityBenchmark` of word pairs.
 
-    A pair is identified by a hash of its two words that ignores their order and case. `oov` says
-    how pairs with unknown words are treated: ``skip`` or ``zero``.
+    The result has, for each pair, a hash of its two words in place of the words. The hash ignores
+    their order and case, and serves to recognize equal pairs. `oov` says how pairs with a word that
+    has no vector are treated: ``skip`` leaves them out, ``zero`` counts them as a cosine of 0.
     """
     digests = b"".join(
         hashlib.blake2b(pair_text(pair).encode("utf-8", "backslashreplace"), digest_size=8).digest()

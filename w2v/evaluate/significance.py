@@ -95,7 +95,7 @@ class Noise(NamedTuple):
 
     @property
     def error(self) -> float:
-        """The standard error of the difference."""
+        """The standard error of the difference between two mean scores, due to seeds and items."""
         return math.sqrt(self.seeds + self.items)
 
     def critical(self, family: "Family") -> float:
@@ -191,19 +191,20 @@ class Difference:
 
 @dataclass(frozen=True)
 class Family:
-    """A family of comparisons, which are corrected together for multiple testing.
+    """A family of comparisons: those of all pairs of some configurations by one score.
 
-    The comparisons are those of all pairs of configurations by one score.
+    There may be other families, for other scores or other configurations.
 
     Attributes
     ----------
     settings
         The number of configurations that are compared with each other.
     level
-        The probability of any false positive among these comparisons.
+        The accepted probability of any false positive in this family, for which critical values are
+        corrected.
     whole
-        The probability of any false positive among the comparisons by all scores. p-values are
-        corrected for all of these.
+        The same for all families together, for which p-values are corrected: a difference that is
+        equal to the critical value for `level` has the p-value `whole`.
     """
 
     settings: int
@@ -249,7 +250,7 @@ class Family:
 
 
 ALONE = Family(2)
-"""The family of a single planned comparison, for intervals without correction."""
+"""The family of one planned comparison of two configurations, for intervals without correction."""
 
 MAX_FREEDOM = 1e5
 """The most degrees of freedom that are distinguished; more would not change the printed digits."""
@@ -371,7 +372,8 @@ class Comparison:
     values
         For each configuration, the scores of its runs, by seed.
     family
-        The comparisons that are corrected together for multiple testing.
+        Describes the comparisons of all pairs of these configurations, which are corrected together
+        for multiple testing.
     benchmark, answers
         The items (word pairs or questions) that the score is computed from, and the answers of each
         configuration's runs to them. For a score without items, such as a loss, `benchmark` is
@@ -462,14 +464,14 @@ class Comparison:
             - at least two seeds; but one is enough for a score with items if the attribute `fixed`
               is true (the vectors were given, not trained), because only the items are then a
               sample;
-            - for a score with items, also a finite `difference` and at least `MIN_PAIRS` `units`.
+            - for a score with items, also a finite `difference`, and at least `MIN_PAIRS` different
+              word pairs in the used items; a question consists of two (`Benchmark.units`).
         items : int or None
-            The number of items that were used; for a benchmark that skips unknown words, of items
-            whose words are known to all these runs. None without seeds, or for a score without
-            items.
+            The number of items that were used. If the benchmark skips unknown words, these are the
+            items whose words are known to the runs of both configurations with every one of
+            `seeds`. None without seeds, or for a score without items.
         units : int or None
-            The number of different word pairs in these items (`Benchmark.units`); None if `items`
-            is None.
+            The number of different word pairs in these items; None if `items` is None.
         """
         careful = self.family.settings == 2 or len(seeds) == 2
         if self.benchmark is None:
@@ -519,8 +521,11 @@ class Comparison:
         ----------
         one
             The index of the configuration.
-        seeds, answers
-            The seeds of its runs, and the answers of these runs, (seeds, n).
+        seeds
+            The seeds of its runs.
+        answers : (seeds, n)
+            The answers of these runs to the n items: the cosine of each word pair, or the rank of
+            the correct answer to each question (`w2v.evaluate.answers`).
         used
             Which items are used, bool (n,).
         """

@@ -329,7 +329,10 @@ def pair_answers(vectors: WordVectors, pairs: Sequence[Pair]) -> PairAnswers:
 
 
 def pair_cosines(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.float64]:
-    """Return the cosine of each word pair as `pair_answers` computes it: float64 (n,)."""
+    """Return the cosine of each word pair, float64 (n,); NaN if a word has no vector.
+
+    Words are looked up, or their vectors made from n-grams, as `pair_answers` describes.
+    """
     return pair_answers(vectors, pairs).cosines
 
 

@@ -125,9 +125,11 @@ class Configuration(Generic[R]):
     def overlap(self, runs: int) -> float | None:
         """Return the share of words' nearest neighbors that two runs have in common, from 0 to 1.
 
-        It is the mean over all pairs of the first `runs` runs that have a file of vectors. It is
-        None if there are fewer than two such runs, if a file no longer exists, or if the runs
-        differ in their words or in the order of the words.
+        Of the runs that have a file of vectors, the first `runs` are compared, each with each, by
+        the 10 nearest neighbors of each of the first 500 words; fewer in a small vocabulary. The
+        result is the mean over these pairs of runs (`mean_neighbour_overlap`). It is None if there
+        are fewer than two such runs, if a file no longer exists, or if the runs differ in their
+        words or in the order of the words, or have fewer than two words.
         """
         files = [Path(file) for file in self.vectors[:runs]]
         if not all(file.exists() for file in files):
@@ -194,7 +196,12 @@ class Sweep(Generic[R]):
 
     @cached_property
     def compared_within(self) -> list[str]:
-        """The settings that vary but must be equal for runs to be compared by the objective."""
+        """The settings that vary but must be equal for runs to be compared by the objective.
+
+        The objective is the metric by which the sweep compares its runs. If it is a loss, for
+        example, its values may be comparable only between runs with the same loss function. The
+        function `must_agree` chooses the settings.
+        """
         return self.must_agree(self.objective, axes_of(self.runs, experiment=False))
 
     def group(self, run: Run) -> str:
@@ -251,15 +258,17 @@ class Sweep(Generic[R]):
         """Significance tests of the differences between configurations, as `Verdicts` makes them.
 
         There is one `Judged` for each score and each group of several configurations that can be
-        compared by the score. All configurations of a group are compared with one of them, the
-        reference. In a group of up to `MAX_ALL_PAIRS` configurations, all pairs are compared.
+        compared by the score. In a group of up to `MAX_ALL_PAIRS` configurations, all pairs are
+        compared; in a larger group, each configuration only with one of them, the reference. The
+        reference of a group is
 
-        If all configurations can be compared by the objective, the reference is the best one of the
-        group by the objective. If not, this holds only for the comparisons by the objective itself.
-        For the other scores, the reference is then the best one of the group by a score that all
-        runs have (not NaN) and by which all configurations can be compared: the mean over the
-        similarity benchmarks if possible, else the first such benchmark score. If there is no such
-        score, the reference is the first one of the group in `ranking`.
+        - for the objective, the best configuration of the group by the objective;
+        - for another score, if all configurations can be compared by the objective, also the best
+          one of the group by the objective;
+        - for another score otherwise, the best one of the group by a benchmark score that all runs
+          have (not NaN) and by which all configurations can be compared: the mean over the
+          similarity benchmarks if possible, else the first such score; if there is none, the first
+          configuration of the group in `ranking`.
 
         A configuration is left out if another one, with which it can be compared by the objective,
         was trained for more epochs.
@@ -312,8 +321,9 @@ class Sweep(Generic[R]):
     def columns(self) -> dict[str, dict[str, str]]:
         """The type of each column of the tables `configurations`, `effects` and `verdicts`.
 
-        The keys of the outer dict are the names of the tables, those of the inner ones the names of
-        the columns.
+        The types are ``str``, ``float64`` and ``int64``, as for `w2v.tables.typed_rows`. The keys
+        of the outer dict are the names of the tables, those of the inner ones the names of the
+        columns.
         """
         numbers = dict.fromkeys(("mean", "low", "high", "difference", "p"), "float64")
         return {
@@ -331,7 +341,11 @@ class Sweep(Generic[R]):
 
     @cached_property
     def verdicts(self) -> list[Row]:
-        """A table with one row per score and pair of configurations that were compared."""
+        """A table with one row per score and pair of configurations that were compared.
+
+        A row has the difference between their mean scores, its confidence interval, its p-value and
+        the verdict, such as ``better`` (`w2v.evaluate.verdicts.COLUMNS`).
+        """
         return typed_rows((row for one in self.judged for row in one.rows()), COLUMNS)
 
     @cached_property

@@ -97,7 +97,10 @@ class Judged:
     larger_is_better: bool = True
 
     def against(self, name: str) -> Difference | None:
-        """Return the comparison of one configuration with the reference; None if there is none."""
+        """Return the comparison of the configuration called `name` with the reference.
+
+        None if `name` is that of the reference itself, or of none of `settings`.
+        """
         for one in self.differences:
             if one.b == self.reference and self.settings[one.a].name == name:
                 return one
@@ -148,9 +151,10 @@ class Verdicts:
     Parameters
     ----------
     settings
-        The configurations. The reference of a comparison by the objective is the configuration with
-        the best mean; of several, the one whose name comes first. For any other score, it is the
-        first configuration that has the score. Each group has its own reference.
+        The configurations. Within each group (see `group_of`), every configuration is compared with
+        one of the group, the reference. For the objective, the reference is the configuration with
+        the best mean; if several have this mean, the one whose name comes first. For any other
+        score, it is the first configuration of the group that has the score.
     objective
         The score that was chosen for comparisons before there were results. If there are other
         scores, it gets half of the significance level (`levels`).
@@ -255,11 +259,19 @@ class Verdicts:
     def _asked(
         self, score: str, settings: Sequence[Setting]
     ) -> tuple[Benchmark | None, list[dict[str, Any]]]:
-        """Return the benchmark of a score, and each configuration's answers to its items by seed.
+        """Return the benchmark of a score, and the answers of runs to the items of the benchmark.
 
         If runs were evaluated on different versions of the benchmark, only the runs on the most
         common version are kept. If no answers were saved, as for a loss, None and an empty list are
         returned.
+
+        Returns
+        -------
+        benchmark
+            For the mean over the similarity benchmarks, it has the items of all of them.
+        answers
+            For each of `settings`, a dict from the seed of a run to the run's answers, an array
+            (n,) of cosines or ranks (`w2v.evaluate.answers`).
         """
         sets = [score]
         if score == MEAN_OF_SETS:

@@ -78,8 +78,12 @@ def axis_positions(values: Sequence[Any]) -> tuple[NDArray[np.float64], Ticks]:
     """Return the position of each value of a setting on its axis, 0 to 1, and the axis's ticks.
 
     If all values are numbers or None, and there are more than `MAX_TICKS` different numbers, the
-    axis is linear or logarithmic, and the position of None is NaN. Otherwise the different values,
-    including None, are evenly spaced.
+    axis is a scale: logarithmic if the smallest number is positive and the largest is more than
+    `LOG_RATIO` times as large, otherwise linear. The position of None is then NaN.
+
+    Otherwise, the different values are evenly spaced. If all are numbers or None, the numbers are
+    in ascending order, and None is last. If there are other values, such as texts, all values,
+    including None, are in order of first appearance.
     """
     numbers = [value for value in values if value is not None]
     labels = list(dict.fromkeys(as_text(value) for value in values))
@@ -214,9 +218,10 @@ def value_over_cost(
 ) -> None:
     """Plot the mean score of each configuration against its mean cost.
 
-    If a configuration has several runs, these are drawn as small dots. Pareto-optimal
-    configurations are drawn as diamonds, the others as circles. The first `MAX_LABELS`
-    Pareto-optimal ones are labeled where there is room.
+    Each item of `clouds` has the runs of one configuration. If it has several runs, these are drawn
+    as small dots. Pareto-optimal configurations are drawn as diamonds, the others as circles. Of
+    the Pareto-optimal ones, the first `MAX_LABELS` in the order of `clouds` are labeled where there
+    is room.
     """
     means = [cloud.mean for cloud in clouds]
     fig, ax = new_figure(6.8, 4.6)

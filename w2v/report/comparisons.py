@@ -305,7 +305,11 @@ def verdict_on(shift: Shift) -> str:
 
 
 def near(side: Ensemble | WordVectors, word: str) -> list[str]:
-    """Return the `NEIGHBOURS` nearest neighbors of a word by the vectors of one of the texts."""
+    """Return the `NEIGHBOURS` nearest neighbors of a word by the vectors of one of two texts.
+
+    `side` has these vectors: an `Ensemble` if several runs were trained on the text. `InputError`
+    is raised if the word has no vector.
+    """
     if isinstance(side, Ensemble):
         return [one.word for one in side.nearest(word, NEIGHBOURS)]
     return [other for other, _ in side.nearest(word, NEIGHBOURS)]

@@ -294,10 +294,10 @@ def frequent_words(trained: Path | None) -> list[tuple[str, int]]:
 
 
 def pictures(folder: Path) -> dict[str, list[Row]]:
-    """Return the charts by kind, each as a dictionary.
+    """Return a list of charts for each kind of chart, such as ``loss`` or ``map``.
 
-    The keys are the attributes of `w2v.report.figures.Picture`, and ``image``, the chart as a
-    ``data:`` URL.
+    The kinds are the keys of the result. Each chart is a dictionary with the attributes of
+    `w2v.report.figures.Picture` and ``image``, the chart as a ``data:`` URL.
 
     Parameters
     ----------

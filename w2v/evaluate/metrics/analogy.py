@@ -133,7 +133,7 @@ def question_bands(
     ranks: NDArray[np.int64],
     vocabulary: int,
 ) -> list[dict[str, Any]]:
-    """Compute the accuracy on questions with frequent and with rare words, as rows of a table.
+    """Compute the accuracy on questions with frequent and with rare words.
 
     The vocabulary is divided into bands of frequency ranks. A question belongs to the band of the
     rarest of its words a, b, c and its first correct answer that has a vector.
@@ -151,6 +151,14 @@ def question_bands(
         Questions of rank -1, which have unknown words, are left out.
     vocabulary
         The size of the vocabulary: only this many most frequent words were used.
+
+    Returns
+    -------
+    list of dict
+        A row of the table ``bands`` for each band: ``benchmark``; ``metric``, which is
+        ``accuracy``; ``first`` and ``last``, the frequency ranks of the band, from 1; ``used``, the
+        number of questions; ``value``, the accuracy; and ``low`` and ``high``, the ends of its 95 %
+        confidence interval. The last three are None without questions.
     """
     asked = np.flatnonzero(ranks >= 0)
     known = cache(vectors.find)

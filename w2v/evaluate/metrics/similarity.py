@@ -143,7 +143,7 @@ def pair_bands(
     pairs: Sequence[evaluate.Pair],
     random: np.random.Generator,
 ) -> list[dict[str, Any]]:
-    """Compute the correlation for frequent and for rare words apart; return rows of a table.
+    """Compute Spearman's correlation with human ratings for frequent and for rare words apart.
 
     The vocabulary is divided into bands of frequency ranks. A pair belongs to the band of its rarer
     word. Pairs with a word outside the vocabulary are left out, even if its n-grams give it a
@@ -159,6 +159,14 @@ def pair_bands(
         The rated word pairs.
     random
         The generator for the bootstrap of confidence intervals.
+
+    Returns
+    -------
+    list of dict
+        A row of the table ``bands`` for each band: ``benchmark``; ``metric``, which is
+        ``spearman``; ``first`` and ``last``, the frequency ranks of the band, from 1; ``used``, the
+        number of pairs; ``value``, the correlation; and ``low`` and ``high``, the ends of its 95 %
+        confidence interval. The last three are None if undefined.
     """
     rarest = rarest_ranks(vectors, [pair[:2] for pair in pairs])
     rows = []

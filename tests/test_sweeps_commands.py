@@ -21,6 +21,12 @@ SMALL = (
     *("train.epochs=1", "train.heldout=0.1", "engine=numpy"),
     "stages=[tokenize,vocab,train]",
 )
+CHAMPION = (
+    "select v.run_id from registered_model_aliases a join model_versions v "
+    "on v.name = a.name and v.version = a.version where a.alias = 'champion'"
+)
+"""The SQL query for the run of the model that has the alias ``champion``."""
+
 SPACE = "hydra.sweeper.params={train.lr: 'interval(0.01,0.5)'}"
 
 
@@ -203,11 +209,7 @@ def test_the_best_job_gets_the_alias(here: Path) -> None:
     parent = made["mlflow_run_id"]
     tag = query(here, f"select value from tags where run_uuid = '{parent}' and key = 'best'")
     assert tag == [(f"job {best}",)]
-    sql = (
-        "select v.run_id from registered_model_aliases a join model_versions v "
-        "on v.name = a.name and v.version = a.version where a.alias = 'champion'"
-    )
-    assert query(here, sql) == [(made["jobs"][best]["run_id"],)]
+    assert query(here, CHAMPION) == [(made["jobs"][best]["run_id"],)]
 
 
 @pytest.mark.long
@@ -249,6 +251,18 @@ def test_a_search_resumes_and_ends(here: Path) -> None:
     write_text(here, repeats=31)
     changed = sweep(*search, "hydra.sweeper.n_trials=1", cwd=here)
     assert changed["trained"] == 1, "another text is another study"
+
+
+@pytest.mark.long
+def test_the_best_job_of_all_sessions_of_a_search_has_the_alias(here: Path) -> None:
+    search = ("search=optuna", SPACE, "tracking.model=true", "tracking.register=words@champion")
+    found: list[tuple[float, str]] = []
+    for trials in (1, 3, 4):
+        made = sweep(*search, f"hydra.sweeper.n_trials={trials}", cwd=here)
+        assert made["earlier_best"] == (min(found)[0] if found else None)
+        found += [(row["heldout_loss"], row["run_id"]) for row in made["jobs"]]
+        assert query(here, CHAMPION) == [(min(found)[1],)]
+    assert found[1] > found[0] > min(found), "of the later sessions, one was worse, one better"
 
 
 @pytest.mark.long

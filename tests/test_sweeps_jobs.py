@@ -212,7 +212,7 @@ def test_a_trial_that_is_killed_twice_is_left_out(tmp_path: Path) -> None:
     import optuna
 
     url = f"sqlite:///{tmp_path}/optuna.db"
-    assert resume(url, "s", "minimize") == (0, 0, 0)
+    assert resume(url, "s", "minimize") == (0, 0, None)
     study = optuna.load_study(study_name="s", storage=url)
     for attempt in range(2):
         trial = study.ask()
@@ -220,5 +220,5 @@ def test_a_trial_that_is_killed_twice_is_left_out(tmp_path: Path) -> None:
         progress = resume(url, "s", "minimize")
         waiting = [t for t in study.get_trials() if t.state.name == "WAITING"]
         assert len(waiting) == (1 if attempt == 0 else 0)
-    assert progress.complete == 0
+    assert progress.best is None
     assert progress.finished == 1

@@ -41,24 +41,25 @@ TRIED_AGAIN = "tried_again"
 
 
 class Progress(NamedTuple):
-    """How many trials of a study have ended, how many there are, and how many have a value.
+    """How many trials of a study have ended, how many there are, and the best value of one.
 
     Trials that were killed and are repeated do not count as ended.
     """
 
     finished: int
     trials: int
-    complete: int
+    best: float | None  # None if no trial has a value
 
 
 @contextmanager
-def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
+def open_study(config: DictConfig, at_once: int) -> Iterator[float | None]:
     """Write the settings of Hydra's Optuna sweeper into `config`; lock the study during the block.
 
-    If the user gave no name, the function `study_name` makes one, so that the same command resumes
-    the study. Killed trials are repeated once. ``n_trials``, the total number of trials, is set to
-    the number left. Without storage, nothing is resumed or locked. `at_once` is the default of
-    ``n_jobs``. `InputError` is raised for invalid settings, or if the study is locked.
+    Yield the best value of the study so far, or None if it has none. If the user gave no name, the
+    function `study_name` makes one, so that the same command resumes the study. Killed trials are
+    repeated once. ``n_trials``, the total number of trials, is set to the number left. Without
+    storage, nothing is resumed or locked. `at_once` is the default of ``n_jobs``. `InputError` is
+    raised for invalid settings, or if the study is locked.
     """
     sweeper = config.hydra.sweeper
     # Each failed trial prints its own line.
@@ -76,7 +77,7 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
     set_hydra(config, "sweeper", "n_jobs", sweeper.n_jobs if sweeper.n_jobs > 0 else at_once)
     set_hydra(config, "sweeper", "direction", sweeper.direction or direction_of(objective))
     if sweeper.storage is None:  # nothing is kept, so there is nothing to resume
-        yield
+        yield None
         return
     set_hydra(config, "sweeper", "study_name", sweeper.study_name or study_name(settings, space))
     if not re.fullmatch(r"[\w.-]+", sweeper.study_name):
@@ -96,7 +97,7 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
         with storage_errors(sweeper.storage):
             progress = resume(sweeper.storage, sweeper.study_name, str(sweeper.direction))
         left = max(0, sweeper.n_trials - progress.finished)
-        if left == 0 and progress.complete == 0:
+        if left == 0 and progress.best is None:
             raise InputError(
                 f"study {sweeper.study_name}: all of its {progress.finished} trials failed; change "
                 "what is searched, or raise hydra.sweeper.n_trials"
@@ -105,7 +106,7 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
         # A sampler starts anew in every process; with its old seed it would repeat its trials.
         if sweeper.sampler.get("seed") is not None:
             set_hydra(config, "sweeper", "sampler.seed", sweeper.sampler.seed + progress.trials)
-        yield
+        yield progress.best
 
 
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
@@ -219,8 +220,9 @@ def resume(url: str, study_name: str, direction: str) -> Progress:
         study.set_user_attr(TRIED_AGAIN, again)
         log.info("%d trials were killed", len(killed))
     trials = study.get_trials(deepcopy=False)
+    complete = any(trial.state == TrialState.COMPLETE for trial in trials)
     return Progress(
         finished=sum(trial.state.is_finished() for trial in trials) - len(again),
         trials=len(trials),
-        complete=sum(trial.state == TrialState.COMPLETE for trial in trials),
+        best=study.best_value if complete else None,
     )

@@ -53,13 +53,17 @@ class SweepFailedError(Exception):
 
 @contextmanager
 def open_sweep(
-    config: DictConfig, shared: SharedStore, jobs: Mapping[tuple[str, ...], Config]
+    config: DictConfig,
+    shared: SharedStore,
+    jobs: Mapping[tuple[str, ...], Config],
+    earlier_best: float | None = None,
 ) -> Iterator[Path]:
     """Lock a sweep's folder, start its MLflow run, yield the folder, and close both at the end.
 
     Before that, also after an error, `close_sweep` saves the results, and raises an error if the
     block or jobs failed. `jobs` has the settings of each job by its overrides; it is empty for a
     search, which chooses jobs as it runs. `shared` is the MLflow store and queue of the jobs.
+    `earlier_best` is the best value so far of a study that the search resumes.
     """
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
     with writable, exclusive_lock(folder), tracked_run(config, folder, shared) as tracker:
@@ -74,7 +78,8 @@ def open_sweep(
                 yield folder
         except BaseException as raised:  # the sweep is closed even after Ctrl-C
             error = raised
-        close_sweep(folder, tracker, time.time() - started, error)
+        facts = {"seconds": time.time() - started, "earlier_best": earlier_best}
+        close_sweep(folder, tracker, facts, error)
 
 
 def tracked_run(
@@ -129,9 +134,9 @@ def prepare_jobs(
 
 
 def close_sweep(
-    folder: Path, tracker: Tracker, seconds: float, error: BaseException | None
+    folder: Path, tracker: Tracker, facts: Mapping[str, Any], error: BaseException | None
 ) -> None:
-    """Save, record and print the results of a sweep that ran for `seconds`.
+    """Save, record and print the results of a sweep; ``summary.json`` gets `facts`, too.
 
     `error` is the exception that ended the sweep early, or None. It is raised again, unless a job
     failed or never started: then, with or without `error`, `SweepFailedError` is raised. But Ctrl-C
@@ -147,10 +152,10 @@ def close_sweep(
     jobs = read_jobs(folder, sweep["jobs"])
     result = result_of(sweep, jobs)
     facts = {
+        **facts,
         "sweep_dir": str(folder),
         "mlflow_run_id": sweep["mlflow_run_id"],
         "command": sweep["command"],
-        "seconds": seconds,
         "search": not sweep["jobs"],
         "error": None if error is None else failure_reason(error),
     }

@@ -44,7 +44,8 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
     """Record a sweep's files, metrics, tags and description.
 
     `summary` is the content of ``summary.json``; `note` is the description in Markdown. If there
-    is one best configuration, the model of its best job gets the alias in ``tracking.register``.
+    is one best configuration, the model of its best job gets the alias in ``tracking.register``,
+    unless a search that this sweep resumed had a better job before.
     """
     tracker.files(sorted(folder.glob("*.png")), "plots")
     # MLflow's UI compares artifacts by the first table, so that must be one the jobs have, too.
@@ -64,9 +65,12 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
     }
     best = summary["best_jobs"]
     if len(best) == 1:  # if there are several, their objectives cannot be compared
-        figures["sweep/best"] = summary["best"][0]["mean"]
+        figures["sweep/best"] = mean = summary["best"][0]["mean"]
         runs = {row["job"]: row.get("run_id") for row in summary["jobs"]}
-        tracker.choose_model(runs[best[0]])
+        better = min if summary["direction"] == "minimize" else max
+        earlier = summary["earlier_best"]  # of the same search
+        if earlier is None or mean == better(mean, earlier):
+            tracker.choose_model(runs[best[0]])
     tracker.scores(figures, 0)
     tracker.note(note)
     jobs = ", ".join(f"job {job}" for job in best) or "none"

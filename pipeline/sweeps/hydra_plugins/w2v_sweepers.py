@@ -94,7 +94,7 @@ class SearchSweeper(ProjectSweeper):
 
         refuse_plan(self.config)
         study = open_study(self.config, jobs_at_once(self.config) or 1)
-        with study, open_sweep(self.config, self.shared, {}):
+        with study as best, open_sweep(self.config, self.shared, {}, best):
             sweeper = Plugins.instance().instantiate_sweeper(
                 hydra_context=self.hydra_context,
                 task_function=self.task_function,

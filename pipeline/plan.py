@@ -197,6 +197,17 @@ def show_jobs(jobs: Mapping[tuple[str, ...], Config], at_once: int) -> int:
     return show(planner.display, plans, Path(config.outputs), at_once)
 
 
+def result_keys(config: Config) -> list[str]:
+    """Return the cache keys of a run's results; they change if a file changes that it reads."""
+    context = Context(config, Display(), Tracker(), StopRequest(), cores=1, threads=1)
+    for stage in stages_of(config):
+        with stage.explaining(config):
+            settings, _ = stage.prepare(context)
+        key = stage.key(context, settings)
+        context.entries[stage.name] = Entry(key, Path(), False, 0.0, {}, settings)
+    return [entry.key for entry in context.entries.values()]
+
+
 def remove_run_folder(folder: Path) -> None:
     """If a run's folder has only files of Hydra, delete it, and up to two parents left empty."""
     with suppress(OSError):

@@ -20,7 +20,7 @@ from pipeline.sweeps.job import JobContext, run_job
 from pipeline.sweeps.launchers import run_jobs
 from pipeline.sweeps.objective import CHANGES_LOSS, check_objective, compare_jobs, incomparable
 from pipeline.sweeps.results import JOB, SWEEP, read_jobs, write_json
-from pipeline.sweeps.search import resume
+from pipeline.sweeps.search import resume, study_name
 from tests.commands import ROOT, run, write_text
 from tests.test_config import BASE, settled
 from w2v.errors import InputError
@@ -206,6 +206,36 @@ def test_settings_that_change_what_a_loss_measures() -> None:
 def test_settings_that_change_what_a_score_measures(objective: str, keys: list[str]) -> None:
     varied = ["evaluate", "evaluate.oov", "evaluate.similarity.x", "evaluate.similarity.y", "seed"]
     assert incomparable(objective, varied) == keys
+
+
+VECTORS = "cat 1 2\ndog 3 4\n"
+
+NAMED_FILES = {
+    ("corpus=files", "corpus.path=named"): "a cat\na dog\n",
+    ("vocab.words=named",): "cat\ndog\n",
+    ("vocab.drop=named",): "the\ndog\n",
+    ("tokenizer.phrases.from_=named",): (
+        "pass,words,phrase,score,occurrences,joined\n1,hot dog,hot_dog,2.5,10,10\n"
+    ),
+    ("train.init=named",): VECTORS,
+    ("evaluate.similarity={mine:named}",): "cat,dog,8\nking,queen,9\n",
+    ("evaluate.compare=named",): VECTORS,
+    ("evaluate.vectors=named", "stages=[evaluate]"): VECTORS,
+}
+
+
+@pytest.mark.parametrize("arguments", NAMED_FILES)
+def test_a_study_is_another_when_a_file_that_its_settings_name_changes(
+    arguments: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = settled(*arguments)
+    names = []
+    content = NAMED_FILES[tuple(arguments)]
+    for written in (content, content, content.replace("dog", "dogs")):
+        Path("named").write_text(written)
+        names.append(study_name(settings, {}))
+    assert names[0] == names[1] != names[2]
 
 
 def test_a_trial_that_is_killed_twice_is_left_out(tmp_path: Path) -> None:

@@ -160,19 +160,16 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
 def study_name(settings: Config, space: Mapping[str, Override]) -> str:
     """Return a name for the Optuna study of a search, by which the same search continues it.
 
-    It has a hash of search space, objective, settings, code and corpus (unless varied or unused).
+    It has a hash of search space, objective and settings, of the files they name, and of the code.
     """
-    from pipeline.stages import STAGES
+    from pipeline.plan import result_keys
 
     parts: list[Any] = [
         sorted(override.input_line or "" for override in space.values()),
         flatten(settings.as_dict(), NOT_IDENTITY),
         settings.search.objective,
-        {stage.name: stage.code_version for stage in STAGES},
+        result_keys(settings),
     ]
-    if settings.evaluate.vectors is None and not {"corpus", "corpus.path"} & set(space):
-        outputs, hashes = Path(settings.outputs), settings.file_hashes()
-        parts.append(settings.corpus.source(outputs, hashes).fingerprint())
     text = json.dumps(parts, default=str)
     return f"w2v-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 

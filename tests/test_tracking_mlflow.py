@@ -33,7 +33,7 @@ from pipeline.tracking import (
     track,
 )
 from pipeline.tracking.killed_runs import PARENT, lost_jobs, run_lock, unlock
-from pipeline.tracking.mlflow_tracker import MlflowTracker
+from pipeline.tracking.mlflow_tracker import MAX_NOTE, MlflowTracker
 from pipeline.tracking.provenance import git_tags
 from pipeline.tracking.retries import RetryQueue
 from pipeline.tracking.store import open_experiment
@@ -435,6 +435,7 @@ def test_telemetry_is_off() -> None:
         ("text.txt", "local", {"uri": "text.txt"}),
         ("s3://bucket/text.gz", "s3", {"uri": "s3://bucket/text.gz"}),
         (["numpy", "scipy"], "code", {"tags": {"sources": "numpy, scipy"}}),
+        (["ü" * 70_000, "b.txt"], "code", {"tags": {"sources": "ü" * MAX_NOTE}}),
     ],
 )
 def test_the_text_is_recorded_as_a_dataset_that_mlflow_can_read(

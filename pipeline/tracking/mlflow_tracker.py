@@ -47,7 +47,7 @@ FLUSH_SECONDS = 5.0
 
 MAX_TAG = 500
 MAX_NOTE = 5000
-"""The most characters of a run's description that are recorded; `MAX_TAG`: of another tag."""
+"""The most characters of a description or a list of files that are kept; `MAX_TAG`: of a tag."""
 
 SYSTEM_SECONDS = 5
 """Seconds between two measurements of the machine's load."""
@@ -237,7 +237,7 @@ def quiet_loggers() -> None:
 def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
     """Return a source (path, URL or package names) as ``mlflow.data`` has it: type and details."""
     if not isinstance(origin, str):
-        return "code", {"tags": {"sources": ", ".join(origin)}}
+        return "code", {"tags": {"sources": ", ".join(origin)[:MAX_NOTE]}}
     scheme, separator, _ = origin.partition("://")
     if scheme in ("http", "https"):
         return "http", {"url": origin}

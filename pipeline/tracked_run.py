@@ -53,7 +53,11 @@ def run_tracked(
         files = [f"--config-name={hydra.job.config_name}"] * (hydra.job.config_name != "config")
         for one in hydra.runtime.config_sources:
             files += [f"--config-dir={one.path}"] * (one.provider == "command-line")
-        again = shlex.join([*command(), *files, *hydra.overrides.task])
+        # Without -m, a job's settings are refused if they choose a search or values to vary.
+        given = [text for text in hydra.overrides.task if not text.startswith("search=")]
+        given += ["search=grid"] * (hydra.runtime.choices["hydra/sweeper"] != "grid")
+        given += ["hydra.sweeper.params=null"] * bool(hydra.sweeper.params)
+        again = shlex.join([*command(), *files, *given])
         again = f"cd {shlex.quote(str(Path.cwd()))}\n{again}"  # works from any folder
         entries = {} if job is None else job.entries
         context = Context(config, display, tracker, stop, cores, threads, again, entries=entries)

@@ -506,6 +506,29 @@ def test_the_command_in_a_report_repeats_a_run_with_settings_of_its_own(tmp_path
     assert all(stage["cached"] for stage in summary_of(tmp_path)["stages"].values())
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("search=halving", "model.window=2,3"), ("--config-dir=conf", "experiment=mine")],
+)
+def test_the_command_in_the_report_of_a_job_runs_it_alone(
+    here: Path, arguments: tuple[str, ...]
+) -> None:
+    (here / "conf" / "experiment").mkdir(parents=True)
+    (here / "conf" / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\ndefaults: [override /search: halving]\n"
+        "hydra: {sweeper: {params: {model.window: '2,3'}}}\n"
+    )
+    small = (*SMALL, "engine=numpy", "tracking=none", "evaluate.map=[]")
+    done = run("-m", *small, *arguments, cwd=here)
+    assert done.returncode == 0, done.stderr
+    (job,) = here.glob("outputs/sweeps/*/*/2")
+    again = json.loads((job / "report.json").read_bytes())["command"].rpartition("run.py ")[2]
+    done = run(*shlex.split(again), cwd=here)
+    assert done.returncode == 0, done.stderr
+    made = json.loads((job / "summary.json").read_bytes())["stages"]["train"]
+    assert summary_of(here)["stages"]["train"]["key"] == made["key"]
+
+
 @pytest.mark.parametrize("place", ["cache", "cache/train"])
 def test_a_file_in_place_of_a_folder_is_refused(here: Path, place: str) -> None:
     path = here / "outputs" / place

@@ -53,7 +53,7 @@ def test_what_is_left_out_is_said_with_the_experiment_that_lacks_it(tmp_path: Pa
     assert done.stdout.startswith(line), done.stderr
 
 
-def jobs_of(conf: Path, params: dict[str, str], *given: str) -> list[tuple[str, ...]]:
+def jobs_of(conf: Path, params: dict[str, Any], *given: str) -> list[tuple[str, ...]]:
     """Plan a sweep, and return the overrides of each job.
 
     `params` are the ``hydra.sweeper.params`` of an experiment, whose file is written to `conf`, and
@@ -69,6 +69,13 @@ def jobs_of(conf: Path, params: dict[str, str], *given: str) -> list[tuple[str, 
         with read_write(config):
             config.hydra.overrides.task, config.hydra.overrides.hydra = task, hydra
         return [*plan_jobs(config)]
+
+
+def test_a_null_among_the_values_of_an_experiment_stays_null(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    assert jobs_of(tmp_path, {"train.patience": None, "train.bootstrap": True}) == [
+        ("train.patience=null", "train.bootstrap=True", "experiment=mine")
+    ]
 
 
 def test_an_experiment_may_vary_what_the_chosen_group_lacks(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import Glob, Override
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from pipeline.config import schema
-from pipeline.config.values import NOT_IDENTITY
+from pipeline.config.values import NOT_IDENTITY, as_yaml
 from w2v.errors import InputError
 
 Jobs = Sequence[Sequence[str]]
@@ -51,7 +51,8 @@ def sweep_overrides(config: DictConfig) -> dict[str, Override]:
     for key in params:
         if key.partition(".")[0] in NOT_IDENTITY:
             raise InputError(f"hydra.sweeper.params: {key}: a sweep has one; set it outside params")
-    texts = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
+    texts = [f"{key}={as_yaml(value)}" for key, value in params.items()]
+    texts += config.hydra.overrides.task
     # The loader finds the choices that glob(...) stands for.
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     return {override.get_key_element(): override for override in parser.parse_overrides(texts)}

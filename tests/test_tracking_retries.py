@@ -56,6 +56,24 @@ def test_close_gives_up_on_a_store_that_stays_unreachable(
     assert not queue.thread.is_alive()
 
 
+def test_a_store_that_answers_when_close_has_given_up_is_reported(
+    queue: RetryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+
+    def call() -> None:
+        if not answers.is_set():
+            raise OSError(111, "Connection refused")
+
+    def give_up() -> None:
+        answers.set()
+        queue.thread.join(10)
+
+    monkeypatch.setattr(queue.stopped, "set", give_up)
+    queue.put(call)
+    assert queue.close(max_wait=0.1) == "Connection refused"
+
+
 def test_close_waits_for_a_slow_store(queue: RetryQueue) -> None:
     finish = threading.Event()
     queue.put(finish.wait, 60)

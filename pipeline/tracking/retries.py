@@ -63,26 +63,27 @@ class RetryQueue:
             return not self.thread.is_alive()
 
         self.calls.put(None)
-        if not self._wait(ended, max_wait):
+        if problem := self._wait(ended, max_wait):
             self.stopped.set()
-            return self.problem
+            return problem
         return "; ".join(dict.fromkeys(self.dropped))
 
-    def _wait(self, made: Callable[[float], bool], max_wait: float) -> bool:
-        """Wait for the calls; return False if they keep failing for `max_wait` seconds.
+    def _wait(self, made: Callable[[float], bool], max_wait: float) -> str:
+        """Wait for the calls; return "", or why they have failed for `max_wait` seconds.
 
         ``made(0.05)`` waits for the calls for 0.05 s at most, and returns whether they are made.
         """
         waited = 0.0
         announced = False
         while not made(0.05):
-            waited = waited + 0.05 if self.problem else 0.0
+            problem = self.problem  # the thread may clear it
+            waited = waited + 0.05 if problem else 0.0
             if waited > 1.0 and not announced:
-                print(f"waiting for {self.name} ({self.problem})", file=sys.stderr)
+                print(f"waiting for {self.name} ({problem})", file=sys.stderr)
                 announced = True
             if waited > max_wait:
-                return False
-        return True
+                return problem
+        return ""
 
     def _work(self) -> None:
         while (call := self.calls.get()) is not None:

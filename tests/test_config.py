@@ -438,7 +438,9 @@ def test_a_number_is_no_word(override: str) -> None:
 
 
 @pytest.mark.parametrize("chosen", ["mine", "[negsample,mine]", "mine.yaml", "other"])
-@pytest.mark.parametrize("words", ["[no, cat]", "[cat, 1.5]", "[1_000]", "['no', '7', cat]"])
+@pytest.mark.parametrize(
+    "words", ["[no, cat]", "[cat, 1.5]", "[1_000]", "[1e5]", "['no', '7', cat]"]
+)
 def test_words_that_yaml_reads_as_something_else_are_refused(
     tmp_path: Path, words: str, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

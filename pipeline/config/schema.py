@@ -12,7 +12,6 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
-import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -48,8 +47,6 @@ GROUPS: dict[str, dict[str, type]] = {
     "measure": dict(MEASURES),
 }
 """The class of settings for each choice of each group of ``conf/``; "" stands for all choices."""
-
-YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # OmegaConf 2.4 gave `register_new_resolver` the name of an older function.
 register_resolver: Any = OmegaConf.register_resolver
@@ -194,7 +191,7 @@ def check_files(hydra: Any) -> None:
         for file in read:
             path = Path(source.path, f"{file.config_path.removesuffix('.yaml')}.yaml")
             if source.schema == "file" and path.is_file():
-                settings = yaml.load(path.read_text(encoding="utf-8"), YAML_LOADER) or {}
+                settings: Any = OmegaConf.to_container(OmegaConf.create(path.read_text("utf-8")))
                 for key, value in flat(settings, f"{file.package}." * bool(file.package)).items():
                     check_value(key, value, f"{path}: ")
 

@@ -4,15 +4,13 @@ The study gets a name, by which the same command resumes it, and trials whose pr
 repeated. Optuna is imported only when a search runs.
 """
 
-import hashlib
-import json
 import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from filelock import FileLock, Timeout
 from hydra.core.override_parser.types import Glob, Override
@@ -32,23 +30,13 @@ from pipeline.sweeps.overrides import (
 )
 from w2v.errors import InputError
 from w2v.evaluate.sweep import SEED
+from w2v.files import digest
 
 log = logging.getLogger(__name__)
 
 OPTUNA_SWEEPER = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 TRIED_AGAIN = "tried_again"
 """The study attribute that has the parameters of the trials that were killed and repeated."""
-
-
-class Progress(NamedTuple):
-    """How many trials of a study have ended, how many there are, and the best value of one.
-
-    Trials that were killed and are repeated do not count as ended.
-    """
-
-    finished: int
-    trials: int
-    best: float | None  # None if no trial has a value
 
 
 @contextmanager
@@ -95,18 +83,18 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[float | None]:
         ) from None
     with lock:
         with storage_errors(sweeper.storage):
-            progress = resume(sweeper.storage, sweeper.study_name, str(sweeper.direction))
-        left = max(0, sweeper.n_trials - progress.finished)
-        if left == 0 and progress.best is None:
+            ended, trials, best = resume(sweeper.storage, sweeper.study_name, sweeper.direction)
+        left = max(0, sweeper.n_trials - ended)
+        if left == 0 and best is None:
             raise InputError(
-                f"study {sweeper.study_name}: all of its {progress.finished} trials failed; change "
-                "what is searched, or raise hydra.sweeper.n_trials"
+                f"study {sweeper.study_name}: all of its {ended} trials failed; change what is "
+                "searched, or raise hydra.sweeper.n_trials"
             )
         set_hydra(config, "sweeper", "n_trials", left)
         # A sampler starts anew in every process; with its old seed it would repeat its trials.
         if sweeper.sampler.get("seed") is not None:
-            set_hydra(config, "sweeper", "sampler.seed", sweeper.sampler.seed + progress.trials)
-        yield progress.best
+            set_hydra(config, "sweeper", "sampler.seed", sweeper.sampler.seed + trials)
+        yield best
 
 
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
@@ -170,8 +158,7 @@ def study_name(settings: Config, space: Mapping[str, Override]) -> str:
         settings.search.objective,
         result_keys(settings),
     ]
-    text = json.dumps(parts, default=str)
-    return f"w2v-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return f"w2v-{digest(parts)}"
 
 
 @contextmanager
@@ -188,9 +175,10 @@ def storage_errors(url: str) -> Iterator[None]:
         raise InputError(f"hydra.sweeper.storage={url}: cannot be used ({reason})") from None
 
 
-def resume(url: str, study_name: str, direction: str) -> Progress:
+def resume(url: str, study_name: str, direction: str) -> tuple[int, int, float | None]:
     """Open or create an Optuna study, queue its killed trials again, and count its trials.
 
+    Return how many have ended, except those queued again, how many there are, and the best value.
     No other process may use the study, so a trial that is marked as running was killed. A trial
     that is killed twice is not repeated again: its parameters may be what kills the process.
     """
@@ -217,9 +205,6 @@ def resume(url: str, study_name: str, direction: str) -> Progress:
         study.set_user_attr(TRIED_AGAIN, again)
         log.info("%d trials were killed", len(killed))
     trials = study.get_trials(deepcopy=False)
+    ended = sum(trial.state.is_finished() for trial in trials) - len(again)
     complete = any(trial.state == TrialState.COMPLETE for trial in trials)
-    return Progress(
-        finished=sum(trial.state.is_finished() for trial in trials) - len(again),
-        trials=len(trials),
-        best=study.best_value if complete else None,
-    )
+    return ended, len(trials), study.best_value if complete else None

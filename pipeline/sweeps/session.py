@@ -242,14 +242,6 @@ def check_hydra_settings(config: DictConfig) -> None:
     check_launcher(config)
 
 
-def refuse_plan(config: DictConfig) -> None:
-    """Raise `InputError` if ``plan=true`` is set, because the sweep chooses its jobs as it runs."""
-    if config.plan:
-        raise InputError(
-            "plan=true: needs search=grid; other searches choose their jobs as they go"
-        )
-
-
 def refuse_sweep_without_multirun() -> None:
     """Raise `InputError` for ``hydra.job.chdir=true``, or for settings that need ``-m``."""
     hydra = HydraConfig.get()

@@ -17,8 +17,9 @@ from pipeline.sweeps.grid import plan_jobs
 from pipeline.sweeps.halving import check_halving, run_rungs
 from pipeline.sweeps.launchers import jobs_at_once, prepare_processes, run_all_jobs
 from pipeline.sweeps.overrides import Jobs
-from pipeline.sweeps.session import SweepFailedError, check_hydra_settings, open_sweep, refuse_plan
+from pipeline.sweeps.session import SweepFailedError, check_hydra_settings, open_sweep
 from pipeline.tracking import SharedStore
+from w2v.errors import InputError
 from w2v.settings import with_home
 
 
@@ -44,6 +45,9 @@ class ProjectSweeper(Sweeper):
         check_hydra_settings(config)
         if not config.plan:
             prepare_processes(config)
+        elif type(self) is not GridSweeper:
+            problem = "needs search=grid; other searches choose their jobs as they go"
+            raise InputError(f"plan=true: {problem}")
 
 
 class GridSweeper(ProjectSweeper):
@@ -77,7 +81,6 @@ class HalvingSweeper(GridSweeper):
     """The sweeper for ``search=halving``: between rounds, the worse configurations are dropped."""
 
     def check(self, settings: list[Config]) -> None:
-        refuse_plan(self.config)
         check_halving(self.config, [one.train for one in settings])
         self.training = settings[0].train
 
@@ -92,7 +95,6 @@ class SearchSweeper(ProjectSweeper):
         """Open the Optuna study and the sweep's folder and MLflow run; run Hydra's sweeper."""
         from pipeline.sweeps.search import open_study
 
-        refuse_plan(self.config)
         study = open_study(self.config, jobs_at_once(self.config) or 1)
         with study as best, open_sweep(self.config, self.shared, {}, best):
             sweeper = Plugins.instance().instantiate_sweeper(

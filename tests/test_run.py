@@ -591,7 +591,8 @@ def test_kernels_are_compiled_ahead_only_for_training(
 
     monkeypatch.setattr(entry, "compiled_ahead", compiled)
     monkeypatch.setattr(entry, "run_tracked", lambda config, stop: None)
-    monkeypatch.setattr(entry, "HydraConfig", MagicMock())  # without overrides
+    monkeypatch.setattr(entry, "HydraConfig", MagicMock())
+    monkeypatch.setattr("pipeline.config.schema.check_files", lambda hydra: None)
     monkeypatch.setattr(entry, "job_context", lambda shared: None)
     monkeypatch.setattr(entry, "refuse_sweep_without_multirun", lambda: None)
     monkeypatch.setattr("pipeline.config.schema.resolve", lambda composed: composed)

@@ -138,9 +138,9 @@ def close_sweep(
 ) -> None:
     """Save, record and print the results of a sweep; ``summary.json`` gets `facts`, too.
 
-    `error` is the exception that ended the sweep early, or None. It is raised again, unless a job
-    failed or never started: then, with or without `error`, `SweepFailedError` is raised. But Ctrl-C
-    and SIGTERM are always raised again, and so is an `InputError`, unless every job failed.
+    `error` is the exception that ended the sweep early, or None. Ctrl-C and SIGTERM are raised
+    again. If a job failed or never started, `SweepFailedError` is raised, but an `InputError` is
+    raised again, unless every job failed. If all jobs finished, any `error` is raised again.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show

@@ -396,11 +396,11 @@ def list_rows(nodes: I32, heads: I32, words: I32, first: I32, following: I32) ->
 
 @inlined
 def prefetch_paths(paths: Paths, sizes: Sizes, ids: I32, order: I32) -> None:
-    """Load the beginnings of the tree paths of the first `MR` words of ``order`` into the cache.
+    """Load the beginnings of the tree paths of `MR` center words into the processor's cache.
 
-    ``order`` has the numbers of center words in the step, and -1 where there is no word. ``ids``
-    has the words of the text, beginning ``sizes.window`` words before the first center word of the
-    step.
+    The first `MR` elements of ``order`` are the positions of these words among the center words of
+    the step; -1 stands for no word. ``ids`` has the words of the text, beginning ``sizes.window``
+    words before the first center word of the step.
     """
     for place in order[:MR]:
         if place >= 0:

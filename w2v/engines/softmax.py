@@ -93,10 +93,11 @@ logits, and all the sums are computed again."""
 class RowScale:
     """A variant of the Adagrad optimizer, with one learning-rate scale per row of a matrix.
 
-    The gradient of a row is divided by sqrt(q + r). q is the mean square of all elements of the
-    row's gradients so far, in this step and all earlier ones. Division by sqrt(q) makes rare words
-    move as far in a step as frequent ones. r is the average of q over all rows that this step
-    updates. Adding r keeps a row with few and tiny gradients from making large steps.
+    The gradient of a row is divided by sqrt(q + r). q is the mean of the squared elements of all
+    gradients that the row has had, in this step and in earlier ones: a mean, not a sum as in
+    Adagrad, so steps do not become shorter with time. Division by sqrt(q) makes rare words move as
+    far in a step as frequent ones. r is the average of q over all rows that this step updates.
+    Adding r keeps a row with few and tiny gradients from making large steps.
     """
 
     def __init__(self, size: int) -> None:

@@ -39,7 +39,7 @@ LINE = 16
 """Float32 numbers in a cache line."""
 
 BLOCK = 4096
-"""Tokens in a block, which one job sub-samples."""
+"""The number of tokens in a block. Sub-sampling is done by jobs, one for each block of the text."""
 
 STRIP = 64
 """The least number of center words in a strip, which is a part of the text of a training step; the

@@ -228,10 +228,11 @@ class Sweep(Generic[R]):
 
     @cached_property
     def ranking(self) -> dict[str, list[Configuration[R]]]:
-        """The configurations of each group from best to worst, by the text of the group (`group`).
+        """For each group, the configurations from best to worst.
 
         A group has the configurations that can be compared by the objective: those with equal
-        values of the settings in `compared_within`. Configurations trained for more epochs come
+        values of the settings in `compared_within`. The keys are these values as texts, as `group`
+        returns them for a run. Configurations trained for more epochs come
         before those trained for fewer. Those trained for equally many epochs are ordered by the
         objective, and by name where it is equal.
         """
@@ -496,11 +497,10 @@ class Sweep(Generic[R]):
 def axes_of(runs: Sequence[Run], experiment: bool = True) -> list[str]:
     """Return the keys of the settings that differ between runs.
 
-    Keys without a dot come first, the seed last. A key without a dot, such as ``loss``, stands for
-    the choice of a loss, and ``loss.negatives`` for a setting of that loss. Such a setting is left
-    out if runs with the same choice of ``loss`` always have the same value of the setting. If
-    `experiment` is true, a setting is also left out if runs with the same choice of ``experiment``
-    always have the same value of it.
+    Keys without a dot come first, the seed last. A key such as ``loss.negatives`` is left out if
+    runs with equal values of the key before its dot, ``loss``, always have equal values of it: then
+    it follows from the choice of the loss. If `experiment` is true, a key is also left out if runs
+    with equal values of ``experiment`` always have equal values of it.
     """
     values: dict[str, list[str]] = {}
     for run in runs:

@@ -56,9 +56,8 @@ class Scale:
     def of(cls, rows: Sequence[Row], column: str, digits: int, factor: float = 1.0) -> "Scale":
         """Return an axis that covers 0 and the values in columns `column`, ``low`` and ``high``.
 
-        Values that are None are left out. `digits` is the number of decimals of the displayed
-        interval limits. `factor` multiplies them for display, such as 100 for percentages; the axis
-        itself is not multiplied.
+        ``low`` and ``high`` are the ends of the interval of a row. Values that are None are left
+        out. `digits` and `factor` are stored for display; the axis itself is not multiplied.
         """
         values = [row[key] for row in rows for key in (column, "low", "high")]
         known = [0.0, *(value for value in values if value is not None)]

@@ -101,10 +101,10 @@ class Finding(NamedTuple):
 
 
 def findings(judged: Sequence[Judged]) -> Iterator[Finding]:
-    """Yield the main result for each score: how the configurations compare with the reference.
+    """Yield a sentence for each element of `judged`: how its configurations compare.
 
-    If a score can be compared only within groups of configurations, there is a result for each
-    group, which has a reference of its own.
+    An element has the configurations whose values of one score can be compared. Each of them is
+    compared with the reference of the element, one of these configurations.
     """
     for some in judged:
         name = readable(some.score) + (f" ({some.group})" if some.group else "")

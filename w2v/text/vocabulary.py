@@ -216,15 +216,16 @@ def build(
         by `min_count`.
     keep
         Words that are in the vocabulary whenever they are among `types`: `min_count`, `words`,
-        `drop` and `max_share` do not remove them. They count towards `max_size`.
+        `drop` and `max_share` do not remove them. They count towards `max_size`. A word of `keep`,
+        `words` or `drop` also matches a type that differs from it in the kind of apostrophe or
+        hyphen.
     drop
         Leave out these words.
     max_share
         Drop the types that make up more than this fraction of all tokens, also if they are in
         `words`; None: do not.
     given
-        Words that are in the vocabulary like those to keep, but only as they are spelled: they do
-        not match a type with other apostrophes or hyphens (`contained`).
+        Further words to keep. They match only types that are spelled exactly like them.
 
     Returns
     -------

@@ -65,12 +65,12 @@ class Experiment:
         The cache must have the results of earlier stages that ``config.stages`` omits. The speed
         test in ``config.measure``, if any, follows the stages.
         """
-        context = self.context
+        context, say = self.context, self.context.display.say
         with ExitStack() as kept:  # from being pruned, until the run ends
             for stage in self.stages:
                 explaining = stage.explaining(context.config)
                 with limited_threads(context.threads), warnings.catch_warnings(), explaining:
-                    warnings.showwarning = self._show_warning
+                    warnings.showwarning = lambda message, *_, **__: say(str(message), "yellow")
                     entry = context.entries[stage.name] = self._result(stage)
                 kept.enter_context(in_use(entry.path / store.MANIFEST))
             for stage in self.stages:
@@ -107,9 +107,6 @@ class Experiment:
         log.info("%s %s %s", stage.name, entry.path, "cached" if entry.cached else "made")
         context.display.stage(stage.name, stage.describe(entry.facts), entry.cached, entry.seconds)
         return entry
-
-    def _show_warning(self, message: Warning | str, *_: Any, **__: Any) -> None:
-        self.context.display.say(str(message), "yellow")
 
     def _damaged(self, path: Path, aside: Path, reason: str) -> None:
         line = f"{path} is damaged ({reason}): moved to {aside.name} and made again"

@@ -122,7 +122,7 @@ class Stage(ABC):
 
     def key(self, context: Context, settings: dict[str, Any]) -> str:
         """Return the cache key of the result: a hash of everything that the result depends on."""
-        return stage_key(self.name, self.code_version, settings, self.upstream(context))
+        return stage_key(self.name, digest(self.code), settings, self.upstream(context))
 
     def upstream(self, context: Context) -> dict[str, str]:
         """Return the cache keys of the results that this stage reads, by stage name."""
@@ -133,11 +133,6 @@ class Stage(ABC):
     def code(self) -> dict[str, str]:
         """The source files that the result depends on, each with a hash of its content."""
         return code_of(type(self).__module__)
-
-    @property
-    def code_version(self) -> str:
-        """A single hash of all source files that the result depends on."""
-        return digest(self.code)
 
     def about(self, context: Context, settings: dict[str, Any]) -> dict[str, Any]:
         """Return metadata of the result, such as settings, hashes of inputs and code, machine."""

@@ -218,19 +218,23 @@ def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: T
 def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: F32) -> float:
     """Fill in the weight of each score of a tile (consecutive center words), for negative sampling.
 
-    The weight of a pair depends on the distance of its words; it is 0 for words that the center
-    word does not predict. The weights of noise words are negative. Returns the summed weight of the
-    (center, context) pairs.
+    The weight of a center word and a context word depends on their distance; it is 0 if the center
+    word does not predict the context word. The weight of a noise word is -K / `NOISE` times the
+    summed weight of the center word's pairs, where K is the number of noise words per pair. Returns
+    the summed weight of the (center, context) pairs of the tile.
 
     Parameters
     ----------
     pairs_of
-        The weights of pairs by distance.
+        The weights of pairs by distance, and K.
     lows, highs
         The range of words that each center word predicts, ``highs`` excluded, as offsets from the
         word that is `Sizes.reach` positions before the center word.
     weights
-        The array to fill in.
+        Output, float32: a row of ``sizes.row`` elements for each center word, one row after the
+        other. In a row, element ``sizes.first`` + j is for the context word at offset j, from 0 to
+        twice `Sizes.reach`; the last `NOISE` elements are for the noise words. The other elements
+        are not changed.
     """
     weights_of, sums = pairs_of.weights, pairs_of.sums
     total = np.float64(0)
@@ -262,10 +266,11 @@ def choose_weights(
     """Return the address of the weights of a tile's scores, and the summed weight of its pairs.
 
     A tile is a group of consecutive center words; a pair is an input row and a word that it
-    predicts. The weights are in ``own.weights``. For skip-gram, they are the same for all tiles
-    that lie, with the `Sizes.reach` words before and after them, within one document. For CBOW,
-    they are instead the same for all tiles in which the window of each center word has at least one
-    other word. A thread computes these weights only once, and those of any other tile anew.
+    predicts. For skip-gram, a tile is called complete if all its words and the `Sizes.reach` words
+    before and after it are in the same document. For CBOW, it is complete if the window of each
+    center word has at least one other word. All complete tiles have the same weights, which a
+    thread computes once and keeps in ``own.weights[1]``. The weights of any other tile are computed
+    at each call, in ``own.weights[0]``.
 
     Parameters
     ----------
@@ -275,6 +280,7 @@ def choose_weights(
         The document numbers of the words, beginning `Sizes.reach` positions before the tile.
     lows, highs
         For CBOW, the start and the end (excluded) of the window of each center word of the tile.
+        The window includes the center word. Not used for skip-gram.
     """
     if sizes.windows:
         inside = True
@@ -364,13 +370,17 @@ def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> 
 
     A tile is a group of consecutive center words. For each vector, this function computes an upper
     bound on the largest eigenvalue of the Hessian matrix of the tile's loss with respect to the
-    vector. Element i of ``out`` becomes the bound for the input vector of center word i. The bound
-    for an output vector becomes the sum of one column of ``own.sums``. The columns belong to the
-    context words, which are those that the tile may predict, and then to the noise words. A bound
-    is split into `MR` summands, because reading a sum right after writing it would stall the CPU.
+    vector. Element i of ``out`` becomes the bound for the input vector of center word i. For each
+    output vector, `MR` summands of its bound are written to one column of ``own.sums``; the caller
+    must add them up. The first columns belong to the context words, which are those that the tile
+    may predict, and the next ones to the noise words. There are several summands because reading a
+    sum right after writing it would stall the CPU.
 
     Parameters
     ----------
+    own
+        The working memory with the squared lengths of the output vectors of noise words; ``sums``
+        is overwritten.
     norms
         The address of the squared lengths of the output vectors of context words.
     """

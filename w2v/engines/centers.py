@@ -170,16 +170,21 @@ def center_block(
 def write_centers(sizes: Sizes, outside: I64, out: int, tile: Tile, own: Band) -> None:
     """Write the negative gradients of a tile's input rows and of its center words' output vectors.
 
+    This is for CBOW with negative sampling. A tile is a group of consecutive center words. The
+    input row of a center word is the sum or mean of the vectors of the other words in its window.
+    It is scored with the output vector of the center word, which it predicts, and with those of
+    noise words.
+
     Parameters
     ----------
     outside
         For each center word, the address of its output vector.
     out
-        The address to which the gradients of the input rows are written, one row after the other.
+        The address to which the gradients of the input rows are written, one after the other.
     tile
         The working memory that holds the input rows, the negative derivatives of the loss with
         respect to the scores, and the addresses to which the gradients of the output vectors are
-        written.
+        written, in the gradient buffer or in the model (`w2v.engines.rows.Targets`).
     own
         The working memory that holds the output vectors of the noise words.
     """

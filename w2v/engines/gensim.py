@@ -42,8 +42,10 @@ silently drops the excess (piskvorky/gensim#2880). `LINE` and `MAX_KEPT` make th
 
 LINE = 1000
 """The most words of the text in a line of the file that gensim reads. A line can also have filler
-words, which gensim skips (see `UNKNOWN`). A batch thus has at most BATCH + LINE words of the text.
-A longer document is cut into several lines, and windows do not reach across a cut."""
+words, which gensim skips (see `UNKNOWN`). gensim adds whole lines to a batch until the batch has
+more than `BATCH` words, filler words included. A batch thus has at most BATCH + LINE words of the
+text. A document of more than LINE words is cut into several lines, and windows do not reach across
+a cut."""
 
 MAX_KEPT = 0.85
 """A line is padded with words unknown to gensim if sub-sampling keeps more than this share of its
@@ -57,10 +59,10 @@ sub-samples the others. If more than 10,000 are left, it drops the excess.
   has at most 11,112 words. At most nine tenths of them are known, so not more than 10,000."""
 
 UNKNOWN = "- "
-"""A filler word, which gensim counts when it reads a batch and then skips, because it does not know
-the word (see `MAX_KEPT`). The words that gensim knows are the letter w and a number. A gensim
-thread may start reading in the middle of a word; the second part of any of these words is no known
-word."""
+"""A filler word, which is a dash, and the space after it. gensim counts the filler word when it
+reads a batch, and then skips it as unknown (see `MAX_KEPT`). The words that gensim knows are the
+letter w and a number. A gensim thread may start reading in the middle of such a word; it then reads
+only digits, which are no known word either."""
 
 MIN_THREAD_WORDS = 10 * BATCH
 """The fewest words per thread, if there are several threads. Each of n threads starts at another
@@ -186,12 +188,15 @@ class GensimEngine:
     def _write(self, text: Text, path: Path) -> tuple[int, int, bool]:
         """Write a text to a file in gensim's format, one document or part of a document per line.
 
+        Tokens outside the vocabulary are left out. A line is padded with filler words, unknown to
+        gensim, if sub-sampling keeps more than the share `MAX_KEPT` of its words on average.
+
         Returns
         -------
         words
-            The number of tokens written that are words of the vocabulary.
+            The number of tokens of the text that are written.
         read
-            The number of all tokens written: these, and filler words unknown to gensim.
+            The number of all words written: these tokens, and the filler words.
         pairs
             Whether any line has two or more known words, so that there is a pair to train on.
         """

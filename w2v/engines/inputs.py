@@ -61,7 +61,10 @@ def make_inputs(objective: Objective) -> Inputs:
 
 
 class SkipGramInputs:
-    """Skip-gram: each center word predicts the words at distances 1 to m, the window size."""
+    """Composes the input vectors of skip-gram: they are the vectors of the center words.
+
+    The vector of a center word predicts the words at distances 1 to m, the window size.
+    """
 
     def __init__(self, objective: Objective) -> None:
         self.window = objective.window
@@ -76,8 +79,9 @@ class SkipGramInputs:
 
 
 class CbowInputs:
-    """CBOW: the words at distances 1 to m (the window size) predict the word between them.
+    """Composes the input vectors of CBOW: sums or means of the vectors of the words in a window.
 
+    The words at distances 1 to m, the window size, predict the word between them.
     A position whose window contains no other word is not trained. With a dynamic window, the window
     size of each position is drawn from 1 to m. The random number is a function of a key and of the
     position in the sub-sampled shard (part of the text). Skip-gram draws no window sizes, but
@@ -180,13 +184,17 @@ class InputTable:
     def gradient(self, sums: Sums, gradients: F32) -> tuple[NDArray[np.int32], F32]:
         """Return the gradient by which each row of the table that occurs in `sums` is trained.
 
-        A row gets the gradient of each sum times the row's share in the sum (`Sums.shares`). This
-        is the gradient of the loss if all shares equal the weights of the rows in the sums.
+        An input vector is a weighted sum of word vectors. A word vector is a row of the table or,
+        with subwords, itself a weighted sum of rows. Each summand also has a share: the factor by
+        which the gradient of the sum is multiplied to get that of the summand (`Sums.shares`). The
+        gradients that a row gets in this way, from all sums that contain it, are added up. If all
+        shares equal the weights, the result is the gradient of the loss. Otherwise it is not: the
+        settings ``context_gradient`` and ``subword_gradient`` can choose other shares.
 
         Parameters
         ----------
         sums
-            The input vectors, n weighted sums of words.
+            The input vectors, n weighted sums of word vectors.
         gradients : float32 (n, d)
             The gradient of the loss with respect to each of these sums.
 

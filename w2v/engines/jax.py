@@ -66,8 +66,10 @@ multiplied by a square matrix of this size."""
 
 LAST_GROUP = 1024
 """The largest number of gradients that `sum_equal_rows` adds up as one group, by one matrix
-product. If there are more, they are cut into groups of `GROUP`, and one sum of each group goes on
-to the next round. The last round is the one that begins with at most this many gradients."""
+product. If there are more, they are cut into groups of `GROUP`, in the order of the rows of the
+model that they belong to. In each group, the gradients of the same row are added up. The sum for
+the first row of each group goes on to the next round, because an earlier group may have gradients
+of this row, too. The last round is the one that begins with at most this many gradients."""
 
 
 class Vectors(NamedTuple):
@@ -126,15 +128,16 @@ class Batch(NamedTuple):
     Attributes
     ----------
     ids, documents : int32 (m + width + m,)
-        The vocabulary ids and document numbers of ``width`` consecutive words, which begin with the
-        center words of the step; of the m words before them, and of the m words after them.
+        The vocabulary ids and document numbers of consecutive words, in the order of the text: m
+        words, then ``width`` words that begin with the center words of the step, then m words.
         ``width`` is the largest number of center words in a step, and m the window size. The words
         are from a sub-sampled shard (part of the text); before its start and after its end, the id
         is 0 and the document number -1.
     centers : int32 (width,)
         The document numbers of the center words, then -1 if the step has fewer than ``width``.
-    noise : int32
-        The noise words of the step; empty for a loss without noise words.
+    noise : int32 (width / SHARED * NOISE,)
+        The vocabulary ids of the noise words of the step, `NOISE` for every `SHARED` center words;
+        empty for a loss without noise words.
     order : int32 (gradients,)
         The permutation that sorts the step's gradients by the vector that they update; empty for
         the exact softmax, which does not need it.
@@ -307,9 +310,10 @@ class JaxEngine:
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Copy the task's vectors, and the optimizer's arrays in `state`, to the device.
 
-        The task is the one that the engine was made for. To continue an earlier training, the
-        caller first copies the vectors of that training into the arrays of the task's model; in
-        this case, `state` is what the method `state` of the earlier engine returned.
+        The task is the one that the engine was made for. For a new training, `state` has the
+        initial arrays of the optimizer. To continue an earlier training, the caller first copies
+        the vectors of that training into the arrays of the task's model; `state` is then what the
+        method `state` of the earlier engine returned. For negative sampling, `state` is empty.
         """
         # Copied, because on the CPU JAX may share the memory of a NumPy array.
         self.vectors = Vectors(*(jnp.array(array, copy=True) for array in self._task.model))

@@ -66,15 +66,20 @@ def train(
         The key from which all random numbers of the shard are computed.
     rates
         The learning rate at the start and at the end; it changes linearly.
-    plans, buffer, shard
-        Memory that all threads share.
+    plans
+        Memory for the plans of a few training steps: their words, and where gradients are kept.
+    buffer
+        Memory for the gradients of a training step.
+    shard
+        Memory for the words of the shard after sub-sampling, for the counters by which threads
+        share the jobs, and for the losses.
     scratch
         The working memory of the calling thread. All other arguments are the same for all threads.
 
     Returns
     -------
     int
-        The number of training steps.
+        The number of training steps of the shard, which is the same for all threads.
     """
     jobs, phase = shard.jobs, ZERO
     number = len(shard.kept)

@@ -25,13 +25,15 @@ class NegativeSamplingStep(LogisticStep):
         self.noise = NoiseDistribution(task.counts, loss.exponent)
 
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
-        """Return the output words of each tile: words that may be predicted, then noise words.
+        """Return the output words of each tile, and the weight of each with each center word.
 
         A tile is `CENTERS` consecutive center words; `SHARED` consecutive center words, which are
-        several tiles, share `NOISE` noise words. The weight of a center word and a word that may be
-        predicted is that of their pair. The weight of a center word and a noise word is `negatives`
-        / `NOISE` times the summed weight of all pairs of the center word, so that the expected
-        gradient equals that of `negatives` independent noise words for every pair.
+        several tiles, share `NOISE` noise words. The output words of a tile are the words in and
+        around it, which may be predicted, and then its noise words. The weight of a center word and
+        a word that may be predicted is that of their pair, 0 if they are not a pair. The weight of
+        a center word and a noise word is `negatives` / `NOISE` times the summed weight of all pairs
+        of the center word, so that the expected gradient equals that of `negatives` independent
+        noise words for every pair.
 
         The center words n * `SHARED` to (n + 1) * `SHARED` - 1 of the sub-sampled shard (part of
         the text) have the noise words with the numbers n * `NOISE` to (n + 1) * `NOISE` - 1. Each

@@ -348,11 +348,13 @@ def choose_node_targets(
 def write_node_gradients(
     sizes: Sizes, tile: Tile, own: Nodes, factors: int, nodes: F32, ahead: I32
 ) -> None:
-    """Compute and write the negative gradients of the input rows and node vectors of a tile.
+    """Compute the negative gradients of a tile: write those of input rows, add those of nodes.
 
     A tile is a number of center words, each with an input row, and the tree nodes that they are
     scored with. It is divided into groups of `MR` center words; the words of a group are scored
-    with the same nodes.
+    with the same nodes. The gradient of each input row is written to its target
+    (`w2v.engines.rows.Targets`). The gradient of each node is added to a row in the gradient buffer
+    or in the model.
 
     Parameters
     ----------
@@ -360,8 +362,7 @@ def write_node_gradients(
         The sizes of vectors and tiles.
     tile
         The working memory that holds the input rows, the node vectors, the negative derivatives of
-        the loss with respect to the scores (``tile.scores``), and where the gradients of the input
-        rows are written (`w2v.engines.rows.Targets`).
+        the loss with respect to the scores (``tile.scores``), and the targets of the input rows.
     own
         The working memory that holds the lists of the nodes with which each group of center words
         is scored, and in ``own.out`` the address of the row to which each node's gradient is added.

@@ -237,6 +237,8 @@ def draw_windows(
 
     Parameters
     ----------
+    first
+        The position of the step's first center word in the sub-sampled shard (part of the text).
     documents
         The document numbers of the step's words, from ``sizes.window`` words before its first
         center word on; -1 where there is no word. Windows do not extend across documents.
@@ -244,6 +246,8 @@ def draw_windows(
         Output: element k is the start or the end (excluded) of the window of center word k, as an
         index in ``documents``. The window includes the center word. The last step may have fewer
         center words than these arrays have elements; the remaining windows are then empty.
+    scratch
+        Working memory for random bits, whose earlier contents do not matter.
     """
     m = sizes.window
     size = np.uint64(m)
@@ -361,7 +365,11 @@ def list_band(
 
 @inlined
 def pad_rows(nodes: I32, row: int) -> int:
-    """Fill ``nodes`` with -1 from ``row`` up to the next multiple of `MR`; return this multiple."""
+    """Fill ``nodes`` with -1 from index ``row`` on, up to a multiple of `MR`; return the multiple.
+
+    The multiple is the least one that is not below ``row``. The element at the multiple is not
+    filled.
+    """
     while row % MR:
         nodes[row] = -1
         row += 1
@@ -550,10 +558,11 @@ def list_levels(
 ) -> None:
     """Write a key for each node of a center word's path, from level ``first`` to ``last`` - 1.
 
-    The root has level 0. A tile is a sequence of groups of `MR` center words; those of a group are
-    numbered from 0. The nodes must not be on the path of any center word of the group with a number
-    below ``lane``. The key of a node says which center words of the group have the node on their
-    paths. It is the sum of
+    The keys are written in the order of the levels; the root has level 0. A tile is a sequence of
+    groups of `MR` center words; those of a group are numbered from 0. The nodes for which keys are
+    written must not be on the path of an earlier center word of the group, whose number is below
+    ``lane``. The key of a node says which center words of the group have the node on their paths.
+    It is the sum of
 
     - 256 times the index of the node among the nodes of the tile;
     - 2 ** n for each center word n of the group whose path has the node;
@@ -792,11 +801,14 @@ def plan(
     """Prepare a training step: find its words, its random numbers and where its gradients are kept.
 
     The result is stored in ``plans``. It does not depend on the model's vectors. In the gradient
-    buffer, a word or tree node has one row or several; several rows form a linked list (with
-    subwords, also a single row of an input word). ``shard.several`` gets the numbers of elements in
-    use of three arrays of ``plans``: ``center_words`` and ``outside_words``, the words or nodes
-    that have such a list; and with subwords ``part_rows``, the rows of the input matrix that are
-    added up to the vectors of the step's words.
+    buffer, a word or tree node has one row or several. Several rows form a linked list; with
+    subwords, an input word has a list even if it has only one row. In ``shard.several``, this
+    function stores how many elements of these arrays of ``plans`` are in use:
+
+    - ``center_words``: the input words that have a list.
+    - ``outside_words``: the output words, or tree nodes, that have a list.
+    - ``part_rows``, with subwords only: the rows of the input matrix that are added up to the
+      vectors of the step's words.
     """
     n, heads = step % len(plans.ids), scratch.heads
     ids, noise, nodes = plans.ids[n], plans.noise[n], plans.nodes[n]

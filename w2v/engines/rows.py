@@ -172,8 +172,9 @@ def choose_targets(
     rate
         The learning rate.
     copies
-        The address of copies of the model's rows, from before the step. If it is 0, there are no
-        copies; the step has not yet changed these rows of the model, and they are read instead.
+        The address of copies of the rows ``ids`` of the model, in this order, from before the step.
+        If it is 0, there are no copies; the step has not yet changed these rows of the model, and
+        they are read instead.
     places
         The address of the rows' places in the gradient buffer.
     tile
@@ -207,15 +208,15 @@ def put_gradients(
 ) -> None:
     """Update the vectors of the model that have only one gradient in the training step.
 
-    The gradients are in the gradient buffer. Words, and tree nodes, with several gradients are
-    skipped.
+    Words, and tree nodes, with several gradients are skipped. A vector becomes the copy of its
+    value before the step, plus a step size times its negative gradient.
 
     Parameters
     ----------
     matrix
         The matrix of the model; updated in place.
     ids
-        The row of the model for each gradient.
+        The row of `matrix` for each gradient.
     following
         For each gradient, the number of the next gradient of the same word or node in the buffer:
         -1 after the last one, `ALONE` for the only one.
@@ -225,9 +226,9 @@ def put_gradients(
     rate
         The learning rate.
     copies
-        The address of copies of the model's rows, from before the step.
+        The address of copies of the rows ``ids`` of `matrix`, in this order, from before the step.
     gradients
-        The address of the negative gradients.
+        The address of the negative gradients, in the gradient buffer.
     width
         The number of float32 values in a row at these two addresses.
     """

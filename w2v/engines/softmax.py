@@ -68,15 +68,16 @@ MIN_BATCH_WORDS = 2000
 Smaller batches take more time per word and do not learn better."""
 
 BATCHES_PER_EPOCH = 50
-"""The default number of batches per epoch on long texts, unless `MAX_PAIRS` requires more. With
-more, the logits of each center word are computed more often; with fewer, the model learns less in
-an epoch."""
+"""By default, an epoch has about this many batches if the text, after sub-sampling, has at least
+BATCHES_PER_EPOCH * MIN_BATCH_WORDS words. Shorter texts have this many or fewer (see `MIN_STEPS`).
+`MAX_PAIRS` may require more. With more batches, the logits of each center word are computed more
+often; with fewer, the model learns less in an epoch."""
 
 MAX_PAIRS = 1 << 22
 """The most pairs of a center word and a context word in a batch of ``batch_words`` center words,
-if each has 2 m context words; m is the window size. A ``batch_words`` with more pairs, even one
-that the user has set, is reduced to this limit, but not below 1. The limit bounds the memory of
-`PairCounts.counts`, the summed weights of equal pairs."""
+if each has 2 m context words; m is the window size. A larger ``batch_words``, even one that the
+user has set, is reduced to ``MAX_PAIRS // (2 * m)``, but not below 1. The limit bounds the memory
+of `PairCounts.counts`, the summed weights of equal pairs."""
 
 BLOCK_WORDS = 2048
 """Words of the vocabulary in a block. Each block is computed by one thread, with its own matrix
@@ -190,7 +191,7 @@ class SoftmaxStep:
         return PairCounts(inputs, counts)
 
     def loss(self, draw: PairCounts) -> Tally:
-        """Return the summed weight of the pairs of a batch, and their summed loss.
+        """Return the summed weight of the pairs of a batch, and the weighted sum of their losses.
 
         The model is not changed.
         """
@@ -227,7 +228,7 @@ class SoftmaxStep:
         """Update the model by one step of gradient descent on the summed loss of a batch.
 
         For ``optimizer=adagrad``, gradients are scaled by `RowScale`. Return the summed weight of
-        the pairs of the batch, and their summed loss before the step.
+        the pairs of the batch, and the weighted sum of their losses before the step.
         """
         if draw.inputs.count == 0:
             return Tally()
@@ -357,7 +358,10 @@ class SoftmaxStep:
             return E.sum(axis=1, keepdims=True), use(E, words)
 
     def _largest_logits(self, C: F32, words: slice) -> F32:
-        """Return, for each input vector, its largest logit in a block of the vocabulary: (M, 1)."""
+        """Return, for each input vector, its largest logit in a block of the vocabulary: (M, 1).
+
+        `C` has the input vectors, (M, d), and `words` is the block.
+        """
         logits = np.matmul(C, self.model.outside[words].T, out=self._logits(words, len(C)))
         largest: F32 = logits.max(axis=1, keepdims=True)
         return largest

@@ -151,8 +151,9 @@ def score_four_rows(
 ) -> None:
     """Compute the dot products of four adjacent rows with the rows that a list of indices selects.
 
-    The four scores of element e of the list are stored from ``out + 16 * e`` on, as float32. If the
-    number of elements is odd, the element after the last is read, too, and its scores are stored.
+    Elements ``first`` to ``last - 1`` of the list are used. The four scores of element e, counted
+    from the start of the list, are stored from the address ``out + 16 * e`` on, as float32. If
+    ``last - first`` is odd, element ``last`` is read, too, and its scores are stored.
 
     Parameters
     ----------
@@ -163,9 +164,9 @@ def score_four_rows(
     rows
         The matrix of the other rows.
     places
-        The address of their row indices, int32; the elements ``first`` to ``last - 1`` are used.
+        The address of the list, the int32 indices of rows of this matrix.
     out
-        The address of the scores.
+        The address of the scores of element 0, even if ``first`` is larger.
     """
     width, zero = vectors * LANES, splat(0)
     for e in range(first, last, 2):

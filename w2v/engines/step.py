@@ -149,10 +149,11 @@ class Step(Protocol[Draw]):
         ...
 
     def loss(self, draw: Draw) -> Tally:
-        """Return the summed weight of the pairs of a batch, and their summed loss.
+        """Return the summed weight of the pairs of a batch, and the weighted sum of their losses.
 
-        `draw` is what the method `draw` returned for the batch. For CBOW, the number of predicted
-        words takes the place of the weight. The result has ``words=0``. The model is not changed.
+        `draw` is what the method `draw` returned for the batch. The loss of each pair is multiplied
+        by the pair's weight. For CBOW, each predicted word counts as one pair of weight 1. The
+        result has ``words=0``. The model is not changed.
         """
         ...
 
@@ -160,8 +161,8 @@ class Step(Protocol[Draw]):
         """Update the model by one batch at the learning rate `rate`.
 
         `draw` is what the method `draw` returned for the batch. Return the summed weight of the
-        pairs of the batch (for CBOW, the number of predicted words), and their summed loss before
-        the update. The result has ``words=0``.
+        pairs of the batch (for CBOW, the number of predicted words), and the weighted sum of their
+        losses before the update. The result has ``words=0``.
         """
         ...
 

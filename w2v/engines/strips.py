@@ -240,9 +240,10 @@ def write_node_tile(
 ) -> None:
     """Compute and write the gradients of a tile of the hierarchical softmax.
 
-    A tile is a group of center words. The gradients of its input rows are written to the addresses
-    in ``scratch.tile.out`` (`w2v.engines.rows.Targets`). The vectors of tree nodes that no other
-    tile of the step has are updated; the gradients of other nodes are written to ``buffer``.
+    A tile is a group of center words, and the tree nodes that they are scored with. The gradients
+    of its input rows are written to the addresses in ``scratch.tile.out``
+    (`w2v.engines.rows.Targets`). If no other tile of the step is scored with a node, the node's
+    vector in the model is updated; otherwise, the node's gradient is written to ``buffer``.
 
     Parameters
     ----------
@@ -306,9 +307,8 @@ def share_strip(
     gradients
         The address of the negative gradients of the windows, one for each center word.
     of_windows
-        For each window, a bound on the curvature (second derivative) of the loss along its input
-        row, which limits the step size. If the row is a sum, this function multiplies the bound by
-        the number of words in the window.
+        For each window, a bound on the curvature (second derivative) of the loss with respect to
+        its input row, which limits the step size. The array is not changed.
     """
     start, row = strip * sizes.strip * sizes.tile, strip * sizes.input_slots
     curvature, windows = buffer.center_curvature[row:], scratch.windows

@@ -32,8 +32,9 @@ I64 = NDArray[np.int64]
 U32 = NDArray[np.uint32]
 
 MR, NR = 4, 2
-"""The number of center rows and of outside rows in a block of scores. The eight sums of a block are
-enough to hide the latency of two multiply-adds per cycle. The code requires these two numbers."""
+"""The number of center rows and of outside rows in a block of scores. A block has MR * NR = 8 sums,
+each in a SIMD register. They are enough to hide the latency of multiply-adds if the CPU starts two
+per cycle. The code is written out for these two numbers, and does not work with others."""
 
 LINE = 16
 """Float32 numbers in a cache line."""
@@ -51,9 +52,11 @@ NOISE_LANES = -(-NOISE // LANES) * LANES
 """The number of noise words of a tile, `NOISE`, rounded up to a multiple of `LANES`."""
 
 NODE_TILE = 128
-"""The most center words in a tile, for skip-gram with the hierarchical softmax. A tile has fewer if
-a step would otherwise not consist of whole tiles, or if the window size exceeds this number. In
-longer tiles, center words share more nodes; but the nodes of a tile should fit into the cache."""
+"""The most center words in a tile, for skip-gram with the hierarchical softmax. A tile is a run of
+consecutive center words whose scores are computed together. Its length is the largest multiple of
+`CENTERS`, up to this number, that divides the number of center words of a step; but if the window
+size exceeds this number, it is `CENTERS`. In longer tiles, center words share more nodes; but the
+nodes of a tile, those on the paths of all words in its windows, should fit into the cache."""
 
 RADIX_BITS = 11
 """The number of bits by which each pass of the radix sort of center words sorts."""
@@ -392,9 +395,9 @@ class Buffer(NamedTuple):
     words : float32 (words, width)
         With subwords: the vectors of the step's words; later their summed negative gradients.
     word_curvature : float32 (words,)
-        With subwords, for each of these words: an upper bound on the curvature of the loss along
-        the word's vector, multiplied by the summed weight of the rows of the input matrix that are
-        added up to the vector (``Parts.totals``).
+        With subwords, for each of these words, the product of two numbers: an upper bound on the
+        curvature (second derivative) of the loss with respect to the word's vector, and the sum of
+        the weights with which rows of the input matrix make up this vector (``Parts.totals``).
     inputs : float32 (step, width)
         For CBOW with the hierarchical softmax: the input row of each center word; later its
         negative gradient.
@@ -522,14 +525,14 @@ class Tile(NamedTuple):
     scores : float32 (size,)
         The dot products of input and output vectors; then the negative derivative of the loss with
         respect to each. For negative sampling, each center word has `Sizes.row` elements (the
-        layout is in `w2v.engines.band`). For the hierarchical softmax, each element of the sparse
-        matrix in `Nodes` has `MR` elements.
+        layout is in `w2v.engines.band`). For the hierarchical softmax, there are `MR` numbers for
+        each element of the sparse matrix in `Nodes`: the scores of the element's tree node with
+        each of the `MR` center words of the element's group.
     curvature : float32 (size,)
         A bound on the second derivative of the loss with respect to each score, in the same layout.
     out, old, steps : int64, int64 and float32, one for each gradient that is written
-        Where to write the gradients. For each one, `out` is the address of the row to write, `old`
-        that of the row to which the negative gradient is added, and `steps` the factor by which the
-        negative gradient is multiplied first (`w2v.engines.rows.Targets`).
+        For each gradient: the row at the address `out` becomes the row at the address `old` plus
+        `steps` times the negative gradient (`w2v.engines.rows.Targets`).
     zeros : float32 (width,)
         A row of zeros.
     """
@@ -589,8 +592,8 @@ class Windows(NamedTuple):
     The strip has n center words. They are divided into tiles, each of ``tile`` center words; with
     negative sampling, the words of a tile share `NOISE` noise words. The input row of a center word
     is the sum or mean of the vectors of the other words in its window. m is the window size. A
-    curvature bound of a vector is an upper bound on the second derivative of the loss along the
-    vector; the step size is limited by it.
+    curvature bound of a vector is an upper bound on the second derivative of the loss with respect
+    to the vector, in any direction; it limits the step size.
 
     Attributes
     ----------
@@ -613,12 +616,12 @@ class Windows(NamedTuple):
         word; 0 for the center word, and if the window does not contain the position. There is a row
         for each position and a column for each center word, with 2 m unused columns at each end.
     bounds : float32 (n + 4 m,)
-        For each window, the curvature bound of the input row, multiplied by 1 for a mean or by the
-        number of summed words for a sum; with 2 m zeros at each end. The curvature bound of a
-        word's vector is the sum, over the windows, of this number times the word's factor in
-        `shares`.
+        For each window, the curvature bound of the input row, multiplied by the number of summed
+        words if the row is a sum; with 2 m zeros at each end. The curvature bound of a word's
+        vector is the sum, over the windows, of the window's element of `bounds` times the word's
+        factor in `shares`.
     lanes : int32 (LANES,)
-        The numbers 0, 1, 2 and so on.
+        The numbers 0, 1, 2 and so on, used to compute positions for whole SIMD vectors.
     """
 
     rows: I64
@@ -659,7 +662,8 @@ class Nodes(NamedTuple):
         For skip-gram: the summed weight of each node and branch for each center word of a group.
         Row 2 * column + code is for the node's branch of this code, 0 or 1.
     curvature : float32 (columns, MR)
-        Partial sums of the bound on the curvature of the loss along each node's vector.
+        For each node, `MR` summands, one for each position in a group of center words. Their sum is
+        a bound on the curvature (second derivative) of the loss with respect to the node's vector.
     out : int64 (columns,)
         For each node, the address of the row to which its gradient is added: its row in the
         gradient buffer or, for CBOW if no other tile of the step has the node, its vector in the

@@ -196,9 +196,10 @@ class LogisticStep(ABC):
         return Draw(inputs, columns, float(weights.sum(dtype=np.float64)))
 
     def loss(self, draw: Draw) -> Tally:
-        """Return the summed weight of the pairs of a batch (`Draw.pairs`), and their summed loss.
+        """Return the summed weight of the pairs of a batch, and the weighted sum of their losses.
 
-        The model is not changed. The result does not count words: its ``words`` is 0.
+        The summed weight is `Draw.pairs`. The model is not changed. The result does not count
+        words: its ``words`` is 0.
 
         Four buffers then contain what `update` needs: ``C`` and ``R`` the input and output vectors,
         ``G`` the derivative of the loss with respect to each score, and ``S``, in place of the
@@ -218,7 +219,8 @@ class LogisticStep(ABC):
     def update(self, draw: Draw, rate: float) -> Tally:
         """Take one gradient step on the summed loss of a batch; update the model in place.
 
-        Return the summed weight of the pairs, and their summed loss before the step (see `loss`).
+        Return the summed weight of the pairs, and the weighted sum of their losses before the step
+        (see `loss`).
         """
         tally = self.loss(draw)
         C, R, curvature, G, _, dC, dR = self._arrays(draw)

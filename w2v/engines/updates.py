@@ -34,8 +34,8 @@ from w2v.engines.structures import F32, I32, LINE, Buffer, Plans, Problem, Shard
 AHEAD = 4
 """A row of the model is prefetched this many rows before it is updated."""
 WORDS, PARTS = 32, 256
-"""The most words (or tree nodes) that one job processes; with subwords, the most rows of the input
-matrix that one job updates."""
+"""`WORDS`: the most words, or tree nodes, that one job processes. `PARTS`, used with subwords only:
+the most rows of the input matrix that one job updates."""
 
 
 @inlined
@@ -181,11 +181,11 @@ def prefetch_parts(problem: Problem, word: int, width: int) -> None:
 def sum_parts(
     problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
 ) -> None:
-    """With subwords, compute the vectors of some words of a step.
+    """Compute the vectors of some words of a step; called only with subwords.
 
-    They are weighted sums of rows of the input matrix, and are stored in ``buffer.words``. One job
-    computes the vectors of up to `WORDS` distinct words, from number ``job * WORDS`` of the step's
-    distinct words on.
+    The vectors are weighted sums of rows of the input matrix. The distinct input words of a step
+    are numbered; the vector of word number k becomes row k of ``buffer.words``. One job computes
+    the vectors of up to `WORDS` words, from number ``job * WORDS`` on.
     """
     n, parts, width = step % len(plans.ids), problem.parts, sizes.vectors * LANES
     words = plans.center_words[n]
@@ -240,8 +240,10 @@ def move_parts(
 ) -> None:
     """With subwords, update some rows of the input matrix by the gradients of words.
 
-    A row gets the gradients of the words whose vectors contain it. One job updates up to `PARTS`
-    rows, from number ``job * PARTS`` of the step's rows on.
+    The vector of a word is a weighted sum of rows. The rows that the vectors of the step's words
+    contain are listed in ``plans.part_rows``. Each is updated by the gradients of all words whose
+    vectors contain it, from ``buffer.words``. One job updates up to `PARTS` rows of this list, from
+    number ``job * PARTS`` on. ``step`` is the number of the step in the shard (part of the text).
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     rows, ends = plans.part_rows[n], plans.part_ends[n]
@@ -290,9 +292,11 @@ def move(
 ) -> None:
     """Update some vectors of the model by the sums of their gradients in a step.
 
-    One job updates the vectors of up to `WORDS` words. The first `input_jobs` jobs of a step update
-    input vectors (with subwords, up to `PARTS` rows of the input matrix each), and the others
-    output vectors. ``job`` is the number of the job in the step.
+    The vectors are in ``problem`` and updated in place, and the gradients are in ``buffer``. One
+    job updates the vectors of up to `WORDS` words, or tree nodes. The first jobs of a step, as many
+    as the function `input_jobs` returns, update input vectors (with subwords, up to `PARTS` rows of
+    the input matrix each); the others update output vectors. ``job`` is the number of the job in
+    the step. ``plans`` lists what to update, and ``shard.several`` has the lengths of its lists.
     """
     n = step % len(plans.ids)
     jobs = input_jobs(sizes, shard, step)

@@ -172,15 +172,15 @@ def read_windows(
     """For CBOW, compute the input vectors of some center words of a strip, a part of the text.
 
     An input vector is the sum or mean of the vectors of the other words in the center word's
-    window.
+    window; zero if there are none.
 
     Parameters
     ----------
     mean
         Whether the words of a window are averaged instead of summed.
     lows, highs
-        The start and the end of the window of each center word of the strip, as indices among the
-        words of the training step (``Plans.ids``).
+        The start and the end (excluded) of the window of each center word of the strip, as indices
+        among the words of the training step (``Plans.ids``). A window includes the center word.
     start
         The index, among the words of the training step, of the first word whose vector the strip
         may need: the word m words before its first center word, if m is the window size.
@@ -241,17 +241,19 @@ def share_gradients(
         For a mean of n words: whether each word gets 1 / n of the gradient of the mean, or all of
         it.
     lows, highs
-        The start and the end of the window of each center word of the strip, as indices among the
-        words of the training step (``Plans.ids``).
+        The start and the end (excluded) of the window of each center word of the strip, as indices
+        among the words of the training step (``Plans.ids``). A window includes the center word.
     start
         The index, among the words of the training step, of the first word whose vector the strip
         may need: the word m words before its first center word, if m is the window size.
     of_windows
-        For each window, a bound on the curvature (second derivative) of the loss along its input
-        row. If the row is a sum, this function multiplies the bound by the number of words.
+        For each window, a bound on the curvature (second derivative) of the loss with respect to
+        its input vector, the sum or mean of the vectors of the other words. The array is not
+        changed.
     curvature
-        Output: a bound on the curvature along the vector of each word of the strip, summed over the
-        windows.
+        Output: a bound on the curvature with respect to the vector of each word that the strip
+        needs. It is the sum, over the windows, of the word's share in the window times the window's
+        bound, and for a sum also times the number of words that are summed.
     """
     m, centers, stride = sizes.window, len(lows), windows.shares.shape[1]
     weights, bounds = address(windows.weights), address(windows.bounds)

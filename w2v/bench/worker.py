@@ -54,7 +54,7 @@ def run_worker(
     engine, threads
         The name of the engine, and its number of threads.
     settings
-        Other arguments of `w2v.training.train.train`, as far as JSON can represent them.
+        Other arguments of `w2v.training.train.train`. JSON must be able to represent their values.
 
     Returns
     -------

@@ -164,10 +164,11 @@ def change(
 ) -> Change:
     """Rank the words that two texts share by the significance of the change of their vectors.
 
-    If each text has a single run, the words are ranked by the distance between their vectors.
-    Otherwise, if no text has three runs, they are ranked by this distance relative to the variation
-    between runs, without p-values. Words that are known to occur less than `MIN_COUNT` times in one
-    of the texts are left out.
+    If a text has three or more runs, the words are ranked by the p-value before its correction for
+    the number of words, the smallest first. With fewer runs, there are no p-values, and the words
+    are ranked by the distance between their vectors, the largest first. If a text has two runs,
+    this distance is taken relative to the variation between runs. Words that are known to occur
+    less than `MIN_COUNT` times in one of the texts are left out.
 
     Parameters
     ----------
@@ -249,7 +250,10 @@ class _Found(NamedTuple):
         The 95 % confidence interval of `moved`, and the corrected p-value of the null hypothesis
         that the word is used alike. None if no text has three runs.
     rank
-        The statistic by which words are ordered, the largest first.
+        The number by which words are ordered, the largest first. If a text has three or more runs,
+        it is the z value of the test: the larger, the smaller the p-value. With fewer runs, it is
+        the squared distance between the word's mean vectors over the runs of each text; if a text
+        has two runs, this is divided by the squared distance expected by chance.
     inflation
         By what factor the test statistics exceed those expected under the null hypothesis, as in
         `Change.inflation`. None if both texts have a single run; else 1 if no text has three runs.

@@ -115,10 +115,16 @@ class HasVectors(Protocol):
 
 
 def vectors_of(name: str, run: object) -> WordVectors:
-    """Return the vectors of a trained model; word vectors are returned unchanged.
+    """Return `run` if it is a `WordVectors`, else its attribute ``vectors``.
 
-    `name` is that of the argument that holds `run`. If `run` is anything else, `InputError` is
-    raised.
+    A trained model, such as `w2v.TrainedModel`, has this attribute. `name` is the name of the
+    user's argument that holds `run`, for the error message.
+
+    Raises
+    ------
+    InputError
+        `run` is neither a `WordVectors` nor has one as its attribute ``vectors``; for example, it
+        is a path.
     """
     found = run if isinstance(run, WordVectors) else getattr(run, "vectors", None)
     if not isinstance(found, WordVectors):
@@ -337,7 +343,11 @@ class Ensemble:
         return WordVectors(self.words, np.mean(self.aligned, axis=0), self.counts)
 
     def _estimate(self, cosines: Sequence[float]) -> Estimate:
-        """Return the mean of cosines, with a prediction interval by Fisher's z-transform."""
+        """Return the mean of `cosines`, with the 95 % prediction interval for one more run.
+
+        `cosines` has the cosine of the same two words in each run of the ensemble. The interval is
+        computed from Fisher's z-transforms of the cosines.
+        """
         bounded = np.clip(cosines, -1 + 1e-7, 1 - 1e-7)
         low, high = np.tanh(prediction_interval(np.arctanh(bounded)))
         return Estimate(float(np.mean(cosines)), float(low), float(high), tuple(cosines))

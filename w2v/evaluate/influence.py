@@ -252,9 +252,10 @@ class MeanOfSets(Benchmark):
 
     @cached_property
     def words(self) -> NDArray[np.int64]:
-        """A number for each of the n pairs, int64 (n,), which is the same for equal pairs.
+        """A number for each of the n word pairs, those of all sets one after another: int64 (n,).
 
-        The distinct pairs of all sets are numbered from 0.
+        Equal pairs have the same number, also in different sets. The distinct pairs are numbered
+        from 0.
         """
         words = np.concatenate([one.words for one in self.sets])
         return np.unique(words, return_inverse=True)[1].reshape(-1)
@@ -306,10 +307,11 @@ class MeanOfSets(Benchmark):
     def interval(self, answers: NDArray[Any]) -> tuple[float, Interval] | None:
         """Return the mean correlation of one run, and its 95 % confidence interval over word pairs.
 
-        `answers`, (n,), are the cosines of the pairs of all sets, NaN for pairs with an unknown
-        word. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` used pairs count neither in the mean nor
-        in the interval. The result is None if no set is left, or if the correlation of one that is
-        left is undefined.
+        `answers`, (n,), has the cosines of the pairs of all sets, NaN for pairs with an unknown
+        word. If `oov` is ``skip``, pairs with NaN are not used; if it is ``zero``, they count as a
+        cosine of 0. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` used pairs are left out. The
+        result is None if no set remains, or if any remaining set has an undefined correlation, for
+        example because its cosines are all equal.
         """
         used = self.known(answers)
         values, parts = self.scores(answers[None], used)

@@ -203,8 +203,9 @@ class Family:
         The accepted probability of any false positive in this family, for which critical values are
         corrected.
     whole
-        The same for all families together, for which p-values are corrected: a difference that is
-        equal to the critical value for `level` has the p-value `whole`.
+        The accepted probability of any false positive in all families together; equal to `level` if
+        there is only one family. p-values are corrected for all families: a p-value that is `level`
+        when corrected for this family alone becomes `whole`.
     """
 
     settings: int
@@ -288,10 +289,11 @@ def levels(objective: int, others: int) -> list[float]:
     """Divide the significance level `LEVEL` among several families of comparisons (Sidak).
 
     A family (`Family`) compares a group of configurations by one score. One of the scores is the
-    objective, which was chosen before there were results. The families that compare by the
-    objective share half of `LEVEL` equally; those that compare by other scores share the other
-    half. If there are only families of one kind, they share the whole level. The probability of any
-    false positive in all families is then `LEVEL` if the families are independent.
+    objective, which was chosen before there were results. The level of a family is
+    1 - (1 - LEVEL)^s. If n families compare by the objective, s is 1/(2n) for each of them; if m
+    compare by other scores, s is 1/(2m) for each of those. If there are families of only one kind,
+    s is 1/n or 1/m. The exponents s sum to 1, so the probability of any false positive in all
+    families is `LEVEL` if the families are independent.
 
     Parameters
     ----------
@@ -546,6 +548,12 @@ class Comparison:
     def _over_seeds(self, a: int, b: int, gaps: NDArray[np.float64]) -> tuple[float | None, float]:
         """Estimate the variance, over seeds, of the mean difference between two configurations.
 
+        If only two configurations are compared in all, the estimate is computed from `gaps` alone.
+        If there are more, effects of a seed on all configurations alike are removed first
+        (`spread_over_seeds`). The estimate is then v divided by the number of seeds in `gaps`,
+        where v is the sum of the variances of `a` and `b`, or twice the variance pooled over all
+        configurations if that is larger.
+
         Parameters
         ----------
         a, b
@@ -555,8 +563,10 @@ class Comparison:
 
         Returns
         -------
-        The variance of the mean of `gaps`, or None for fewer than two seeds; and the degrees of
-        freedom of the estimate.
+        variance : float or None
+            The variance of the mean of `gaps`; None for fewer than two seeds.
+        freedom : float
+            The degrees of freedom of `variance`; 1, without a meaning, if that is None.
         """
         if len(gaps) < 2:
             return None, 1.0

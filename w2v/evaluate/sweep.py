@@ -27,7 +27,11 @@ from w2v.vectors import WordVectors
 SEED = "seed"
 
 MAX_OVERLAP = 100
-"""The most runs whose nearest neighbors are compared."""
+"""Nearest neighbors are compared in at most this many runs of a sweep; other runs are left out.
+
+The first runs of each configuration are compared, at least two. If there are too many
+configurations for that, only the best are included (`Sweep._overlaps`).
+"""
 
 MAX_VALUES = 6
 """If a setting has more different numbers than this, `Sweep.effects` groups them into ranges."""
@@ -48,7 +52,8 @@ class Run:
     finished
         Whether the run has all of its figures.
     seconds
-        The time of the training, in seconds; None if nothing was trained.
+        The time, in seconds, in which the vectors were trained, also if they come from a cache;
+        None if unknown, as for vectors that were given, not trained.
     vectors, answers
         The file of the vectors, and the file of the answers that `save_answers` wrote; None if
         there is none.
@@ -113,7 +118,11 @@ class Configuration(Generic[R]):
 
     @property
     def seconds(self) -> float | None:
-        """The mean time, in seconds, of training its runs; None if nothing was trained."""
+        """The mean training time of its runs, in seconds; runs whose time is unknown are left out.
+
+        None if no time is known, as for vectors that were given, not trained. If a run's vectors
+        come from a cache, the time in which they were trained is used.
+        """
         seconds = [run.seconds for run in self.runs.values() if run.seconds is not None]
         return float(np.mean(seconds)) if seconds else None
 
@@ -205,9 +214,10 @@ class Sweep(Generic[R]):
         return self.must_agree(self.objective, axes_of(self.runs, experiment=False))
 
     def group(self, run: Run) -> str:
-        """Return a run's values of `compared_within` as one text.
+        """Return, as one text, a run's values of the settings that `compared_within` names.
 
-        Runs with equal texts can be compared by the objective.
+        Runs with equal texts can be compared by the objective. The text is empty if no settings are
+        named; all runs can then be compared.
         """
         return " ".join(as_text(run.settings.get(key)) for key in self.compared_within)
 
@@ -398,10 +408,11 @@ class Sweep(Generic[R]):
         """How alike the runs of a configuration are, by its name, for the best configurations.
 
         The value is the share of words' nearest neighbors that two of its runs have in common, from
-        0 to 1, or None if it cannot be computed (`Configuration.overlap`). At most half of
-        `MAX_OVERLAP` configurations are included: first the best ones of all groups, then the
-        second best, and so on. A group has the configurations that can be compared by the objective
-        (`group`). Configurations without two files of vectors are left out.
+        0 to 1, or None if it cannot be computed (`Configuration.overlap`). Configurations with
+        fewer than two files of vectors are left out. At least two files are read for each of the
+        others, and at most `MAX_OVERLAP` in all, so at most ``MAX_OVERLAP // 2`` configurations are
+        included: first the best one of each group, then the second best of each, and so on. A group
+        has the configurations that can be compared by the objective (`group`).
         """
         several = [
             [one for one in ranked if len(one.vectors) > 1] for ranked in self.ranking.values()

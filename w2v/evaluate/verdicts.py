@@ -99,7 +99,7 @@ class Judged:
     def against(self, name: str) -> Difference | None:
         """Return the comparison of the configuration called `name` with the reference.
 
-        None if `name` is that of the reference itself, or of none of `settings`.
+        The result is None if `name` names the reference itself, or no configuration in `settings`.
         """
         for one in self.differences:
             if one.b == self.reference and self.settings[one.a].name == name:
@@ -365,15 +365,16 @@ def way_of(value: float, digits: int) -> str:
 def needed(one: Difference, digits: int) -> str:
     """Return a sentence on the smallest difference that the seeds of a comparison can show.
 
-    This difference is ``one.detectable``. If ``one.size`` is smaller, but not rounded to 0, the
-    sentence also says what is needed to show a difference of ``one.size``:
+    This difference is ``one.detectable``. If ``one.size`` is smaller, and not 0 when rounded to
+    `digits` decimals, the sentence also says what is needed to show a difference of ``one.size``:
 
-    - if ``one.seeds_needed`` is a number: how many more seeds, unless there are enough;
+    - if ``one.seeds_needed`` is a number: how many seeds more than ``one.seeds``, or nothing if
+      ``one.seeds_needed`` is not larger;
     - if it is None, and the score is computed from word pairs or analogy questions: more of these
       ("pairs" in the text), not more seeds;
     - if it is None, and the score is another one, such as a loss: over 1,000 seeds.
 
-    `digits` is the number of decimals of differences.
+    All differences in the sentence are rounded to `digits` decimals.
     """
     seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show a difference of "
     seen = seen.capitalize() + f"{one.detectable:.{digits}f}"

@@ -51,16 +51,16 @@ def evaluate_vectors(
         The words whose neighbors are listed unless `settings` names some; None to choose them from
         the vocabulary.
     brief
-        Write only one of the tables, that of neighbors, and leave long lists out of
-        ``scores.json``. The answers are written all the same.
+        Write only one of the tables, that of neighbors, and leave long lists, such as that of the
+        unknown words, out of ``scores.json``. The answers are written all the same.
 
     Returns
     -------
     facts : dict
         The section ``evaluate`` of ``summary.json``.
     findings : Findings
-        The data for the plots: the vectors, the losses of the training, and the tables, which are
-        empty if `brief`.
+        The data for the plots: the vectors, the losses of the training (empty if `trained` is
+        None), and the tables (all empty if `brief`, also that of neighbors).
 
     Raises
     ------
@@ -89,8 +89,9 @@ def compute(
     Parameters
     ----------
     given
-        The vectors, and what to compute. If ``given.tables`` is false, the table of neighbors is
-        the only table written, and long lists are left out of ``scores.json``.
+        The vectors, and what to compute. If ``given.tables`` is false, the only table written to a
+        file is that of neighbors, and long lists, such as that of the unknown words, are left out
+        of ``scores.json``.
     trained
         The folder of the training result; None if there is none.
     suggested
@@ -102,8 +103,9 @@ def compute(
     facts : dict
         The section ``evaluate`` of ``summary.json``: scores and other facts.
     findings : Findings
-        The data for the plots: the vectors, the losses of the training, and the tables. If
-        ``given.tables`` is false, all tables are empty.
+        The data for the plots: the vectors, the losses of the training (empty if `trained` is
+        None), and the tables. If ``given.tables`` is false, all tables in `findings` are empty,
+        also that of neighbors, which is written to a file.
     """
     vectors = given.vectors
     words = probe_words(vectors, settings, suggested)

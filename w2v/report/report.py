@@ -159,15 +159,18 @@ def benchmarks(settings: Mapping[str, Any]) -> list[tuple[str, Dataset]]:
 def read_table(folder: Path, name: str) -> list[Row]:
     """Read a table of results, such as ``similarity``, from its CSV file in a folder.
 
+    `w2v.evaluate.metrics.tables.COLUMNS` has the types of the table's columns.
+
     Returns
     -------
     list of dict
-        The rows, by column. Numbers are floats, and undefined numbers are None.
+        The rows, by column. Values of the type ``str`` are texts. Numbers, also integers, are
+        floats, and undefined numbers are None.
 
     Raises
     ------
     ValueError
-        The table has rows with a column of type ``bool``.
+        A column has the type ``bool``, which cannot be read, and the table is not empty.
     """
     types = COLUMNS[name]
     with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:

@@ -142,10 +142,22 @@ def listed(names: Sequence[str]) -> str:
 
 
 def score_table(judged: Judged) -> dict[str, Any]:
-    """Return the data of the page's table for one score.
+    """Return the data of the page's table for one score: means, and comparisons as rows.
 
-    It has the means of the configurations, the best first, and the rows of the comparisons, at most
-    `MAX_ROWS` of each. The mean of the reference is always among them.
+    Returns
+    -------
+    dict
+        - ``name``, ``group``: the name of the score as shown on the page, and the name of the group
+          of configurations that are compared, or "" if there are no groups;
+        - ``means``: the name and mean of at most `MAX_ROWS` configurations, the best first, always
+          with the reference, the configuration with which the others are compared;
+        - ``rows``: at most `MAX_ROWS` comparisons as dicts, first those with the reference. They
+          have the attributes of `Difference`, the names ``setting`` and ``than`` of the two
+          configurations, ``first`` (whether ``than`` is the reference), and ``more``
+          (`seeds_to_add`);
+        - ``all``: the number of all comparisons;
+        - ``asked``: ``questions`` for an analogy score, else ``pairs``;
+        - ``scale``: the axis for drawing the differences, a `Scale`.
     """
     sign = -1 if judged.larger_is_better else 1
     order = sorted(range(len(judged.means)), key=lambda i: nan_last(sign * judged.means[i]))

@@ -85,10 +85,12 @@ class Similarity(Metric):
     ) -> None:
         """Add the mean of Spearman's correlation over all sets of word pairs to `result`.
 
-        The mean is added to the scores and to the rows of the table ``similarity``, unless it is
-        undefined. `made`, a bool array over the pairs of all sets, is true if a word of the pair
-        has no vector of its own, but one made from its n-grams (subwords). The mean treats such
-        pairs like others; `made` is needed only for the score ``ngrams``, their number.
+        The mean, with its confidence interval and the numbers of pairs, is added to the scores and,
+        as a row, to the table ``similarity``. Nothing is added if the mean is undefined
+        (`MeanOfSets.interval` returns None). `made`, a bool array over the pairs of all sets, is
+        true if a word of the pair has no vector of its own, but one made from its n-grams
+        (subwords). The mean treats such pairs like others. `made` is needed only for ``ngrams``,
+        the number of different such pairs, which is added with the mean.
         """
         asked = [one.benchmark for one in result.answers.values()]
         mean = MeanOfSets([one for one in asked if isinstance(one, SimilarityBenchmark)])

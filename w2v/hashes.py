@@ -99,8 +99,9 @@ class FileHashes:
         connection
             The database; None if there is none.
         new
-            If the hash is to be stored, a tuple of the path, the file's `stamp` and the SHA-256 is
-            appended to this list.
+            The hashes for the caller to store. A tuple of the path, the file's `stamp` and the
+            SHA-256 is appended if the database does not hold them, unless the file was changed
+            while it was read or less than `MARGIN` nanoseconds before.
         on_read
             Progress callback. Its argument is the number of bytes processed since the last call.
         """
@@ -162,10 +163,12 @@ class FileHashes:
     def _remembered(
         self, connection: sqlite3.Connection | None, key: bytes, current: str
     ) -> str | None:
-        """Return the stored SHA-256 of a file; None if there is none for its current stamp.
+        """Return the SHA-256 that is stored for a file; None if none is for its current stamp.
 
         Parameters
         ----------
+        connection
+            The database; None if there is none. Without it, or if it fails, the result is None.
         key
             The absolute path of the file, as bytes.
         current

@@ -97,7 +97,7 @@ def naive_softmax(
     grad_outside : (V, d)
         (ŷ - y) vᵀ.
 
-        All three in the common dtype of the two arrays.
+        All three in the common dtype of `center_vector` and `outside_vectors`.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def negative_sampling(
     grad_outside : (V, d)
         -(1 - σ(u_o·v)) v in row o, plus σ(u_k·v) v in row k for each draw of k; zero elsewhere.
 
-        All three in the common dtype of the two arrays.
+        All three in the common dtype of `center_vector` and `outside_vectors`.
 
     Raises
     ------
@@ -222,7 +222,7 @@ def hierarchical_softmax(
     grad_nodes : (V - 1, d)
         (σ(n_l·v) - 1 + code_l) v in the rows of the path; zero elsewhere.
 
-        All three in the common dtype of the two arrays.
+        All three in the common dtype of `center_vector` and `node_vectors`.
 
     Raises
     ------
@@ -328,7 +328,7 @@ def skipgram(
         Zero in all rows but c.
     grad_outside : shape of `outside_vectors`
 
-        All three in the common dtype of the two arrays.
+        All three in the common dtype of `center_vectors` and `outside_vectors`.
 
     Raises
     ------
@@ -405,7 +405,7 @@ def cbow(
         Zero except in the rows of context words. A word that occurs twice gets its part twice.
     grad_outputs : shape of `output_vectors`
 
-        All three in the common dtype of the two arrays.
+        All three in the common dtype of `input_vectors` and `output_vectors`.
 
     Raises
     ------
@@ -473,7 +473,7 @@ def subword_skipgram(
         Zero except in the rows of `word_rows`. A row that occurs twice gets its part twice.
     grad_outputs : shape of `output_vectors`
 
-        All three in the common dtype of the two arrays.
+        All three in the common dtype of `input_vectors` and `output_vectors`.
 
     Raises
     ------
@@ -508,7 +508,7 @@ def _predict(
 ) -> LossAndGradients:
     """Return the loss summed over target words, and its gradients.
 
-    The input vector is v = Σ_j weight_j inputs[row_j].
+    The input vector is v = Σ_j weights[j] inputs[rows[j]].
 
     Parameters
     ----------
@@ -517,8 +517,9 @@ def _predict(
     rows, weights : (n,)
         The rows of `inputs` that v is a weighted sum of, and their weights.
     shares : (n,)
-        Row j gets the gradient with respect to v, times share_j. If the shares equal the weights,
-        this is the true gradient of the loss.
+        The gradient with respect to v, times shares[j], is added to row rows[j] of `grad_inputs`;
+        the other rows are zero. If the shares equal the weights, `grad_inputs` is the true gradient
+        of the loss.
     targets : (k,) int
         The words to predict.
     loss
@@ -527,7 +528,8 @@ def _predict(
     Returns
     -------
     loss, grad_inputs, grad_outputs
-        In the common dtype of the two matrices.
+        In the common dtype of `inputs` and `outputs`. The gradients have the shapes of these
+        matrices.
     """
     dtype = np.result_type(inputs, outputs)
     # Partial sums of scaled terms cannot overflow. The scale is a power of two, which is exact.

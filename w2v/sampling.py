@@ -177,8 +177,9 @@ def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[n
 def keep_thresholds(counts: NDArray[np.int64], threshold: float) -> UInt32Array:
     """Return the probability that sub-sampling keeps each word, as an integer threshold.
 
-    A word is kept if a random 32-bit integer is at most its threshold. Integers, unlike floats, are
-    compared in the same way by all engines.
+    The probability is ``min(1, sqrt(t / f) + t / f)`` for a word of relative frequency f, as in
+    word2vec's code. A word is kept if a random 32-bit integer is at most its threshold. Integers,
+    unlike floats, are compared in the same way by all engines.
 
     Parameters
     ----------

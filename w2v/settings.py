@@ -166,10 +166,12 @@ def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
     """Return whether `value`, which is not None, has at least one of the types in `kinds`.
 
     NumPy's numbers count as numbers, an integer also counts as a float, and a bool does not count
-    as a number. A tuple also counts as a list, and a list as a tuple. If `value` is one of them,
-    one item of each type that occurs in it is checked. The only types that can be tested for are
-    int, float, bool, str, and lists and tuples with a type of items, such as ``list[str]``. If
-    `kinds` has any other type than these and None, such as dict, the result is True.
+    as a number. A tuple also counts as a list, and a list as a tuple. Of the items of a list or
+    tuple, one of each type that occurs is checked.
+
+    int, float, bool, str, and lists and tuples with a type of items, such as ``list[str]``, can be
+    tested for. If `kinds` has a type that cannot, such as dict, the result is True. NoneType in
+    `kinds` is ignored.
     """
     return any(_is(value, kind) for kind in kinds)
 

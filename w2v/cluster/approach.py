@@ -77,10 +77,12 @@ def approach(terms: tuple[F64, F64], steps: tuple[float, float]) -> NDArray[np.f
     Parameters
     ----------
     terms
-        The number of loss terms per word that contain each row, from `row_terms`.
+        For the input matrix, then the output matrix: how many loss terms contain each row, on
+        average, for one word of running text (`row_terms`).
     steps
-        For each matrix, the learning rate times the number of words per worker times the mean
-        squared length of the rows of the other matrix (`mean_square`).
+        In the same order: the learning rate, times the number of words of running text on which a
+        worker trains in the round, times the mean squared length of the rows of the other matrix
+        (`mean_square`).
     """
     return np.concatenate([n * step for n, step in zip(terms, steps, strict=True)]).astype(
         np.float32

@@ -62,10 +62,12 @@ class Pool(Protocol):
         ...
 
     def load(self, table: NDArray[np.float32]) -> None:
-        """Replace the model of all processes, now or at the start of the next round.
+        """Replace the model of all processes.
 
-        `table` has the input and output vectors concatenated, float32 (rows, d). The next call of
-        `round` must be given the same table.
+        A pool does so at once, or only when `round` is called next. So that call must be given a
+        table of the same values.
+
+        `table` has the input and output vectors concatenated, float32 (rows, d).
         """
         ...
 

@@ -61,13 +61,13 @@ def add_changes(
     before, after : float32 (n, d)
         These rows before and after the worker's changes.
     how
-        The method: `SUM`, `MEAN`, `ORTHOGONAL` or `SEQUENTIAL`. With `ORTHOGONAL`, only the part of
-        a change that is orthogonal to the row's combined change is added. With `SEQUENTIAL`, a
-        share of the part that is parallel to the combined change is added as well. The share is
-        smaller, the closer the combined change brings the row to its optimum.
+        The method: `SUM`, `MEAN`, `ORTHOGONAL` or `SEQUENTIAL`. With `SUM` and `MEAN`, the whole
+        change is added. With `ORTHOGONAL`, only the part of the change that is orthogonal to the
+        row's combined change is added. With `SEQUENTIAL`, the part that is parallel to the combined
+        change is added as well, but multiplied by exp(-`STEEP` * times * approach).
     approach : float32 (rows,)
-        For `SEQUENTIAL`: the larger this number is, the closer the changes of one worker bring the
-        row to its optimum. It comes from `w2v.cluster.approach.approach`.
+        For `SEQUENTIAL`: a measure of how close the changes of one worker, on average, bring each
+        row to its optimum; 0: not at all. It comes from `w2v.cluster.approach.approach`.
     """
     dim = total.shape[1]
     for i in range(len(places)):
@@ -109,8 +109,8 @@ def scale_changes(
     how
         `MEAN` or `SEQUENTIAL`.
     approach : float32 (rows,)
-        For `SEQUENTIAL`: the larger this number is, the closer the changes of one worker bring the
-        row to its optimum. It comes from `w2v.cluster.approach.approach`.
+        For `SEQUENTIAL`: a measure of how close the changes of one worker, on average, bring each
+        row to its optimum; 0: not at all. It comes from `w2v.cluster.approach.approach`.
     """
     for row in range(len(total)):
         factor = 1.0 / times[row]

@@ -17,7 +17,11 @@ class LocalPool:
     processes = 1
 
     def start(self, engine: str, task: Task, text: Text) -> float:
-        """Make the copy of the model. Return the seconds spent on compiling or loading kernels."""
+        """Copy the model of `task`, on which the workers train one after another.
+
+        `engine` is the name of the engine that trains it on the documents of `text`. Return the
+        seconds spent on compiling or loading kernels.
+        """
         self.replica = Replica(engine, task, text)
         return self.replica.compile_seconds()
 

@@ -36,8 +36,11 @@ ATTEMPTS = 10
 they are ready, training goes on with the processes that it has."""
 
 PATIENCE = 120.0
-"""Seconds that training waits, at most, until processes run: at its start for all of them, and
-later for one if none is left."""
+"""Seconds that training waits, at most, for its worker processes to run.
+
+At the start, it waits for all of them, and then goes on with those that run. Later, it waits only
+if none is left, until one runs. Training fails if none runs when the time is up.
+"""
 
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """Environment variables for the password of a Ray cluster, or for the path of a file that holds it.

@@ -79,10 +79,11 @@ class Done(NamedTuple):
 class Replica:
     """A copy of the model in one process, and the engine that trains it.
 
-    All replicas have the same model at the start of a round. For each of its workers, a replica
-    trains on the worker's part of the text and returns the changed rows. The changes of all workers
-    are then combined: each replica does this for some of the rows. Finally, all replicas apply all
-    combined rows.
+    All replicas have the same model at the start of a round. The text of the round is divided into
+    parts, one for each worker. A replica does the work of one or more workers, one after another:
+    it trains on the worker's part, returns the changed rows, and sets its model back. The changes
+    of all workers are then combined: each replica does this for some of the rows. Finally, all
+    replicas apply all combined rows.
 
     Parameters
     ----------

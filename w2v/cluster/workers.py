@@ -32,10 +32,11 @@ class Cluster:
     pool
         The processes in which the workers run.
     here
-        The number of these processes that count for the memory of this machine. It is 0 if they run
-        on a Ray cluster that was not started here.
+        How many of these processes are included when the memory needed on this machine is
+        estimated: none if they run on a Ray cluster that was not started here, otherwise all.
     report
-        A function that is called with a message on the estimated costs (`make_engine`).
+        A function that `make_engine` calls with a message: how many bytes a worker will send in a
+        round of training, and how much memory a process takes.
     """
 
     def memory(self, task: Task) -> int:
@@ -120,8 +121,9 @@ def open_cluster(
         The number of threads of each process on Ray, each on a core of its own. None: the largest
         number with which all processes fit on the machines of the Ray cluster.
     report
-        A function that is called with messages: on the estimated costs (`Cluster.make_engine`), on
-        processes that cannot start at once and join the training later, and on lost processes.
+        A function that is called with messages: how many bytes a worker will send in a round and
+        how much memory a process takes; which processes cannot start at once and join the training
+        later; and which are lost.
 
     Raises
     ------

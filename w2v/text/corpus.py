@@ -420,8 +420,8 @@ class CorpusWriter:
 
         The totals are the numbers of documents, blank documents, bytes and tokens, the length of
         the longest document, and the numbers of NUL bytes, CR LF line ends, invalid byte sequences
-        and byte order marks. Documents beyond the limit are left out, but the last two numbers are
-        always those of the whole block.
+        and byte order marks. Documents beyond the writer's limit on their number are left out;
+        only invalid byte sequences and byte order marks are counted in the whole block.
 
         Parameters
         ----------

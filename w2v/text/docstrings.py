@@ -46,7 +46,9 @@ class PyDocs:
     workers: int = field(default=1, compare=False)
 
     def documents(self) -> Iterator[str]:
-        """Yield the docstrings of each package by file; in a file, outer ones before nested ones.
+        """Yield each docstring as a document, package by package and file by file.
+
+        Within a file, outer docstrings come before nested ones.
 
         Raises
         ------

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from w2v.errors import InputError
 
 HEAD_BYTES = 1 << 12
-"""How many bytes at the beginning of a file are examined."""
+"""How many bytes at the beginning of a file, decompressed, are examined to recognize its format."""
 
 UNPACK = "unpack it and name the folder"
 RENAME = "is compressed, which its name must say: let it end in"

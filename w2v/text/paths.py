@@ -42,7 +42,8 @@ class FoundFiles:
 
         ``hidden_files`` counts hidden files and folders, and files such as ``Thumbs.db``.
         ``no_files`` counts broken links, pipes, sockets and devices. ``folders_left_out`` lists the
-        folders that were not searched.
+        folders that were not searched because `find_files` was told to leave them out, or because
+        they are symbolic links.
         """
         return {
             "hidden_files": self.hidden,
@@ -130,11 +131,11 @@ class _Excluded(NamedTuple):
     def holds(self, folder: Path, start: Path) -> bool:
         """Return whether a search that begins in the folder `start` skips `folder`.
 
-        `folder` may be any folder that contains a file, directly or not. Of these,
+        `folder` is a folder that the search finds, or any folder above a file that it finds.
 
-        - a folder above `start` is never skipped;
-        - `start` itself is skipped only if it is in the attribute `folders`;
-        - any other folder is skipped if it is in `folders`, or if it contains the relative path
+        - A folder above `start` is never skipped.
+        - `start` itself is skipped only if it is in the attribute `folders`.
+        - Any other folder is skipped if it is in `folders`, or if it contains the relative path
           `marker` (an attribute; None: there is no marker).
         """
         if folder in self.folders:

@@ -52,17 +52,15 @@ Flags = NDArray[np.bool_]
 class Phrases(Settings):
     """The settings by which words that often occur together are found and joined.
 
+    A pair of words is counted as the phrase that it would become: the pair (new, york) and the word
+    ``new_york`` share one count. Connectors are words such as "of" that may stand inside a phrase.
     The score of a pair (a, b) depends on the setting `scoring`:
 
-    - ``default``: (count(a, b) - min_count) / (count(a) count(b)) * types, where `types` is
-      the number of different texts among all pairs and all words except connectors (Mikolov et
+    - ``default``: (count(a, b) - min_count) / (count(a) count(b)) * types, where `types` is the
+      number of different strings among these phrases and all words except connectors (Mikolov et
       al. 2013b, equation 6, as gensim scales it);
     - ``npmi``: log(p(a, b) / (p(a) p(b))) / -log p(a, b), where p is a count divided by the
       number of tokens (Bouma 2009).
-
-    Connectors are words such as "of" that may stand inside a phrase. The text of a pair is the
-    phrase that it would become. Pairs and other words of the same text, such as the pair (new,
-    york) and the word ``new_york``, share one count.
 
     Raises
     ------
@@ -510,8 +508,8 @@ class _Counts(NamedTuple):
     words, pairs : int64
         The count of each type of the corpus, and of each distinct pair.
     types
-        The number of different texts among all pairs and all types, except the types that are
-        connectors (words such as "of" that may stand inside a phrase).
+        The number of different strings among all joined pairs and all types, except the types that
+        are connectors (words such as "of" that may stand inside a phrase).
     """
 
     words: Ids

@@ -125,7 +125,10 @@ class Records:
             before += (size_of([path]) or 0) if total else 0
 
     def _read(self, path: str) -> Iterator[tuple[str, int]]:
-        """Yield each document of a file, and the current position in the stored file, in bytes."""
+        """Yield each document of a file, and where reading is, for the progress.
+
+        This is the current position in the stored (perhaps compressed) file, in bytes.
+        """
         if record_format(path, b"") is RecordFormat.PARQUET:
             yield from self._parquet(path)
             return
@@ -278,7 +281,10 @@ class Records:
         return first.index(self.field), True
 
     def _parquet(self, path: str) -> Iterator[tuple[str, int]]:
-        """Yield each document of a Parquet file, and the position in the stored file, in bytes."""
+        """Yield each document of a Parquet file, and where reading is, for the progress.
+
+        This is the current position in the stored (perhaps compressed) file, in bytes.
+        """
         # pyarrow is slow to import, and few runs need it.
         import pyarrow
         import pyarrow.parquet
@@ -390,7 +396,11 @@ def field_of(record: Any, name: str) -> Any:
 
 
 def field_names(record: Any) -> Iterator[str]:
-    """Yield the field names of a JSON object; those of nested objects are ``outer.inner``."""
+    """Yield the field names of a JSON object; nothing for any other JSON value.
+
+    The fields of a nested object are called ``outer.inner``; ``outer`` itself is yielded only if
+    its object is empty.
+    """
     for name, value in record.items() if isinstance(record, dict) else ():
         if isinstance(value, dict) and value:
             yield from (f"{name}.{inner}" for inner in field_names(value))

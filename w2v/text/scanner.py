@@ -35,7 +35,7 @@ HALF = np.uint64(32)
 LOW = np.uint64(0xFFFFFFFF)
 ONE = np.uint64(1)
 INITIAL_SLOTS = 1 << 14
-"""The initial length of the hash table of a block."""
+"""The initial number of slots of the hash table of the distinct tokens in a block of text."""
 
 
 def compiled(function: Function) -> Function:

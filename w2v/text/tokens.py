@@ -200,7 +200,8 @@ def open_text(folder: Path, ids: NDArray[np.int32]) -> Text:
         The corpus folder.
     ids : int32 (types,)
         The vocabulary id of each type (distinct token) of the corpus, in order of first appearance;
-        -1 for a type outside the vocabulary.
+        -1 for a type outside the vocabulary. The tokens of such types stay in the text; `Text.read`
+        leaves them out.
     """
     tokens = np.load(folder / "tokens.npy", mmap_mode="r", allow_pickle=False)
     offsets = np.load(folder / "offsets.npy", allow_pickle=False)

@@ -129,7 +129,9 @@ def read_words(path: str | Path, name: str = "words") -> list[str]:
     - a count before the word, as in ``100 the``, but only if every line has one;
     - a count after the word and a comma or semicolon, as in ``the,100``, but only if every line has
       one, because ``1,000`` may be a word;
-    - a header, blank lines and repeated words.
+    - a header such as ``word,count``: a first line of word, token, type or term (or a plural), then
+      white space, a comma or a semicolon, then a second name that begins with a letter;
+    - blank lines and repeated words.
 
     Parameters
     ----------
@@ -199,7 +201,8 @@ def build(
 ) -> tuple[Vocabulary, NDArray[np.int32]]:
     """Choose the words of the vocabulary.
 
-    Types of more than `MAX_WORD` characters are always dropped.
+    Types of more than `MAX_WORD` characters are always dropped. A word of `words`, `keep` or `drop`
+    with typographic apostrophes or hyphens also matches the type that has ASCII ones (`contained`).
 
     Parameters
     ----------
@@ -216,16 +219,14 @@ def build(
         by `min_count`.
     keep
         Words that are in the vocabulary whenever they are among `types`: `min_count`, `words`,
-        `drop` and `max_share` do not remove them. They count towards `max_size`. A word of `keep`,
-        `words` or `drop` also matches a type that differs from it in the kind of apostrophe or
-        hyphen.
+        `drop` and `max_share` do not remove them. They count towards `max_size`.
     drop
         Leave out these words.
     max_share
         Drop the types that make up more than this fraction of all tokens, also if they are in
         `words`; None: do not.
     given
-        Further words to keep. They match only types that are spelled exactly like them.
+        Further words to keep. Such a word matches only the type that is spelled exactly alike.
 
     Returns
     -------
@@ -298,7 +299,9 @@ def choose(
         The words to leave out, except those in ``settings.keep`` and `given`. ``settings.drop`` is
         not used.
     given
-        Words that are chosen as they are spelled (see `build`).
+        Further words to choose if they are among `types`, whatever their count. Such a word matches
+        only the type that is spelled exactly alike; the other words with typographic apostrophes or
+        hyphens also match the type that has ASCII ones.
 
     Returns
     -------
@@ -371,7 +374,7 @@ def contained(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def among(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
-    """Return whether each type is one of `words`, as they are spelled: bool (types,)."""
+    """Return whether each type is exactly equal to one of `words`, case included: bool (types,)."""
     wanted = frozenset(words)
     return np.fromiter((word in wanted for word in types), np.bool_, len(types))
 

@@ -199,8 +199,8 @@ def phrases_of(phrases: object) -> Phrases:
     Raises
     ------
     InputError
-        `phrases` is neither None nor a `Phrases`; or the phrases of another corpus, which it names
-        in `from_`, cannot be read.
+        `phrases` is neither None nor a `Phrases`; or its field `from_` names a file or folder from
+        which phrases cannot be read.
     """
     if phrases is None:
         return Phrases()
@@ -213,12 +213,13 @@ def phrases_of(phrases: object) -> Phrases:
 def word_lists(words: object, keep: object, drop: object) -> tuple[list[str] | None, Any, Any]:
     """Return the arguments `words`, `keep` and `drop` as lists without repetitions.
 
-    `words` and `drop` may also be the path of a file with one word per line.
+    `words` may be None; `keep` and `drop` may be empty, but not None. `words` and `drop` may also
+    be the path of a file with one word per line.
 
     Returns
     -------
     words
-        The words of the vocabulary; None if they are to be chosen by count.
+        The words of the vocabulary; None if `words` is None: they are then chosen by count.
     keep
         Words to choose if they occur, whatever their count.
     drop
@@ -227,7 +228,8 @@ def word_lists(words: object, keep: object, drop: object) -> tuple[list[str] | N
     Raises
     ------
     InputError
-        An argument is not a list of words, `words` is empty, or a file cannot be read.
+        An argument is not a list of words, `words` is empty, or a file cannot be read or holds no
+        word.
     """
     return (
         None if words is None else _words("words", words, file=True),
@@ -401,7 +403,8 @@ def choose_with_given(
         chosen from the text alone.
     vocabulary
         Not used if `given` is None. ``"given"``: choose the words of `given`, and any of
-        ``settings.keep`` that occur in the text. ``"union"``: choose these and words of the text.
+        ``settings.keep`` that occur in the text; `words` is not used. ``"union"``: choose these,
+        and the words of the text that `words` (if None, their counts) would choose.
 
     Returns
     -------

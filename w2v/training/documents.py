@@ -38,7 +38,12 @@ from w2v.training.train import Stopped, Trained
 from w2v.vectors import WordVectors
 
 Documents = str | Path | Iterable[str | Path] | Iterable[Iterable[str]]
-"""The types of the argument `documents` of `train`: paths, texts, or lists of tokens."""
+"""The types of the argument `documents` of `train`: paths, texts, or lists of tokens.
+
+A single str or Path is a path. The strings in an iterable are texts, unless it is a list or tuple
+whose first item is a path: a Path, an existing file or folder, a glob pattern or a URL. Then they
+are paths.
+"""
 
 
 def train(
@@ -108,9 +113,10 @@ def train(
         How words that often occur together are joined to phrases, as in ``w2v.Phrases(passes=2)``;
         None: they are not joined.
     unit, field, encoding, errors
-        How files are read: what a document is (``line``, ``paragraph`` or ``file``), the field with
-        the text in JSON, CSV, TSV and Parquet records, the encoding, and what to do with bytes that
-        cannot be decoded (``strict``, ``replace`` or ``ignore``).
+        How files are read: what a document is (``line``, ``paragraph`` or ``file``); for JSON, CSV,
+        TSV and Parquet files, the field with the text, where each record is a document and `unit`
+        must be ``line`` (None: files must be plain text); the encoding; and what to do with bytes
+        that cannot be decoded (``strict``, ``replace`` or ``ignore``).
     limit
         Read at most this many documents that are not blank.
     workers

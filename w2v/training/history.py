@@ -88,7 +88,8 @@ class TrainState:
     epoch_seconds
         The training time of the current epoch so far.
     epochs, points
-        The history so far: the finished epochs, and the state after each shard.
+        The history so far: the results of each finished epoch, and in all epochs, after each shard,
+        its loss, the learning rate and the training time.
     """
 
     epoch: int = 1

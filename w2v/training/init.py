@@ -39,9 +39,10 @@ def given_files(path: str | Path) -> list[Path]:
 
 
 def fingerprint(path: Path, hashes: FileHashes | None = None) -> list[str]:
-    """Return the SHA-256 of each of the `given_files` of a path, in hexadecimal.
+    """Return the SHA-256, in hexadecimal, of each file that holds the word vectors at `path`.
 
-    `hashes` caches the hashes of unchanged files; without it, every file is read.
+    `given_files` lists these files. `hashes` caches the hashes of unchanged files; without it,
+    every file is read.
     """
     return (hashes or FileHashes()).sha256(given_files(path))
 

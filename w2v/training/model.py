@@ -35,8 +35,9 @@ class TrainedModel:
     points : list of w2v.training.history.Point
         Loss and learning rate at many points within the epochs, for plots.
     kept_epoch
-        The number of the epoch at whose end training had these vectors. For an interrupted
-        training and for a loaded model, the number of complete epochs.
+        The number of the epoch at whose end training had these vectors. But for an interrupted
+        training, and for a loaded model even after early stopping, it is the number of complete
+        epochs.
     words
         The number of in-vocabulary tokens read in all epochs, before sub-sampling.
     seconds

@@ -39,9 +39,9 @@ def similarity(vectors: "WordVectors", a: str | Sequence[str], b: str | Sequence
 
 
 def odd_one_out(vectors: "WordVectors", words: Sequence[str]) -> str:
-    """Return the word that is least similar to the others.
+    """Return the one of `words` that is least similar to the others.
 
-    It has the smallest cosine with the mean of the vectors of all words, each scaled to length 1.
+    It has the smallest cosine with the mean of the vectors of `words`, each scaled to length 1.
 
     Raises
     ------

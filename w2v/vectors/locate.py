@@ -78,15 +78,15 @@ def find_runs(path: str | Path) -> list[Path]:
     Parameters
     ----------
     path
-        The folder of a sweep whose jobs differ only in the seed, or any path that `find_vectors`
-        accepts.
+        The folder of a sweep whose jobs differ only in the seed and in settings that do not change
+        vectors; or any path that `find_vectors` accepts.
 
     Returns
     -------
     list of Path
-        Paths that `WordVectors.load` accepts. For a sweep, there is one for each different
-        training, which jobs may share if they differ only in how the vectors are evaluated.
-        Otherwise, there is one path.
+        Paths that `WordVectors.load` accepts. For a sweep, there is one for each training; jobs
+        that differ only in how the vectors are evaluated can share a training. Otherwise, there is
+        one path.
 
     Raises
     ------
@@ -124,7 +124,10 @@ def find_runs(path: str | Path) -> list[Path]:
 
 
 def without(settings: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """Return a copy of a group of settings without some of them, which do not change vectors."""
+    """Return a copy of `settings` without those called `names`.
+
+    `find_runs` leaves out in this way the settings that do not change vectors.
+    """
     return {name: value for name, value in settings.items() if name not in names}
 
 

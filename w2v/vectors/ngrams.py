@@ -18,7 +18,7 @@ WORDS_AT_A_TIME = 1 << 14
 """The number of words whose n-grams are in memory at a time."""
 
 GATHERED = 1 << 22
-"""How many float32 numbers of n-gram vectors are in memory at a time."""
+"""How many float32 numbers of n-gram vectors are copied at a time, at most, to compute means."""
 
 FNV_OFFSET, PRIME = np.uint32(2166136261), np.uint32(16777619)
 

@@ -66,8 +66,8 @@ class Format(NamedTuple):
     name
         The name of the file or folder that is written.
     write
-        The function that writes this file or folder. Its arguments are the path, and the words and
-        vectors.
+        The function that writes this file or folder. Its two arguments are the path, and a
+        `Contents` with the words and vectors.
     """
 
     name: str

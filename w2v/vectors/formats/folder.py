@@ -42,9 +42,10 @@ def write_folder(folder: Path, contents: Contents) -> None:
     """Write ``vectors.npy`` and ``vocabulary.tsv`` (words and, if known, counts) into a folder.
 
     The folder is created if necessary. Outside vectors, if there are any, go to
-    ``outside_vectors.npy``, and n-grams to ``subwords.npy`` and ``ngrams.json``. If there are none,
-    older files of these names are removed, because they would belong to other vectors. So are the
-    history and the engine's state of an older model, ``history.json`` and ``engine.npz``.
+    ``outside_vectors.npy``, and n-grams to ``subwords.npy`` and ``ngrams.json``. Older files of
+    these names that are not written anew are removed, because they would belong to other vectors.
+    The history and the engine's state of an older model, ``history.json`` and ``engine.npz``, are
+    always removed.
 
     Older files are replaced when all new ones are complete. The older ``vocabulary.tsv`` is removed
     first, and the new one is put in place last. So if the process is killed in between, the folder

@@ -52,7 +52,7 @@ def sweep_overrides(config: DictConfig) -> dict[str, Override]:
         if key.partition(".")[0] in NOT_IDENTITY:
             raise InputError(f"hydra.sweeper.params: {key}: a sweep has one; set it outside params")
     texts = [f"{key}={as_yaml(value)}" for key, value in params.items()]
-    texts += config.hydra.overrides.task
+    texts.extend(config.hydra.overrides.task)
     # The loader finds the choices that glob(...) stands for.
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     return {override.get_key_element(): override for override in parser.parse_overrides(texts)}

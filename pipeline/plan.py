@@ -53,7 +53,10 @@ class Planner:
     manifests: dict[Path, list[Manifest]] = field(default_factory=dict)
 
     def plan(self, config: Config, job: int | None = None) -> list[Step]:
-        """Check a run's stages and files; return the steps. `job`: the run's number in a sweep."""
+        """Return a `Step` for each stage of a run: whether, why and at what cost it would run.
+
+        Raise `InputError` for invalid stages or files. `job`: the run's number in a sweep, or None.
+        """
         check_paths(config)
         cores = available_cores()
         context = Context(config, self.display, Tracker(), StopRequest(), cores, cores, job=job)

@@ -91,7 +91,7 @@ class Program:
 def line_of(error: Exception, starting: bool) -> str | None:
     """Return a one-line message for an error that the user can correct, otherwise ``None``.
 
-    `starting`: Hydra failed before it called `Program.run`, so that errors of files are the user's.
+    `starting`: without ``-m``, Hydra failed before `Program.run`; then errors of files count, too.
     """
     match error:
         case InputError():

@@ -63,11 +63,11 @@ def measure(path: Path, stage: str, key: str, kind: str) -> Item:
 def prune(outputs: Path, stages: Sequence[str], older: float, to: float, dry: bool) -> list[Item]:
     """Delete unfinished and damaged cache entries, and then old entries and checkpoints.
 
-    Return what was deleted or, with `dry`, what would be. Entries that a run makes or uses, or that
-    cannot be deleted, are kept. `outputs` has the folders ``cache`` and ``checkpoints``. Unless
-    `stages` is empty, only these stages are considered (``checkpoints`` for checkpoints). What was
-    not used for `older` days is deleted, and then the least recently used until at most `to` bytes
-    are left; `math.inf` for `older` or `to` means no such limit.
+    Return the items that were deleted or, with `dry`, that would be. Those that a run in progress
+    makes or uses, or that cannot be deleted, are kept. `stages` names the stages whose items may be
+    deleted (``checkpoints``: the checkpoints); empty means all. Of these items, those not used for
+    `older` days are deleted, then the least recently used until at most `to` bytes of them are
+    left; `math.inf` means no such limit. `outputs` has the folders ``cache`` and ``checkpoints``.
     """
     garbage = ("part", "damaged")
     found = list_items(outputs, stages)
@@ -83,10 +83,7 @@ def prune(outputs: Path, stages: Sequence[str], older: float, to: float, dry: bo
 
 
 def remove_item(outputs: Path, item: Item, dry: bool) -> bool:
-    """Delete a cache entry or a checkpoint; return ``False`` if it is in use or cannot be deleted.
-
-    With `dry`, nothing is deleted; ``False`` then means that it is in use or could not be locked.
-    """
+    """Delete `item` or, if `dry`, only lock it; return ``False`` if it is in use or that fails."""
     stage = "train" if item.kind == "checkpoint" else item.stage
     lock = lock_path(outputs / "cache" / stage, item.key)
     try:

@@ -87,11 +87,11 @@ def find_or_make(
     """Return the cache entry for `key`; compute it if it is missing or damaged.
 
     `folder` is the cache folder of the stage. `make` writes the result into the empty folder that
-    it is given, and returns facts about the result. `about` is metadata for ``manifest.json``:
-    ``settings``, ``upstream`` and more (`Stage.about`). Hashes of source files in ``about["code"]``
-    are saved in a file of their own, and the manifest has only the file's key (see `code_path`).
-    `on_damaged` is called after a damaged entry was moved away, with its old path, its new path and
-    the damage. With `verify`, the SHA-256 of each file is checked, otherwise only its size.
+    it is given, and returns facts about the result, saved as ``facts`` in ``manifest.json``.
+    `about` is metadata for that file: ``settings``, ``upstream`` and more (`Stage.about`). Hashes
+    of source files in ``about["code"]`` are saved in a file of their own, whose key the manifest
+    has (`code_path`). `on_damaged` gets the old path of a damaged entry, the path it was moved to,
+    and the damage. With `verify`, the SHA-256 of files is checked, otherwise the size.
     """
     if found := find(folder, key, verify):
         return found

@@ -26,7 +26,8 @@ def not_set(key: str) -> str:
 def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) -> str:
     """Return the error message for an unknown setting, with a suggestion.
 
-    `choices`, such as ``loss=negsample``, would have it; `known` are the keys of all settings.
+    `choices` are options such as ``loss=negsample``, with which there would be a setting `key`;
+    empty if there are none. `known` are the keys of all settings.
     """
     group, _, name = key.rpartition(".")
     near = sorted(other for other in known if other.startswith(f"{group}.")) or sorted(known)

@@ -77,10 +77,7 @@ def register() -> None:
 
 
 def thaw(node: Any) -> None:
-    """Make an OmegaConf node and its children writable; let plain dictionaries take new keys.
-
-    OmegaConf makes nodes of frozen dataclasses read-only.
-    """
+    """Make an OmegaConf node of frozen dataclasses writable throughout; let dicts take new keys."""
     if isinstance(node, DictConfig):
         OmegaConf.set_readonly(node, None)
         if OmegaConf.get_type(node) is dict:
@@ -129,8 +126,8 @@ def key_of(owner: type) -> str:
 def check_keys(node: Any, prefix: str = "") -> None:
     """Raise `InputError` if the keys of an OmegaConf node are not the fields of its dataclass.
 
-    The message names the unknown or missing key, after `prefix`. Nested nodes are checked, too.
-    A list, a missing node or None is not checked; a node without a dataclass may have any keys.
+    The message names the unknown or absent key, after `prefix`. Nested nodes are checked, too, but
+    not a list, None, or a value ``???``. A node without a dataclass may have any keys.
     """
     if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
         return

@@ -215,7 +215,10 @@ class Config(Settings):
             self.train.refuse("patience", wanted)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return nested dictionaries; in corpus, model and loss, ``name`` is the chosen option."""
+        """Return the settings as nested dictionaries.
+
+        Those of corpus, model and loss also have ``name``: the chosen option, such as ``softmax``.
+        """
         found = asdict(self)
         for group in ("corpus", "model", "loss"):
             found[group] = {"name": getattr(self, group).name, **found[group]}

@@ -115,11 +115,11 @@ class Display:
         self._show(f"{name}  {self._rate(done, size)}", done, total)
 
     def reading(self, documents: int, size: int, fraction: float | None) -> None:
-        """Show the progress of reading: documents, bytes, and, if known, fraction of all bytes."""
+        """Show the progress of reading: documents, bytes so far and, if known, fraction done."""
         self.hashing(size, fraction, f"{documents:,} documents, ")
 
     def hashing(self, size: int, fraction: float | None, prefix: str = "") -> None:
-        """Show the progress of hashing: `prefix`, bytes, and, if known, fraction of all bytes."""
+        """Show the progress of hashing: `prefix`, bytes so far and, if known, the fraction done."""
         line = prefix + self._rate(size, f"{size / 1e6:.1f}")
         if fraction and self.progress is None:  # the bar has a column for the time left
             left = (time.monotonic() - self.bar_begun) * (1 - fraction) / fraction
@@ -192,8 +192,8 @@ class Display:
         """Print a table of the configurations of a sweep, ranked by the metric `objective`.
 
         `axes` are the settings that vary. Configurations are comparable only if they agree in the
-        settings `compared_within`. `groups` has lists of comparable rows of `Sweep.configurations`;
-        the key of a list is the values of these settings as one text.
+        settings `compared_within`. `groups` maps the values of `compared_within`, as one text, to
+        the rows of `Sweep.configurations` that have these values.
         """
         title = f"by {objective}"
         if compared_within:

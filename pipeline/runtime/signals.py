@@ -45,9 +45,10 @@ class StopRequest:
 
     @contextmanager
     def deferrable(self) -> Iterator[None]:
-        """In the block, a call of `defer` puts a signal's exception off to the end of the block.
+        """Context manager whose block may call `defer`, so that a signal stops it only at its end.
 
-        Otherwise, the exception is raised at once. Errors of the block after the signal are lost.
+        If the signal comes after that call, its exception is raised at the end of the block, in
+        place of any error that the block raises after the signal. Otherwise, it is raised at once.
         """
         try:
             yield

@@ -21,9 +21,8 @@ def write_error_line(
     """Return a one-line message for an error in writing a file, or ``None`` if it has none.
 
     A full disk always has a message; it names the running stage if `outputs` and `stage` are given.
-    Any other error has one only if it names a file. With `outputs`, there are two more conditions:
-    the file is in this folder; and the cause is a missing permission, a file in the place of a
-    folder, or a folder in the place of a file.
+    Any other error has one only if it names a file. With `outputs`, this file must be in that
+    folder, and the cause be a missing permission, or a file in place of a folder, or vice versa.
     """
     # NumPy raises errors without an errno: "5 requested and 3 written".
     is_disk_full = error.errno in DISK_FULL or "requested and" in str(error)

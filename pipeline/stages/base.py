@@ -61,7 +61,7 @@ class Context:
 
 
 Make = Callable[[Path], dict[str, Any]]
-"""A function that writes a result into an empty folder, and returns facts about the result."""
+"""A function that writes a result into an empty folder; returns facts for ``manifest.json``."""
 
 
 class Expected(NamedTuple):
@@ -121,7 +121,7 @@ class Stage(ABC):
         """At the end of a run, write files on the result `entry` to `run_dir`; by default, none."""
 
     def key(self, context: Context, settings: dict[str, Any]) -> str:
-        """Return the cache key of the result: a hash of everything that the result depends on."""
+        """Return the cache key: a hash of `settings` (from `prepare`), the code and `upstream`."""
         return stage_key(self.name, digest(self.code), settings, self.upstream(context))
 
     def upstream(self, context: Context) -> dict[str, str]:

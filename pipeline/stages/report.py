@@ -87,9 +87,9 @@ def make_report(
     """Draw the plots of a run, write its HTML report, and add these files to its MLflow run.
 
     Return the paths of the report and, with ``evaluate.compare``, of a page that compares trained
-    vectors with those of another text; if the page fails, a warning is printed. Cached plots are
-    reused; with ``verify``, their SHA-256 is checked. Otherwise, plots are drawn from ``findings``
-    or, if ``findings`` is ``None``, from a new evaluation of the vectors.
+    vectors with those of another text (if it cannot be made, a warning is printed). Cached plots
+    are reused; with ``verify``, their SHA-256 is checked. Plots that are not cached are drawn from
+    ``findings`` or, if ``findings`` is ``None``, from a new evaluation of the vectors.
     """
     settings = run.settings
     shown = {
@@ -149,7 +149,7 @@ def report_later(run_dir: Path) -> list[Path]:
     """Write the HTML report of an earlier job of a sweep, and add it to the job's MLflow run.
 
     Return the paths of the report and, with ``evaluate.compare``, of a page that compares the
-    vectors with those of another text; if the page fails, a warning is printed. `InputError` is
+    vectors with those of another text (if it cannot be made, a warning is printed). `InputError` is
     raised if `run_dir` is not that of a job with scores, or the cache lacks the job's results.
     """
     run = read_ended(run_dir)
@@ -192,7 +192,7 @@ def read_ended(run_dir: Path) -> Ended:
 
 
 def runs_below(path: Path) -> list[Path]:
-    """Return `path` or, if it is of a sweep, the folders of jobs with scores, but no report yet."""
+    """Return [`path`] or, for a sweep with ended jobs, their folders with scores but no report."""
     jobs = [file.parent for file in path.glob(f"*/{SUMMARY}") if file.parent.name.isdecimal()]
     new = [job for job in jobs if not (job / REPORT).exists()]
     new = [job for job in new if "evaluate" in json.loads((job / SUMMARY).read_bytes())["stages"]]

@@ -72,7 +72,10 @@ class Train(Stage):
         return Expected(seconds, memory, sum(disk.values()))
 
     def make(self, context: Context, settings: dict[str, Any], out: Path) -> dict[str, Any]:
-        """Train, save the result in the folder `out`, and return facts about the training."""
+        """Train, save the vectors and the training history in `out`, and return facts.
+
+        `settings` are those of the cache key. Facts, such as losses, are stored with the result.
+        """
         from w2v.cluster.workers import open_cluster  # loads Numba
 
         config, entries, display = context.config, context.entries, context.display
@@ -224,7 +227,7 @@ def resources_needed(context: Context) -> tuple[int, dict[str, int]]:
 
 
 def require_resources(context: Context) -> None:
-    """Raise `InputError` if memory, or disk space for this and the sweep's later jobs, is short."""
+    """Raise `InputError` if training lacks memory, or disk space (also for later jobs' vectors)."""
     config, words = context.config, context.entries["vocab"].facts["size"]
     what = f"training {words:,} words with model.dim={config.model.dim}"
     memory, disk = resources_needed(context)

@@ -13,8 +13,7 @@ from pipeline.sweeps.overrides import is_plain, parsed
 class SharedComposition:
     """A config loader that wraps Hydra's own, `loader`, and is faster for the jobs of a sweep.
 
-    `loader` composes once for all jobs that differ only in overrides such as ``train.lr=0.1``; each
-    job gets a copy with its own values.
+    Jobs that differ only in values such as ``train.lr=0.1`` get changed copies of one composition.
     """
 
     def __init__(self, loader: Any) -> None:

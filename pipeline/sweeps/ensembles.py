@@ -16,11 +16,12 @@ from w2v.vectors import Use, WordVectors
 
 
 def write_ensembles(folder: Path, result: Sweep[Job]) -> list[Path]:
-    """Of the configurations with several seeds, write pages on the best; return their paths, or [].
+    """Write pages on the best configuration that has several seeds into a sweep's folder.
 
-    The pages are a report, a map of words unless ``evaluate.map`` is empty, and, with
-    ``evaluate.compare``, a comparison with the vectors of another text. If a page fails, a warning
-    is printed.
+    Return the paths of the pages; [] if none has several seeds. The pages are a report, a map of
+    words unless ``evaluate.map`` is empty, and, with ``evaluate.compare``, a comparison with the
+    vectors of another text. If a page cannot be made, a warning is printed. Of groups of
+    configurations that do not compare with each other, the first with several seeds is used.
     """
     every = (one for ranked in result.ranking.values() for one in ranked)
     best = next((one for one in every if len(one.vectors) > 1), None)

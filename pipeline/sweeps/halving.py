@@ -4,8 +4,7 @@ The rounds (rungs) end after, for example, 1, 2, 4 and 8 epochs. Each round cont
 of the round before, with the learning rates of the full training (``train.decay_epochs``), so that
 the last round gives the same vectors as without halving.
 
-K. Jamieson, A. Talwalkar (2016), Non-stochastic best arm identification and hyperparameter
-optimization.
+Jamieson, Talwalkar (2016): Non-stochastic best arm identification and hyperparameter optimization.
 """
 
 from collections.abc import Mapping, Sequence

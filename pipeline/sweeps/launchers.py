@@ -68,9 +68,9 @@ def prepare_processes(config: DictConfig) -> None:
     """Prepare the processes in which Hydra's launcher will run the jobs of a sweep.
 
     Environment variables tell them where the project is and, if several run at once on this
-    machine, how many threads each may use. Hydra's joblib launcher is replaced by our own. If that
-    runs several jobs at once, a fork server is started where the system has one. It imports the
-    program once while the sweep is opened; joblib's worker processes are forked from it.
+    machine, how many threads each may use. Our `JoblibLauncher` replaces Hydra's, and uses joblib's
+    worker processes, too. If it runs several jobs at once, they are forked from a fork server, if
+    the system has one; the server imports the program once, while the sweep is opened.
     """
     # They must find the project, and Hydra in them our sweepers.
     paths = [str(ROOT), str(ROOT / "pipeline" / "sweeps"), os.environ.get("PYTHONPATH", "")]
@@ -136,12 +136,12 @@ def run_all_jobs(
 def run_jobs(
     launcher: Launcher, outputs: Path, folder: Path, jobs: Jobs, numbers: Sequence[int]
 ) -> None:
-    """Run those of a sweep's `jobs` that have the consecutive `numbers`, even if some of them fail.
+    """Run those of a sweep's `jobs` that have the consecutive `numbers`, even if some raise errors.
 
     If a job crashes its process, the launcher stops all jobs. Jobs that had not started are then
-    launched again. Jobs that were running, or not yet recorded in MLflow, are run again one by one,
-    so that another crash affects one job only. If no job started, the launcher's error is raised.
-    `folder` is the sweep's folder.
+    launched again. Jobs that had started but not ended, or that ended without being recorded in
+    MLflow, are run again one by one, so that another crash affects one job only. If no job had
+    started, the launcher's error is raised. `folder` is the sweep's folder.
     """
     try:
         launcher.launch([jobs[n] for n in numbers], initial_job_idx=numbers[0])

@@ -42,8 +42,7 @@ def sweep_overrides(config: DictConfig) -> dict[str, Override]:
     """Return all overrides of a sweep, by key.
 
     Those of the command line take precedence over ``hydra.sweeper.params`` of an experiment file.
-    `InputError` is raised if ``params`` is not a mapping, or has a setting that the whole sweep
-    shares, such as ``outputs`` (`NOT_IDENTITY`).
+    `InputError`: ``params`` is no mapping, or has a setting of all jobs, such as ``outputs``.
     """
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     if not isinstance(params, Mapping):
@@ -64,10 +63,7 @@ def varied_overrides(config: DictConfig) -> dict[str, Override]:
 
 
 def value_texts(override: Override) -> list[str]:
-    """Return the distinct values of an override as texts.
-
-    `InputError` is raised if they cannot be listed, as for an interval, or if there are none.
-    """
+    """Return the distinct values of an override as texts; `InputError` if none or not listable."""
     if not override.is_sweep_override():
         return [override.get_value_element_as_str()]
     if not override.is_discrete_sweep():

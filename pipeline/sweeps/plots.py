@@ -54,7 +54,8 @@ def objective_over_seconds(
 ) -> None:
     """Plot the objective against the training time, for each job and as means over seeds.
 
-    `values` has the objective (perhaps less a mean) by job number; `label` names it on the axis.
+    `values` has, by number of the finished job, the objective or, if jobs compare only within
+    groups, its difference from the mean of the job's group; `label` names these values on the axis.
     """
     every = [one for ranked in result.ranking.values() for one in ranked]
     unbeaten = result.unbeaten

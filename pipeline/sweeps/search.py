@@ -1,7 +1,6 @@
 """Prepare the Optuna study of a search for Hydra's Optuna sweeper.
 
-The study gets a name, by which the same command resumes it, and trials whose process was killed are
-repeated. Optuna is imported only when a search runs.
+The same command resumes the study, and killed trials are repeated. Optuna is imported when needed.
 """
 
 import logging
@@ -101,8 +100,7 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
     """Check the search space; return the settings with the first choice of each searched group.
 
     `InputError` is raised if `space` has the seed, a glob, a range that falls, or a setting that
-    changes what `objective` measures, or if some combination of group choices has invalid settings
-    or does not have all searched settings.
+    changes what `objective` measures, or if a combination of choices is invalid or lacks a setting.
     """
     if SEED in space:
         raise InputError(
@@ -146,7 +144,7 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
 
 
 def study_name(settings: Config, space: Mapping[str, Override]) -> str:
-    """Return a name for the Optuna study of a search, by which the same search continues it.
+    """Return a name for the Optuna study of a search; the same search, run again, gets the same.
 
     It has a hash of search space, objective and settings, of the files they name, and of the code.
     """
@@ -178,9 +176,9 @@ def storage_errors(url: str) -> Iterator[None]:
 def resume(url: str, study_name: str, direction: str) -> tuple[int, int, float | None]:
     """Open or create an Optuna study, queue its killed trials again, and count its trials.
 
-    Return how many have ended, except those queued again, how many there are, and the best value.
-    No other process may use the study, so a trial that is marked as running was killed. A trial
-    that is killed twice is not repeated again: its parameters may be what kills the process.
+    Return the number of ended trials, without those queued again; that of all, with queued ones;
+    and the best value (None: none completed). No other process may use the study, so a trial marked
+    as running was killed. One killed twice is not repeated: its parameters may be the cause.
     """
     import optuna
     from optuna.exceptions import ExperimentalWarning

@@ -58,12 +58,12 @@ def open_sweep(
     jobs: Mapping[tuple[str, ...], Config],
     earlier_best: float | None = None,
 ) -> Iterator[Path]:
-    """Lock a sweep's folder, start its MLflow run, yield the folder, and close both at the end.
+    """Lock a sweep's folder, start its MLflow run, and yield the folder.
 
-    Before that, also after an error, `close_sweep` saves the results, and raises an error if the
-    block or jobs failed. `jobs` has the settings of each job by its overrides; it is empty for a
-    search, which chooses jobs as it runs. `shared` is the MLflow store and queue of the jobs.
-    `earlier_best` is the best value so far of a study that the search resumes.
+    At the end, also after an error, `close_sweep` saves the results, and raises an error if the
+    block or jobs failed; then the run is ended and the folder unlocked. `jobs` has each job's
+    settings by its overrides, empty for a search, which chooses jobs as it runs. `shared` is the
+    jobs' MLflow store and queue. `earlier_best` is the best value of a resumed study, or None.
     """
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
     with writable, exclusive_lock(folder), tracked_run(config, folder, shared) as tracker:
@@ -85,7 +85,10 @@ def open_sweep(
 def tracked_run(
     config: DictConfig, folder: Path, shared: SharedStore
 ) -> AbstractContextManager[Tracker]:
-    """Return a context manager that opens the MLflow run of a sweep, and yields its tracker."""
+    """Return a context manager that opens the MLflow run of a sweep, and yields its tracker.
+
+    `folder` is the sweep's folder. `shared` gets the queue of MLflow calls, which jobs use, too.
+    """
     settings: Any = OmegaConf.to_container(config.tracking, resolve=True)
     parameters = {
         key: text
@@ -138,9 +141,9 @@ def close_sweep(
 ) -> None:
     """Save, record and print the results of a sweep; ``summary.json`` gets `facts`, too.
 
-    `error` is the exception that ended the sweep early, or None. Ctrl-C and SIGTERM are raised
-    again. If a job failed or never started, `SweepFailedError` is raised, but an `InputError` is
-    raised again, unless every job failed. If all jobs finished, any `error` is raised again.
+    `error`, the exception that ended the sweep early, or None, is raised again if it comes from
+    Ctrl-C or SIGTERM; if it is an `InputError`, and not all jobs failed; or if all jobs finished.
+    Otherwise, `SweepFailedError` is raised if a job failed or never started.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show
@@ -206,9 +209,9 @@ def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Lock a sweep's folder during the block; rename it first if it holds an earlier sweep.
+    """Lock a sweep's folder in the block; one with an earlier sweep is first renamed and made anew.
 
-    `InputError` is raised if another sweep has the lock, or the current folder is in `folder`.
+    `InputError` is raised if another sweep has the lock, or the current folder is (in) `folder`.
     """
     if Path.cwd().resolve().is_relative_to(folder.resolve()):
         raise InputError(f"hydra.sweep.dir={folder}: must be a folder of its own")
@@ -243,7 +246,7 @@ def check_hydra_settings(config: DictConfig) -> None:
 
 
 def refuse_sweep_without_multirun() -> None:
-    """Raise `InputError` for ``hydra.job.chdir=true``, or for settings that need ``-m``."""
+    """Without ``-m``, raise `InputError` for a sweep's launcher, search, values; or chdir=true."""
     hydra = HydraConfig.get()
     choices = hydra.runtime.choices
     launcher = choices.get("hydra/launcher", "basic")

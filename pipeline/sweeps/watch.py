@@ -62,7 +62,7 @@ class Watch:
         self.start_reports(max(1, available_cores() // 2))
 
     def start_reports(self, processes: int) -> None:
-        """Start at most `processes` processes that write reports; none while earlier ones run."""
+        """Start up to `processes` processes to report on `waiting` jobs, unless one still runs."""
         self.processes = [process for process in self.processes if process.poll() is None]
         if self.processes:
             return

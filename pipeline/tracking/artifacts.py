@@ -31,7 +31,7 @@ def record_vectors(tracker: Tracker, folder: Path) -> None:
 
 
 def record_job_vectors(folder: Path) -> None:
-    """Upload the vectors of a job to the job's MLflow run, if ``tracking.vectors=best``."""
+    """If ``tracking.vectors=best``, upload to its run the vectors of the best job (in `folder`)."""
     summary = json.loads((folder / "summary.json").read_bytes())
     tracking = Tracking(**summary["config"]["tracking"])
     if tracking.vectors == "best" and "train" in summary["stages"]:
@@ -43,9 +43,9 @@ def record_job_vectors(folder: Path) -> None:
 def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], note: str) -> None:
     """Record a sweep's files, metrics, tags and description.
 
-    `summary` is the content of ``summary.json``; `note` is the description in Markdown. If there
-    is one best configuration, the model of its best job gets the alias in ``tracking.register``,
-    unless a search that this sweep resumed had a better job before.
+    `summary` is the content of ``summary.json``; `note` is the description in Markdown. If a single
+    configuration is best, the model of its best job gets the alias in ``tracking.register``, but
+    not if this sweep continues a search that had found a better job earlier.
     """
     tracker.files(sorted(folder.glob("*.png")), "plots")
     # MLflow's UI compares artifacts by the first table, so that must be one the jobs have, too.
@@ -82,8 +82,8 @@ def upload_files(
 ) -> None:
     """Add files to the folder `folder` of a run's artifacts; ``""`` is the top folder.
 
-    If the artifacts are local, files below the folder ``linked`` become hard links where possible;
-    other files, or all if ``linked`` is None, are copied. Otherwise, all are sent to the server.
+    If the artifacts are local, files below ``linked`` become hard links where possible; other
+    files, or all if ``linked`` is None, are copied. Artifacts elsewhere: all files are uploaded.
     """
     local = local_folder(run, folder)
     for path in paths:
@@ -123,7 +123,7 @@ def upload_table(
 
 
 def local_folder(run: "Run", folder: str) -> Path | None:
-    """Make a folder for artifacts of a run; return its path, or ``None`` if they are not local."""
+    """Make and return `folder` below a run's artifacts; ``None`` if they have no ``file:`` URL."""
     address = urlsplit(run.info.artifact_uri)
     if address.scheme != "file":
         return None

@@ -1,7 +1,6 @@
 """Find runs whose process was killed, and close those that MLflow shows as RUNNING.
 
-A process holds a lock on a file until its run is recorded. The system releases the lock even after
-``kill -9``. The path of the file is a tag of the run.
+A process locks a file until its run is recorded; ``kill -9`` unlocks it. A tag has the file's path.
 """
 
 from collections.abc import Mapping
@@ -65,11 +64,11 @@ def lost_jobs(outputs: Path, sweep: str | None) -> dict[int, Path]:
 def close_killed_runs(
     client: "MlflowClient", experiment_id: str, outputs: Path, sweep: str | None = None
 ) -> None:
-    """Set the status KILLED for the runs whose process on this machine was killed.
+    """Set the status KILLED for all runs whose process on this machine was killed, of any sweep.
 
-    With ``sweep``, the run ID of a sweep that has ended, each of its jobs first gets ten seconds to
-    stop. At the end, when all killed runs are closed, also those of other sweeps, `RuntimeError` is
-    raised if lock files in ``outputs`` show jobs that were killed before their run was created.
+    If ``sweep`` is the run ID of a sweep that has ended, each of its jobs first gets ten seconds to
+    stop. At the end, `RuntimeError` is raised if some of its jobs were killed before their run was
+    created, as their lock files in ``outputs`` show.
     """
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         path = Path(run.data.tags.get(TAG, ""))

@@ -204,7 +204,10 @@ class MlflowTracker(Tracker):
 
 @contextmanager
 def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator[Tracker]:
-    """Yield a tracker to add files to a run that has ended; warn if the store cannot be used."""
+    """Yield a tracker to add files to a run that has ended; `outputs` has the files of all runs.
+
+    If the store cannot be used, a warning is printed, and the tracker records nothing.
+    """
     quiet_loggers()
     store = store_uri(config.uri, outputs)
     try:
@@ -235,7 +238,7 @@ def quiet_loggers() -> None:
 
 
 def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """Return a source (path, URL or package names) as ``mlflow.data`` has it: type and details."""
+    """Return MLflow's source type (``local``, say) and `origin` (path, URL, packages) as a dict."""
     if not isinstance(origin, str):
         return "code", {"tags": {"sources": ", ".join(origin)[:MAX_NOTE]}}
     scheme, separator, _ = origin.partition("://")

@@ -53,9 +53,9 @@ class RetryQueue:
         self._wait(made.wait, MAX_WAIT)
 
     def close(self, max_wait: float = MAX_WAIT) -> str:
-        """Wait until all calls are made; return a description of what failed, or an empty string.
+        """Wait until all calls are made; return the errors of dropped calls as one text, or "".
 
-        If calls keep failing for ``max_wait`` seconds, return, and repeat them no more.
+        If calls have failed for ``max_wait`` seconds of this wait, return why; repeat them no more.
         """
 
         def ended(seconds: float) -> bool:
@@ -69,9 +69,9 @@ class RetryQueue:
         return "; ".join(dict.fromkeys(self.dropped))
 
     def _wait(self, made: Callable[[float], bool], max_wait: float) -> str:
-        """Wait for the calls; return "", or why they have failed for `max_wait` seconds.
+        """Wait until `made` says that the calls are made; return "", or why they keep failing.
 
-        ``made(0.05)`` waits for the calls for 0.05 s at most, and returns whether they are made.
+        ``made(0.05)`` waits at most 0.05 s. Calls that fail for `max_wait` seconds end the wait.
         """
         waited = 0.0
         announced = False
@@ -103,7 +103,7 @@ class RetryQueue:
 
 
 class QueueProxy:
-    """Puts calls of an object's methods into a queue; its own method `wait` waits for them."""
+    """Puts calls of `target`'s methods into a `RetryQueue`, which makes them; `wait` waits."""
 
     def __init__(self, target: object, calls: RetryQueue) -> None:
         self._target = target

@@ -73,9 +73,9 @@ def open_experiment(
     """Return an MLflow client and the id of the experiment ``name``, created if needed.
 
     A new experiment keeps its artifacts in ``outputs``, unless the store is a server. If the store
-    is an SQLite file, it is created if needed, and the addresses of moved artifacts in it are
-    updated. ``made`` says that this job's sweep has done both already, so they are omitted.
-    `InputError` is raised if the store cannot be used, or the experiment was deleted.
+    is an SQLite file, it is created if needed, and addresses in it are corrected if the artifacts
+    were moved. ``made`` says that this job's sweep has done this to the file, so that it is
+    omitted. `InputError` is raised if the store cannot be used, or the experiment was deleted.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
     db_utils.MAX_RETRY_COUNT = 6  # MLflow tries to connect for 6 seconds, not for 2 minutes
@@ -109,9 +109,10 @@ class NeedsOwnTransactions(MlflowException):
 
 
 class SharedSessions:
-    """A replacement for MLflow's session factory, with which several calls share a transaction.
+    """A replacement for MLflow's session factory that lets several calls share a transaction.
 
-    MLflow uses at least one transaction per call, and the database waits for the disk after each.
+    They are the calls in the block of `together`; their transaction is committed at its end.
+    Otherwise, MLflow uses at least one per call, and the database waits for the disk after each.
     """
 
     def __init__(self, make: Callable[..., AbstractContextManager[Any]]) -> None:
@@ -195,10 +196,7 @@ def open_experiment_again(
 
 
 def run_to_create(experiment_id: str, location: str, run_id: str) -> Run:
-    """Return an MLflow run with the new ID `run_id`, which is not in the store yet.
-
-    `location` is the URI of the folder of the experiment's artifacts.
-    """
+    """Return an MLflow run not in the store yet; its artifacts are below the URI `location`."""
     now = int(time.time() * 1000)
     address = f"{location.rstrip('/')}/{run_id}/{SqlAlchemyStore.ARTIFACTS_FOLDER_NAME}"
     info = RunInfo(run_id, experiment_id, "", "RUNNING", now, None, "active", address)
@@ -234,10 +232,10 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs were moved or copied.
 
-    MLflow stores absolute addresses. If an experiment has its artifacts in an old folder, another
-    one with the name of `artifacts`, addresses in the old folder are changed to `artifacts` if the
-    old folder is gone, or if `artifacts` is a copy: if it is beside `database`, and has, at the
-    same relative path, the artifacts of a run in the old folder.
+    MLflow stores absolute addresses. If an experiment's artifacts are in another folder with the
+    same name as `artifacts`, addresses in that folder are changed to `artifacts` in two cases: the
+    folder is gone, or `artifacts` is a copy of it, that is, it is beside `database` and has, at the
+    same relative path, the artifacts of a run in that folder. Other addresses stay.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

@@ -25,15 +25,12 @@ class ProcessLauncher(Launcher):
 
     @cached_property
     def shared(self) -> bytes:
-        """What processes get to run jobs, made at the first launch: the sweep's folder is known."""
+        """Hydra's state and `arguments`, pickled for processes once the sweep's folder is known."""
         return pickled(self.arguments)
 
 
 class JoblibLauncher(ProcessLauncher):
-    """Runs jobs in joblib's worker processes; in this process if ``n_jobs`` lets one run at a time.
-
-    The arguments are those of Hydra's launcher; `options` are for ``joblib.Parallel``.
-    """
+    """Runs jobs in joblib's worker processes; takes the arguments of Hydra's joblib launcher."""
 
     def __init__(self, inner_max_num_threads: int | None = None, **options: Any) -> None:
         self.threads = inner_max_num_threads

@@ -18,7 +18,7 @@ from w2v.text.sources import Files, size_of
 from w2v.text.tokenize import tokenize
 from w2v.text.tokenizer import Tokenizer
 
-TOKENS_PER_BYTE = 0.6
+TOKEN_BYTES = 0.6
 """Estimated bytes of token ids per byte of text: 0.15 tokens of 4 bytes; less for long words."""
 
 MAX_UNSEGMENTED = 0.05
@@ -62,7 +62,7 @@ class Tokenize(Stage):
         def make(out: Path) -> dict[str, Any]:
             size = size_of(source.paths) if isinstance(source, Files) else None
             if size is not None and corpus.limit is None:
-                need = {"the tokens": int(size * TOKENS_PER_BYTE)}
+                need = {"the tokens": int(size * TOKEN_BYTES)}
                 require_disk(need, context.outputs, "tokenizing")
             facts = tokenize(
                 out,
@@ -89,7 +89,7 @@ class Tokenize(Stage):
         size = size_of([*context.hashes.seen]) or 0
         found = super().expect(context, past)
         if past is None or not size or not past["input_bytes"]:
-            return found._replace(disk=found.disk or int(size * TOKENS_PER_BYTE))
+            return found._replace(disk=found.disk or int(size * TOKEN_BYTES))
         ratio = size / past["input_bytes"]
         return Expected(past["seconds"] * ratio, disk=int(found.disk * ratio))
 

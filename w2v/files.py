@@ -65,9 +65,9 @@ def json_page(value: Any) -> str:
 
 
 _INNERMOST = re.compile(r"([\[{])\n +([^\[\]{}\n]*(?:\n[^\[\]{}\n]*){,9})\n *([\]}])")
-"""Matches a list or object of at most ten entries, without brackets inside, in indented JSON.
+"""Matches a list or object of at most ten entries in indented JSON, to be put on one line.
 
-Each entry is one line, because JSON escapes the line breaks in strings.
+Entries have no brackets inside. Each is one line, because JSON escapes the line breaks in strings.
 """
 
 

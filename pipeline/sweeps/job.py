@@ -94,7 +94,7 @@ def run_composed(arguments: dict[str, Any], number: int, overrides: Any) -> util
 
 @dataclass(frozen=True)
 class JobContext:
-    """The context of a job of a sweep: its number, folder and overrides, and data of the sweep."""
+    """What a job knows of itself, such as its number and overrides, and of the sweep it is in."""
 
     folder: Path
     number: int

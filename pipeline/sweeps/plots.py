@@ -54,8 +54,8 @@ def objective_over_seconds(
 ) -> None:
     """Plot the objective against the training time, for each job and as means over seeds.
 
-    `values` has, by number of the finished job, the objective or, if jobs compare only within
-    groups, its difference from the mean of the job's group; `label` names these values on the axis.
+    `values` has a value for each finished job, by the job's number in the sweep: the objective, or
+    its difference from a mean (`Sweep.centered`). `label` names the values on the axis.
     """
     every = [one for ranked in result.ranking.values() for one in ranked]
     unbeaten = result.unbeaten

@@ -72,10 +72,10 @@ def open_experiment(
 ) -> tuple[MlflowClient, str]:
     """Return an MLflow client and the id of the experiment ``name``, created if needed.
 
-    A new experiment keeps its artifacts in ``outputs``, unless the store is a server. If the store
-    is an SQLite file, it is created if needed, and addresses in it are corrected if the artifacts
-    were moved. ``made`` says that this job's sweep has done this to the file, so that it is
-    omitted. `InputError` is raised if the store cannot be used, or the experiment was deleted.
+    A new experiment keeps its artifacts in ``outputs``, unless the store is a server. An SQLite
+    file of a store is first created if needed, and corrected if the artifacts were moved. Both are
+    left out if ``made`` is true: the sweep of this job has done them.
+    `InputError` is raised if the store cannot be used, or the experiment was deleted.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
     db_utils.MAX_RETRY_COUNT = 6  # MLflow tries to connect for 6 seconds, not for 2 minutes
@@ -186,8 +186,8 @@ def open_experiment_again(
     """Open, in a job, the experiment that its sweep has created.
 
     `store` is the address of the tracking store, `outputs` the folder of all output files. Return a
-    client, the experiment's ID, and the URI of the folder of its artifacts, for `run_to_create`.
-    The URI is ``None`` unless the store is a database and the folder is on this machine.
+    client, the experiment's ID, and the URI of the folder of its artifacts, which `run_to_create`
+    needs; ``None`` if the store is no database, or the artifacts are not on this machine.
     """
     client, number = open_experiment(store, name, outputs, made=True)
     location = client.get_experiment(number).artifact_location

@@ -143,11 +143,10 @@ def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, T
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
     """Fit the exponents by which the time per pair grows, for each loss and engine.
 
-    There is an exponent for the size V of the vocabulary. For negative sampling, there is also one
-    for the number of noise words. For the softmax trained by an engine, there is also one for the
-    number of dot products per pair, which with skip-gram is below V: the pairs of a batch with the
-    same center word share their dot products. `w2v.losses.naive_softmax` takes one pair at a time,
-    with V dot products, so it has only the exponent for V.
+    For each loss and engine there is an exponent for the size V of the vocabulary, and for negative
+    sampling also one for the number of noise words. The softmax of an engine has another exponent,
+    for the number of dot products per pair. With skip-gram this number is below V, because the
+    pairs of a batch with the same center word share their dot products.
     """
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):

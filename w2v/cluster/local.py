@@ -12,7 +12,10 @@ from w2v.text.tokens import Text
 
 
 class LocalPool:
-    """A `w2v.cluster.engine.Pool` with a single copy of the model, in this process."""
+    """Trains all workers one after another in this process, with a single copy of the model.
+
+    It implements `w2v.cluster.engine.Pool`, the interface of the processes that train.
+    """
 
     processes = 1
 

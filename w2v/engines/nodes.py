@@ -138,8 +138,9 @@ def list_groups(
 def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
     """For CBOW, list the tree nodes with which each group of center words is scored.
 
-    A group is `MR` center words, and a tile is a number of groups. The nodes and the weights of the
-    scores are stored in ``own``.
+    A group is `MR` center words, and a tile is a number of groups. The nodes are stored in
+    ``own.entries``. For each node and center word, ``own.factors`` has 1 if the word's path
+    contains the node, and ``own.negatives`` has 1 if it also takes branch 1 there; else 0.
 
     Parameters
     ----------

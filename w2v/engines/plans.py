@@ -501,7 +501,7 @@ def sort_centers(
     order: I32,
     scratch: Planning,
 ) -> None:
-    """Sort the center words of a step by the positions of their leaves in the tree (CBOW).
+    """Sort the center words of a step by their leaves in the Huffman tree (CBOW).
 
     Parameters
     ----------
@@ -510,7 +510,7 @@ def sort_centers(
     centers
         The number of center words of the step.
     ids
-        The words of the step, from ``sizes.window`` words before its first center word on. Center
+        The words of the step, beginning ``sizes.window`` words before the first center word. Center
         word i is ``ids[sizes.window + i]``.
     lows, highs
         The start and the end (excluded) of each center word's window, which includes the center

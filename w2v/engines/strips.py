@@ -102,8 +102,8 @@ def choose_band_targets(
 
     A tile is a group of consecutive center words, and a strip a sequence of tiles. A gradient
     updates the model directly if the vector's word has no other row in the gradient buffer in this
-    training step and the next tile of the strip will not add to the gradient. Otherwise the
-    gradient is written to the buffer (`w2v.engines.rows.choose_targets`). The decisions are stored
+    training step and the next tile of the strip will not add to the gradient. Otherwise it is
+    written to the buffer (`w2v.engines.rows.choose_targets`). The decisions are stored
     in ``tile``. They include the step sizes, which depend on ``curvature``.
 
     Parameters

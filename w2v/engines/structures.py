@@ -65,7 +65,8 @@ RADIX_BITS = 11
 class Parts(NamedTuple):
     """The vector of each word as a weighted sum of rows of the input matrix (subwords).
 
-    The sums of all V words have E summands in total. Without subwords, there are no sums.
+    The sums of all V words have E summands in total. Without subwords, all arrays are empty but
+    `starts`, which is one 0.
 
     Attributes
     ----------
@@ -77,7 +78,8 @@ class Parts(NamedTuple):
     weights : float32 (E,)
         The weight of each summand.
     shares : float32 (E,)
-        The factor by which the gradient of the word is multiplied to get that of the summand's row.
+        The factor by which the gradient of the word is multiplied to get that of the summand's row:
+        the weight for the exact gradient, 1 for fastText's.
     totals : float32 (V,)
         For each word, the sum of the weights of its summands.
     """

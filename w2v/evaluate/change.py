@@ -44,7 +44,8 @@ MIN_COUNT = 20
 BAND = 500
 """The least number of words in a band of word frequency, unless there are fewer words in all.
 
-The inflation factor (`Change.inflation`) and the degrees of freedom are estimated for each band.
+The test statistics of words are corrected, and their degrees of freedom estimated, for each band
+separately (`Change.inflation`).
 """
 
 QUARTILES = 1.349

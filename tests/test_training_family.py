@@ -181,6 +181,8 @@ def test_training_goes_on_from_a_model_of_fasttext(tmp_path: Path) -> None:
     plain = w2v.WordVectors(["the", "cat"], np.ones((2, 4)))
     with pytest.raises(w2v.InputError, match="its words have no n-grams"):
         w2v.train(more, objective, init=plain, **options)
+    plain = w2v.WordVectors.load(path, encoding="ascii")  # n-grams as in UTF-8
+    assert w2v.train(more, objective, init=plain, **options).moved is not None
     latin = w2v.WordVectors.load(path, encoding="latin-1")
     with pytest.raises(w2v.InputError) as refused:
         w2v.train(more, objective, init=latin, **options)

@@ -337,3 +337,4 @@ def test_counts_are_needed_where_they_are_used() -> None:
     broken = WordVectors(["a", "b"], np.ones((2, 2)), outside=np.array([[1, 2], [3, np.nan]]))
     with pytest.raises(InputError, match="an outside vector holds NaN or an infinity"):
         broken.shrink()
+    assert broken.shrink(dim=1)[0].outside is None  # it would not fit the turned vectors

@@ -169,7 +169,7 @@ def fill_subwords(
             f"init={name}: its words have no n-grams; set subwords=false, or give a run with "
             "subwords or a .bin of fastText"
         )
-    if ngrams.encoding != "utf-8":
+    if ngrams.encoding not in ("utf-8", "ascii"):
         raise InputError(
             f"init={name}: its n-grams are those of words in {ngrams.encoding}, and training makes "
             "n-grams of words in utf-8; set subwords=false"

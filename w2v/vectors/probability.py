@@ -1,7 +1,6 @@
 """The probability that a model gives to outside words, given center words."""
 
 from collections.abc import Sequence
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,7 +53,9 @@ def outside_probability(
             "there are no outside vectors; they are in the folder of a model, which "
             "w2v.train(...).save or a run writes"
         )
-    if not isinstance(exponent, Real) or not np.isfinite(exponent):
+    if not isinstance(exponent, int | float | np.integer | np.floating) or not np.isfinite(
+        exponent
+    ):
         raise InputError(f"exponent={exponent!r:.40}: must be a finite number")
     if exponent and vectors.counts is None:
         raise InputError(f"exponent={exponent}: needs counts; the vectors have none")

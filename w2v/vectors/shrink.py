@@ -58,7 +58,7 @@ def shrink_vectors(
     rows = np.arange(len(vectors)) if words is None else np.sort(vectors.by_frequency[:words])
     lengths(vectors, rows)  # refuses vectors that are not finite
     chosen, outside = vectors.vectors[rows], vectors.outside
-    if outside is not None and not np.isfinite(outside[rows]).all():
+    if dim is None and outside is not None and not np.isfinite(outside[rows]).all():
         raise InputError("an outside vector holds NaN or an infinity")
     if dim is not None:
         chosen, outside = rotated(chosen, principal_axes(chosen, dim)), None

@@ -5,7 +5,6 @@ The component that most texts share can be removed.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from numbers import Real
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -87,7 +86,7 @@ def text_vectors(
     """
     if weights not in ("mean", "sif"):
         raise InputError(f"weights={weights!r:.40}: must be mean or sif")
-    if not isinstance(a, Real) or not 0 < a < np.inf:
+    if not isinstance(a, int | float | np.integer | np.floating) or not 0 < a < np.inf:
         raise InputError(f"a={a!r:.40}: must be a finite number above 0")
     if isinstance(texts, str) or not hasattr(texts, "__iter__"):
         raise InputError(f"texts={texts!r:.60}: must be a list of texts, as in [text]")

@@ -461,9 +461,6 @@ def test_what_cannot_be_compared_says_why() -> None:
     rows[0, 0, :3] = np.nan
     found = compared(word_pairs(people), list(rows)).difference(0, 1)
     assert (found.verdict, found.items, found.low, found.p) == ("too few pairs", 9, None, None)
-    questions = AnalogyBenchmark(np.array([*itertools.permutations(range(5), 2)]))
-    found = compared(questions, list(np.ones((2, 2, 20), np.int8))).difference(0, 1)
-    assert (found.verdict, found.items, found.low) == ("too few pairs", 20, None)
     found = compared(word_pairs(people), list(rows[:, 1:])).difference(0, 1)
     assert (found.verdict, found.seeds, found.low) == ("one seed", 1, None)
     assert math.isfinite(found.difference)
@@ -476,6 +473,19 @@ def test_what_cannot_be_compared_says_why() -> None:
     found = Comparison(same, Family(2)).difference(0, 1)
     assert (found.verdict, found.p, found.low, found.high) == ("no difference shown", 1.0, 0.0, 0.0)
     assert found.detectable is None
+
+
+def test_few_independent_questions_are_not_compared() -> None:
+    """Neither the questions of few word pairs, nor few questions without a common word pair."""
+    of_five_pairs = [*itertools.permutations(range(5), 2)]
+    separate = [(2 * i, 2 * i + 1) for i in range(9)]
+    for pairs in (of_five_pairs, separate):
+        n = len(pairs)
+        ranks = np.repeat([1, 2], n).astype(np.int8).reshape(2, 1, n)
+        found = compared(AnalogyBenchmark(np.array(pairs)), list(ranks), fixed=True)
+        one = found.difference(0, 1)
+        assert (one.verdict, one.items, one.low) == ("too few pairs", n, None)
+    assert AnalogyBenchmark(np.array([*separate, (18, 19)])).units(np.ones(10, bool)) == 10
 
 
 def test_a_score_that_is_the_same_in_all_runs_says_so() -> None:
@@ -498,7 +508,8 @@ def test_sentences_say_what_is_missing() -> None:
     assert said(math.nan, "one seed") == f"x: a and b have no seed in common, {nothing}"
     assert said(0.1, "one seed", seeds=1) == f"x: a and b have one seed in common, {nothing}"
     few = said(math.nan, "too few pairs", seeds=2, items=0)
-    assert few == f"x: a and b have fewer than 10 word pairs in common, {nothing}"
+    few_units = "fewer than 10 independent word pairs or questions"
+    assert few == f"x: a and b have {few_units} in common, {nothing}"
     for items in (None, 353):
         undefined = said(math.nan, "undefined", seeds=2, items=items)
         assert undefined == f"x: the score of a or b is undefined, {nothing}"

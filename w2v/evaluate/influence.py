@@ -103,8 +103,10 @@ class Benchmark(ABC):
     def units(self, used: NDArray[np.bool_]) -> int:
         """Return the number of sampling units, which are word pairs, in the used items.
 
-        `used`, bool (n,), says which items are used. An analogy question has two word pairs. A pair
-        that occurs several times, such as in several questions or sets of pairs, counts once.
+        `used`, bool (n,), says which items are used. A pair that occurs several times, such as in
+        several questions or sets of pairs, counts once. An analogy question has two word pairs; but
+        there are no more units than questions, because questions that share no pair are
+        independent.
         """
 
     def variances(self, parts: FloatArray) -> FloatArray:
@@ -195,7 +197,7 @@ class AnalogyBenchmark(Benchmark):
         return Scores(values, np.where(used, right - values[:, None], 0.0) / max(1, used.sum()))
 
     def units(self, used: NDArray[np.bool_]) -> int:
-        return len(np.unique(self.pairs[used]))
+        return min(len(np.unique(self.pairs[used])), int(used.sum()))
 
     @cached_property
     def _sums(self) -> tuple[Any, Any]:

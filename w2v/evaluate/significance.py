@@ -64,7 +64,7 @@ POWER = 0.8
 """The statistical power for which `Difference.detectable` is computed."""
 
 MIN_PAIRS = 10
-"""With fewer word pairs in common, two configurations are not compared."""
+"""With fewer independent word pairs or questions in common, configurations are not compared."""
 
 MAX_SEEDS = 1000
 """The largest possible value of `Difference.seeds_needed`."""
@@ -145,8 +145,9 @@ class Difference:
     verdict
         ``better`` or ``worse`` if `a` differs significantly from `b`, or else ``no difference
         shown``. If the two cannot be compared, the verdict is the reason: ``one seed`` (fewer than
-        two in common), ``too few pairs`` (fewer than `MIN_PAIRS` word pairs) or ``undefined`` (the
-        score of a run is NaN, such as the loss of a training that diverged).
+        two in common), ``too few pairs`` (fewer than `MIN_PAIRS` independent word pairs or
+        questions) or ``undefined`` (the score of a run is NaN, such as the loss of a training that
+        diverged).
     low, high
         The confidence interval of the difference. It is so wide that the intervals of all compared
         differences hold at once with a probability of 95 %. It excludes 0 if the verdict is
@@ -466,14 +467,14 @@ class Comparison:
             - at least two seeds; but one is enough for a score with items if the attribute `fixed`
               is true (the vectors were given, not trained), because only the items are then a
               sample;
-            - for a score with items, also a finite `difference`, and at least `MIN_PAIRS` different
-              word pairs in the used items; a question consists of two (`Benchmark.units`).
+            - for a score with items, also a finite `difference`, and at least `MIN_PAIRS` sampling
+              units, which are different word pairs, in the used items (`Benchmark.units`).
         items : int or None
             The number of items that were used. If the benchmark skips unknown words, these are the
             items whose words are known to the runs of both configurations with every one of
             `seeds`. None without seeds, or for a score without items.
         units : int or None
-            The number of different word pairs in these items; None if `items` is None.
+            The number of sampling units in these items; None if `items` is None.
         """
         careful = self.family.settings == 2 or len(seeds) == 2
         if self.benchmark is None:

@@ -341,7 +341,7 @@ def sentence(judged: Judged, one: Difference) -> str:
     if one.verdict == "undefined":
         return f"the score of {a} or {b} is undefined, so nothing can be said"
     if one.verdict == "too few pairs":
-        few = f"fewer than {MIN_PAIRS} word pairs"
+        few = f"fewer than {MIN_PAIRS} independent word pairs or questions"
         return f"{a} and {b} have {few} in common, so nothing can be said"
     assert one.low is not None
     assert one.high is not None

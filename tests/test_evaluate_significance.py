@@ -259,6 +259,14 @@ def test_the_mean_of_sets_is_that_of_fishers_z() -> None:
     assert found[1] == pytest.approx((math.tanh(z - half), math.tanh(z + half)), abs=1e-6)
 
 
+def test_the_mean_leaves_out_sets_of_few_pairs_with_several_ratings() -> None:
+    for different, counted in ((1, []), (9, []), (10, [0])):
+        ratings = np.random.default_rng(0).normal(size=(2, 2 * different))
+        mean = MeanOfSets([SimilarityBenchmark(ratings[0], np.arange(different).repeat(2))])
+        assert mean.counted(np.ones(2 * different, bool)) == counted
+        assert (mean.interval(ratings[1]) is None) == (not counted)
+
+
 def test_the_interval_of_the_mean_of_sets_holds_it() -> None:
     """The 95 % interval of the mean of sets contains the true value in 92 to 98 % of samples."""
     random = np.random.default_rng(1)

@@ -235,9 +235,9 @@ class MeanOfSets(Benchmark):
     """The mean of Spearman's correlation over several sets of word pairs, by Fisher's z-transform.
 
     The z values of the correlations are averaged, and the mean is transformed back to a
-    correlation. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` used pairs are left out. The items
-    are the pairs of all sets, one set after the other; n is their number. A pair that occurs in
-    several sets is one sampling unit.
+    correlation. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` different used pairs are left out.
+    The items are the pairs of all sets, one set after the other; n is their number. A pair that
+    occurs several times, in one set or in several, is one sampling unit.
 
     Attributes
     ----------
@@ -267,11 +267,12 @@ class MeanOfSets(Benchmark):
         return np.split(array, np.cumsum([len(one.people) for one in self.sets])[:-1], axis=-1)
 
     def counted(self, used: NDArray[np.bool_]) -> list[int]:
-        """Return the indices of sets with `MIN_PAIRS_FOR_INTERVAL` or more used pairs.
+        """Return the indices of sets with `MIN_PAIRS_FOR_INTERVAL` or more different used pairs.
 
         `used` is a bool array (n,) over the pairs of all sets.
         """
-        sizes = [int(one.sum()) for one in self.split(used)]
+        pieces = zip(self.sets, self.split(used), strict=True)
+        sizes = [one.units(inside) for one, inside in pieces]
         return [number for number, size in enumerate(sizes) if size >= MIN_PAIRS_FOR_INTERVAL]
 
     def scores(self, answers: NDArray[Any], used: NDArray[np.bool_]) -> Scores:
@@ -311,9 +312,9 @@ class MeanOfSets(Benchmark):
 
         `answers`, (n,), has the cosines of the pairs of all sets, NaN for pairs with an unknown
         word. If `oov` is ``skip``, pairs with NaN are not used; if it is ``zero``, they count as a
-        cosine of 0. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` used pairs are left out. The
-        result is None if no set remains, or if any remaining set has an undefined correlation, for
-        example because its cosines are all equal.
+        cosine of 0. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` different used pairs are left
+        out. The result is None if no set remains, or if any remaining set has an undefined
+        correlation, for example because its cosines are all equal.
         """
         used = self.known(answers)
         values, parts = self.scores(answers[None], used)

@@ -267,6 +267,23 @@ def test_the_mean_leaves_out_sets_of_few_pairs_with_several_ratings() -> None:
         assert (mean.interval(ratings[1]) is None) == (not counted)
 
 
+def test_sets_that_the_mean_leaves_out_do_not_change_a_difference() -> None:
+    sizes = (12, *[9] * 20)
+    people, *rows = np.random.default_rng(0).normal(size=(3, sum(sizes)))
+    ends = np.cumsum(sizes)
+    sets = [
+        SimilarityBenchmark(people[end - size : end], np.arange(end - size, end))
+        for size, end in zip(sizes, ends, strict=True)
+    ]
+    found = [
+        compared(MeanOfSets(sets[:count]), [[row[: ends[count - 1]]] for row in rows], fixed=True)
+        for count in (1, 21)
+    ]
+    alone, beside = (one.difference(0, 1) for one in found)
+    assert (alone.verdict, alone.items, beside.items) == ("no difference shown", 12, 12)
+    assert (beside.low, beside.high, beside.p) == pytest.approx((alone.low, alone.high, alone.p))
+
+
 def test_the_interval_of_the_mean_of_sets_holds_it() -> None:
     """The 95 % interval of the mean of sets contains the true value in 92 to 98 % of samples."""
     random = np.random.default_rng(1)

@@ -83,6 +83,14 @@ class Benchmark(ABC):
             return np.ones(answers.shape, bool)
         return np.asarray(answers >= 0 if answers.dtype.kind == "i" else ~np.isnan(answers))
 
+    def scored(self, used: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which of the used items have an influence on the score: bool (n,).
+
+        `used`, bool (n,), says which items are used. All of them have one, except pairs of sets
+        that `MeanOfSets` leaves out.
+        """
+        return used
+
     @abstractmethod
     def scores(self, answers: NDArray[Any], used: NDArray[np.bool_]) -> Scores:
         """Compute the score of each run on the used items, and the influence of each item on it.
@@ -275,6 +283,12 @@ class MeanOfSets(Benchmark):
         sizes = [one.units(inside) for one, inside in pieces]
         return [number for number, size in enumerate(sizes) if size >= MIN_PAIRS_FOR_INTERVAL]
 
+    def scored(self, used: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        counted = self.counted(used)
+        return np.concatenate(
+            [inside & (number in counted) for number, inside in enumerate(self.split(used))]
+        )
+
     def scores(self, answers: NDArray[Any], used: NDArray[np.bool_]) -> Scores:
         parts = np.zeros(answers.shape)
         counted = self.counted(used)
@@ -294,15 +308,7 @@ class MeanOfSets(Benchmark):
         return Scores(values, parts * ((1 - values**2) / len(counted))[:, None])
 
     def units(self, used: NDArray[np.bool_]) -> int:
-        counted = self.counted(used)
-        words = [
-            one[inside]
-            for number, (one, inside) in enumerate(
-                zip(self.split(self.words), self.split(used), strict=True)
-            )
-            if number in counted
-        ]
-        return len(np.unique(np.concatenate(words))) if words else 0
+        return len(np.unique(self.words[self.scored(used)]))
 
     def variances(self, parts: FloatArray) -> FloatArray:
         return np.asarray((sums_by_pair(parts, self.words) ** 2).sum(0))[None]

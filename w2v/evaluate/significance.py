@@ -472,7 +472,8 @@ class Comparison:
         items : int or None
             The number of items that were used. If the benchmark skips unknown words, these are the
             items whose words are known to the runs of both configurations with every one of
-            `seeds`. None without seeds, or for a score without items.
+            `seeds`, without those of sets that the mean over sets leaves out. None without seeds,
+            or for a score without items.
         units : int or None
             The number of sampling units in these items; None if `items` is None.
         """
@@ -490,7 +491,7 @@ class Comparison:
         rows = [np.stack([self.answers[one][seed] for seed in seeds]) for one in (a, b) if seeds]
         if not rows:
             return math.nan, None, None, None
-        used: NDArray[np.bool_] = np.all(self.benchmark.known(np.concatenate(rows)), axis=0)
+        used = self.benchmark.scored(np.all(self.benchmark.known(np.concatenate(rows)), axis=0))
         first, second = (
             self._scores(one, seeds, row, used) for one, row in zip((a, b), rows, strict=True)
         )

@@ -501,10 +501,12 @@ def test_what_cannot_be_compared_says_why() -> None:
 
 
 def test_few_independent_questions_are_not_compared() -> None:
-    """Neither the questions of few word pairs, nor few questions without a common word pair."""
+    """Of few word pairs, few questions without a common pair, or a pair that is in very many."""
     of_five_pairs = [*itertools.permutations(range(5), 2)]
     separate = [(2 * i, 2 * i + 1) for i in range(9)]
-    for pairs in (of_five_pairs, separate):
+    one_in_all = [(0, i) for i in range(1, 21)]
+    two_in_all = [(i % 2, i) for i in range(2, 22)]
+    for pairs in (of_five_pairs, separate, one_in_all, two_in_all):
         n = len(pairs)
         ranks = np.repeat([1, 2], n).astype(np.int8).reshape(2, 1, n)
         found = compared(AnalogyBenchmark(np.array(pairs)), list(ranks), fixed=True)

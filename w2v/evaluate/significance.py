@@ -66,6 +66,13 @@ POWER = 0.8
 MIN_PAIRS = 10
 """With fewer independent word pairs or questions in common, configurations are not compared."""
 
+MAX_SHARE = 0.4
+"""If q(1/n) is larger (see above), too many items share a pair, and nothing is compared.
+
+It is 0.38 for all questions of ten word pairs, and larger for those of fewer. If one pair is in all
+questions, it is 1, and nothing is known of their variance.
+"""
+
 MAX_SEEDS = 1000
 """The largest possible value of `Difference.seeds_needed`."""
 
@@ -146,8 +153,8 @@ class Difference:
         ``better`` or ``worse`` if `a` differs significantly from `b`, or else ``no difference
         shown``. If the two cannot be compared, the verdict is the reason: ``one seed`` (fewer than
         two in common), ``too few pairs`` (fewer than `MIN_PAIRS` independent word pairs or
-        questions) or ``undefined`` (the score of a run is NaN, such as the loss of a training that
-        diverged).
+        questions, or too many that share a pair: `MAX_SHARE`) or ``undefined`` (the score of a run
+        is NaN, such as the loss of a training that diverged).
     low, high
         The confidence interval of the difference. It is so wide that the intervals of all compared
         differences hold at once with a probability of 95 %. It excludes 0 if the verdict is
@@ -411,8 +418,8 @@ class Comparison:
         """
         runs = self.values if self.benchmark is None else self.answers
         seeds = [seed for seed in runs[a] if seed in runs[b]]
-        found, noise, items, units = self._noise(a, b, seeds)
-        if units is not None and units < MIN_PAIRS:
+        found, noise, items, few = self._noise(a, b, seeds)
+        if few:
             return Difference(a, b, found, "too few pairs", seeds=len(seeds), items=items)
         if seeds and not math.isfinite(found):
             return Difference(a, b, found, "undefined", seeds=len(seeds), items=items)
@@ -444,7 +451,7 @@ class Comparison:
 
     def _noise(
         self, a: int, b: int, seeds: Sequence[str]
-    ) -> tuple[float, Noise | None, int | None, int | None]:
+    ) -> tuple[float, Noise | None, int | None, bool]:
         """Compute the difference between two configurations, and how precise it is.
 
         If the attribute `benchmark` is not None, the score has items, which are word pairs or
@@ -467,15 +474,15 @@ class Comparison:
             - at least two seeds; but one is enough for a score with items if the attribute `fixed`
               is true (the vectors were given, not trained), because only the items are then a
               sample;
-            - for a score with items, also a finite `difference`, and at least `MIN_PAIRS` sampling
-              units, which are different word pairs, in the used items (`Benchmark.units`).
+            - for a score with items, also a finite `difference`, and that `few` is false.
         items : int or None
             The number of items that were used. If the benchmark skips unknown words, these are the
             items whose words are known to the runs of both configurations with every one of
             `seeds`, without those of sets that the mean over sets leaves out. None without seeds,
             or for a score without items.
-        units : int or None
-            The number of sampling units in these items; None if `items` is None.
+        few : bool
+            Whether these items are too few: they have fewer than `MIN_PAIRS` sampling units
+            (`Benchmark.units`), or too many share a word pair (`MAX_SHARE`).
         """
         careful = self.family.settings == 2 or len(seeds) == 2
         if self.benchmark is None:
@@ -486,11 +493,11 @@ class Comparison:
                 found,
                 None if within is None else Noise(within, freedom, 0.0, 1.0, careful),
                 None,
-                None,
+                False,
             )
         rows = [np.stack([self.answers[one][seed] for seed in seeds]) for one in (a, b) if seeds]
         if not rows:
-            return math.nan, None, None, None
+            return math.nan, None, None, False
         used = self.benchmark.scored(np.all(self.benchmark.known(np.concatenate(rows)), axis=0))
         first, second = (
             self._scores(one, seeds, row, used) for one, row in zip((a, b), rows, strict=True)
@@ -499,18 +506,19 @@ class Comparison:
         units, items = self.benchmark.units(used), int(used.sum())
         found = float(gaps.mean())
         within, freedom = (0.0, 1.0) if self.fixed else self._over_seeds(a, b, gaps)
-        if within is None or units < MIN_PAIRS or not math.isfinite(found):
-            return found, None, items, units
+        if units < MIN_PAIRS:
+            return found, None, items, True
+        lost = self.benchmark.variances((used / items)[None])[:, 0]
+        few = bool(lost.max() > MAX_SHARE)
+        if within is None or few or not math.isfinite(found):
+            return found, None, items, few
         mean = parts.mean(0)
         estimates = self.benchmark.variances(mean[None])[:, 0]
         if len(gaps) > 1:
             noise = self.benchmark.variances(parts - mean).sum(1) / (len(gaps) - 1) / len(gaps)
             estimates = estimates - noise
-        lost = self.benchmark.variances((used / items)[None])[:, 0]
-        # The maximum keeps 0 / 0 away if all questions share a pair.
-        estimates = estimates / np.maximum(1 - lost, 1 / items)
-        over_items = max(0.0, float(estimates.max()))
-        return found, Noise(within, freedom, over_items, units - 1, careful), items, units
+        over_items = max(0.0, float((estimates / (1 - lost)).max()))
+        return found, Noise(within, freedom, over_items, units - 1, careful), items, False
 
     @cached_property
     def _known(self) -> dict[tuple[int, bytes, tuple[str, ...]], Scores]:

@@ -166,9 +166,14 @@ class SimilarityBenchmark(Benchmark):
     def units(self, used: NDArray[np.bool_]) -> int:
         return len(np.unique(self.words[used]))
 
+    @cached_property
+    def _numbers(self) -> NDArray[np.int64]:
+        return numbered(self.words.tolist())
+
     def variances(self, parts: FloatArray) -> FloatArray:
-        sums = sums_by_pair(parts, numbered(self.words.tolist()))
-        return super().variances(np.ascontiguousarray(sums.T))
+        if self._numbers.max() + 1 < len(self._numbers):
+            parts = np.ascontiguousarray(sums_by_pair(parts, self._numbers).T)
+        return super().variances(parts)
 
 
 @dataclass(frozen=True)

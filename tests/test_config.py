@@ -437,7 +437,15 @@ def test_a_number_is_no_word(override: str) -> None:
         schema.check_overrides([override])
 
 
-@pytest.mark.parametrize("chosen", ["mine", "[negsample,mine]", "mine.yaml", "other"])
+INCLUDING = {
+    "other": "# @package _global_\ndefaults: [mine]\n",
+    "here": "# @package _global_\ndefaults: ['mine@_here_']\n",
+    "placed": "# @package _global_\ndefaults: ['/experiment/mine@_global_', _self_]\n",
+    "dated": "# @package _global_\ndefaults: [mine]\nvocab: {words: 2023-02-29}\n",
+}
+
+
+@pytest.mark.parametrize("chosen", ["mine", "[negsample,mine]", "mine.yaml", *INCLUDING])
 @pytest.mark.parametrize(
     "words", ["[no, cat]", "[cat, 1.5]", "[1_000]", "[1e5]", "['no', '7', cat]"]
 )
@@ -448,7 +456,8 @@ def test_words_that_yaml_reads_as_something_else_are_refused(
     (tmp_path / "experiment").mkdir()
     path = tmp_path / "experiment" / "mine.yaml"
     path.write_text(f"# @package _global_\nvocab: {{keep: {words}}}\n")
-    (path.parent / "other.yaml").write_text("# @package _global_\ndefaults: [mine]\n")
+    for name, text in INCLUDING.items():
+        (path.parent / f"{name}.yaml").write_text(text)
     schema.register()
     overrides = [f"hydra.searchpath=[file://{tmp_path}]", f"experiment={chosen}"]
     overrides += ["corpus=files", "corpus.path=${oc.env:TEXT}"]

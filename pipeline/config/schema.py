@@ -5,22 +5,24 @@ converts them to frozen dataclasses, which check limits; the stages thus do not 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from inspect import signature
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, cast, get_type_hints
 
-import yaml
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config import messages
 from pipeline.config.help import TEMPLATE, help_text
+from pipeline.config.program import CONF
 from pipeline.config.settings import TOKENIZERS, Config, Tracking
 from pipeline.config.values import as_yaml
 from w2v.bench.settings import MEASURES
@@ -47,10 +49,10 @@ GROUPS: dict[str, dict[str, type]] = {
 }
 """The class of settings for each choice of each group of ``conf/``; "" stands for all choices."""
 
-YamlLoader: Any = type("YamlLoader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
-"""Reads YAML as OmegaConf does, for which 1e5 is a number, but much faster."""
-_NUMBER = re.compile(r"[-+]?(?:[0-9][0-9_]*\.?|\.[0-9])[0-9_]*[eE][-+]?[0-9]+$")
-YamlLoader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
+GLOBAL = "# @package _global_"
+PLAIN = re.compile(r"^defaults: *(?:\[\w*schema\]|(?:\n *- override /[\w/]+: \w+)+)$", re.M)
+"""Defaults lists that name no files but the choices of groups, which Hydra lists."""
+parsed: Any = cache(lambda text: OmegaConf.to_container(OmegaConf.create(text)))
 
 # OmegaConf 2.4 gave `register_new_resolver` the name of an older function.
 register_resolver: Any = OmegaConf.register_resolver
@@ -155,18 +157,12 @@ def suggest_setting(key: str) -> str:
     return messages.unknown_setting(key, choices, set(known_keys()))
 
 
-def given_values(overrides: Iterable[str]) -> Iterator[tuple[str, Any]]:
-    """Yield (key, value) of ``key=value`` arguments; only a value that begins with [ is parsed."""
+def check_overrides(overrides: Sequence[str]) -> None:
+    """Raise `InputError` if a value in ``key=value`` arguments is invalid; see `check_value`."""
     for text in overrides:
         key, _, value = text.partition("=")
         lists = OverridesParser.create().parse_overrides([text]) if value.startswith("[") else []
-        yield key, lists[0].value() if lists else value
-
-
-def check_overrides(overrides: Sequence[str]) -> None:
-    """Raise `InputError` if a value in ``key=value`` arguments is invalid; see `check_value`."""
-    for key, value in given_values(overrides):
-        check_value(key, value)
+        check_value(key, lists[0].value() if lists else value)
 
 
 def check_value(key: str, value: Any, where: str = "") -> None:
@@ -184,28 +180,34 @@ def check_value(key: str, value: Any, where: str = "") -> None:
         raise InputError(f"{where}{key}: numbers, and words such as no and on, need quotes")
 
 
+def texts(names: Iterable[tuple[str, str]], hydra: Any) -> list[tuple[str, Path, str]]:
+    """Return (package, path, text) of those files of settings, given as (package, name)."""
+    folders = [Path(one.path) for one in hydra.runtime.config_sources if one.schema == "file"]
+    files = [(k, name.lstrip("/").removesuffix(".yaml") + ".yaml") for k, name in names]
+    paths = [(k, folder / file) for k, file in files for folder in folders]
+    return [(k, path, path.read_text("utf-8")) for k, path in paths if path.is_file()]
+
+
 def check_files(hydra: Any) -> None:
     """Raise `InputError` if a YAML file of the settings has a value that `check_value` refuses.
 
     The files are those from which Hydra composes the settings: the main one, and all that defaults
     lists or arguments name. `hydra` is the node ``hydra`` of the composed configuration.
     """
-    overrides: Any = OmegaConf.to_container(hydra.overrides.task)  # interpolations stay
-    lists = {key: value for key, value in given_values(overrides) if isinstance(value, list)}
-    chosen = {"": hydra.job.config_name, **hydra.runtime.choices, **lists}
-    files = [(k, one) for k, v in chosen.items() for one in (v if isinstance(v, list) else [v])]
-    for group, name in files:  # grows by the files that these include
-        for source in hydra.runtime.config_sources:
-            path = Path(source.path, group, f"{str(name).removesuffix('.yaml')}.yaml")
-            if source.schema == "file" and path.is_file():
-                text = path.read_text(encoding="utf-8")
-                settings = yaml.load(text, YamlLoader) or {}
-                prefix = "" if not group or "@package _global_" in text else f"{group}."
-                for key, value in flat(settings, prefix).items():
-                    check_value(key, value, f"{path}: ")
-                for entry in settings.get("defaults", []):
-                    included = PurePosixPath(f"/{group}", str(entry).partition("@")[0])
-                    files += {(str(included.parent)[1:], included.name)} - {*files}
+    overrides: Any = OmegaConf.to_container(hydra.overrides)  # interpolations stay
+    given = [*overrides["hydra"], *overrides["task"]]
+    chosen = {"": hydra.job.config_name, **hydra.runtime.choices}
+    found = texts([(k, f"{k}/{one}") for k, one in chosen.items()], hydra)
+    read = [("" if GLOBAL in text else k, path, text) for k, path, text in found]
+    others = [text.replace(GLOBAL, "") for _, path, text in read if path != CONF / "config.yaml"]
+    rest = "".join(PLAIN.sub("", text) for text in others)
+    if "defaults" in rest or "@package" in rest or any("=[" in one for one in given):
+        loader = GlobalHydra.instance().config_loader()  # knows all files, but takes 0.15 seconds
+        every = loader.compute_defaults_list(hydra.job.config_name, given, RunMode.RUN).defaults
+        read = texts([(one.package or "", one.config_path) for one in every], hydra)
+    for package, path, text in read:
+        for key, value in flat(parsed(text), f"{package}." * bool(package)).items():
+            check_value(key, value, f"{path}: ")
 
 
 @cache

@@ -78,6 +78,13 @@ def test_a_null_among_the_values_of_an_experiment_stays_null(tmp_path: Path) -> 
     ]
 
 
+def test_a_tab_may_stand_between_the_values_of_an_experiment(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    assert jobs_of(tmp_path, {"model.window": "2,\t3"}) == [
+        (f"model.window={window}", "experiment=mine") for window in (2, 3)
+    ]
+
+
 def test_an_experiment_may_vary_what_the_chosen_group_lacks(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     params = {"model": "skipgram,cbow", "model.context_gradient": "exact,word2vec"}

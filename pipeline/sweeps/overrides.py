@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import Glob, Override
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from pipeline.config import schema
-from pipeline.config.values import NOT_IDENTITY, as_yaml
+from pipeline.config.values import NOT_IDENTITY
 from w2v.errors import InputError
 
 Jobs = Sequence[Sequence[str]]
@@ -50,7 +50,7 @@ def sweep_overrides(config: DictConfig) -> dict[str, Override]:
     for key in params:
         if key.partition(".")[0] in NOT_IDENTITY:
             raise InputError(f"hydra.sweeper.params: {key}: a sweep has one; set it outside params")
-    texts = [f"{key}={as_yaml(value)}" for key, value in params.items()]
+    texts = [f"{key}={'null' if value is None else value}" for key, value in params.items()]
     texts.extend(config.hydra.overrides.task)
     # The loader finds the choices that glob(...) stands for.
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())

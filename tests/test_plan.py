@@ -312,6 +312,12 @@ def test_jobs_that_share_a_result_make_it_once(folder: Path) -> None:
     assert "vocab     made by job 0" in second
 
 
+def test_a_plan_for_slurm_needs_no_slurm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    done = run(*GIVEN, "plan=true", "-m", "hydra/launcher=slurm", "seed=0,7", cwd=folder)
+    assert (done.returncode, done.stderr) == (3, "")
+
+
 @pytest.mark.parametrize(
     ("seconds", "line"),
     [(None, "train, of which there is no time yet;"), (120, "about 60.0 s, 2 at a time;")],

@@ -102,7 +102,7 @@ def ending_processes(config: DictConfig) -> Iterator[None]:
 def check_launcher(config: DictConfig) -> None:
     """Raise `InputError` if the launcher cannot work here or has invalid settings."""
     name, launcher = launcher_class(config), config.hydra.launcher
-    if name == "SlurmLauncher" and shutil.which("sbatch") is None:
+    if name == "SlurmLauncher" and not config.plan and shutil.which("sbatch") is None:
         raise InputError(
             "hydra/launcher=slurm: there is no sbatch here; run it where SLURM is, or take "
             "hydra/launcher=slurm_local"

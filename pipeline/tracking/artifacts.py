@@ -44,8 +44,8 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
     """Record a sweep's files, metrics, tags and description.
 
     `summary` is the content of ``summary.json``; `note` is the description in Markdown. If a single
-    configuration is best, the model of its best job gets the alias in ``tracking.register``, but
-    not if this sweep continues a search that had found a better job earlier.
+    configuration is best, the model of its best job gets the alias in ``tracking.register``. If
+    this sweep continues a search that had found a better job, it gets an unused alias only.
     """
     tracker.files(sorted(folder.glob("*.png")), "plots")
     # MLflow's UI compares artifacts by the first table, so that must be one the jobs have, too.
@@ -69,8 +69,7 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
         runs = {row["job"]: row.get("run_id") for row in summary["jobs"]}
         better = min if summary["direction"] == "minimize" else max
         earlier = summary["earlier_best"]  # of the same search
-        if earlier is None or mean == better(mean, earlier):
-            tracker.choose_model(runs[best[0]])
+        tracker.choose_model(runs[best[0]], earlier is None or mean == better(mean, earlier))
     tracker.scores(figures, 0)
     tracker.note(note)
     jobs = ", ".join(f"job {job}" for job in best) or "none"

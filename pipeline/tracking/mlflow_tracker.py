@@ -190,10 +190,11 @@ class MlflowTracker(Tracker):
         self.flush()  # the model gets the parameters of the run
         log_model(self.client, self.run, folder, self.register)
 
-    def choose_model(self, run_id: str) -> None:
+    def choose_model(self, run_id: str, move: bool = True) -> None:
         name, _, alias = (self.register or "").partition("@")
-        for version in self.client.search_model_versions(f"name = '{name}'") if alias else ():
-            if version.run_id == run_id:
+        query = f"name = '{name}' and run_id = '{run_id}'"
+        for version in self.client.search_model_versions(query) if alias else ():
+            if move or alias not in self.client.get_registered_model(name).aliases:
                 self.client.set_registered_model_alias(name, alias, version.version)
 
     def close_killed_jobs(self) -> None:

@@ -55,8 +55,8 @@ class Tracker:
     def model(self, folder: Path) -> None:
         """Record the vectors in a folder as an MLflow model; register it if settings say so."""
 
-    def choose_model(self, run_id: str) -> None:
-        """Give a run's model the alias in ``tracking.register``, if that setting has an alias."""
+    def choose_model(self, run_id: str, move: bool = True) -> None:
+        """Give a run the alias in ``tracking.register``; without `move`, only an unused one."""
 
     def wait(self) -> None:
         """Wait for all calls so far, also of jobs that share the queue; see `RetryQueue.wait`."""

@@ -53,12 +53,13 @@ def run_tracked(
         files = [f"--config-name={hydra.job.config_name}"] * (hydra.job.config_name != "config")
         for one in hydra.runtime.config_sources:
             files += [f"--config-dir={one.path}"] * (one.provider == "command-line")
-        # Without -m, a job's settings are refused if they choose a search or values to vary.
+        # Without -m, a job's settings must not choose a search, a launcher or values to vary.
         given = [text for text in hydra.overrides.task if not text.startswith("search=")]
         given += ["search=grid"] * (hydra.runtime.choices["hydra/sweeper"] != "grid")
+        given += ["hydra/launcher=basic"] * (hydra.runtime.choices["hydra/launcher"] != "basic")
         given += ["hydra.sweeper.params=null"] * bool(hydra.sweeper.params)
-        again = shlex.join([*command(), *files, *given])
-        again = f"cd {shlex.quote(str(Path.cwd()))}\n{again}"  # works from any folder
+        given += [text for text in hydra.overrides.hydra if text.startswith("hydra.searchpath=")]
+        again = f"{shlex.join(['cd', str(Path.cwd())])}\n{shlex.join([*command(), *files, *given])}"
         entries = {} if job is None else job.entries
         context = Context(config, display, tracker, stop, cores, threads, again, entries=entries)
         if job is not None:
@@ -103,6 +104,5 @@ def ui_command(config: Config) -> str:
     if config.tracking.uri:
         return config.tracking.uri
     mlflow = "mlflow" if shutil.which("mlflow") else str(Path(sys.executable).parent / "mlflow")
-    return shlex.join(
-        [mlflow, "ui", "--backend-store-uri", f"sqlite:///{config.outputs}/mlflow.db"]
-    )
+    store = f"sqlite:///{config.outputs}/mlflow.db"
+    return shlex.join([mlflow, "ui", "--backend-store-uri", store])

@@ -508,16 +508,22 @@ def test_the_command_in_a_report_repeats_a_run_with_settings_of_its_own(tmp_path
 
 @pytest.mark.parametrize(
     "arguments",
-    [("search=halving", "model.window=2,3"), ("--config-dir=conf", "experiment=mine")],
+    [
+        ("search=halving", "model.window=2,3"),
+        ("--config-dir=conf", "experiment=mine"),
+        ("--config-dir=conf", "experiment=parallel"),
+        ("hydra.searchpath=[file://conf]", "experiment=mine"),
+    ],
 )
 def test_the_command_in_the_report_of_a_job_runs_it_alone(
     here: Path, arguments: tuple[str, ...]
 ) -> None:
     (here / "conf" / "experiment").mkdir(parents=True)
-    (here / "conf" / "experiment" / "mine.yaml").write_text(
-        "# @package _global_\ndefaults: [override /search: halving]\n"
-        "hydra: {sweeper: {params: {model.window: '2,3'}}}\n"
-    )
+    for name, choice in {"mine": "search: halving", "parallel": "hydra/launcher: joblib"}.items():
+        (here / "conf" / "experiment" / f"{name}.yaml").write_text(
+            f"# @package _global_\ndefaults: [override /{choice}]\n"
+            "hydra: {sweeper: {params: {model.window: '2,3,4'}}}\n"
+        )
     small = (*SMALL, "engine=numpy", "tracking=none", "evaluate.map=[]")
     done = run("-m", *small, *arguments, cwd=here)
     assert done.returncode == 0, done.stderr

@@ -125,9 +125,8 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
     from pipeline.experiment import check_paths  # takes long to import
 
     groups = group_choices(space)
-    fixed = [
-        one.input_line or "" for key, one in sweep_overrides(config).items() if key not in space
-    ]
+    given = sweep_overrides(config).items()
+    fixed = [one.input_line or "" for key, one in given if key not in space]
     found: list[Config] = []
     for chosen, base in compose_choices(config, groups, fixed).items():
         for key in space:
@@ -146,16 +145,14 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
 def study_name(settings: Config, space: Mapping[str, Override]) -> str:
     """Return a name for the Optuna study of a search; the same search, run again, gets the same.
 
-    It has a hash of search space, objective and settings, of the files they name, and of the code.
+    It has a hash of search space, objective and settings, of the files that the settings name, and
+    of the code. What the files among the searched values contain is not part of it.
     """
     from pipeline.plan import result_keys
 
-    parts: list[Any] = [
-        sorted(override.input_line or "" for override in space.values()),
-        flatten(settings.as_dict(), NOT_IDENTITY),
-        settings.search.objective,
-        result_keys(settings),
-    ]
+    searched = sorted(override.input_line or "" for override in space.values())
+    settled = flatten(settings.as_dict(), NOT_IDENTITY)
+    parts = [searched, settled, settings.search.objective, result_keys(settings)]
     return f"w2v-{digest(parts)}"
 
 

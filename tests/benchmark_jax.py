@@ -31,7 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import w2v.engines.jax as engine
-from w2v.engines import Tally, Task, make_engine
+from w2v.engines import Tally, Task, jax_functions, jax_steps, make_engine
+from w2v.engines.jax import JaxEngine
+from w2v.engines.jax_functions import Vectors
 from w2v.engines.step import sample
 from w2v.engines.tiles import CENTERS, NOISE
 from w2v.errors import InputError
@@ -184,13 +186,13 @@ class Case(NamedTuple):
         return Task(model, objective, self.corpus.counts, total, 5, precision=self.precision)
 
 
-def make(cases: list[Case]) -> list[engine.JaxEngine]:
+def make(cases: list[Case]) -> list[JaxEngine]:
     """Make an engine for each case, in parallel, because compiling is slow."""
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda case: engine.JaxEngine(case.task()), cases))
+        return list(pool.map(lambda case: JaxEngine(case.task()), cases))
 
 
-def rate(case: Case, made: engine.JaxEngine) -> tuple[float, str]:
+def rate(case: Case, made: JaxEngine) -> tuple[float, str]:
     """Train on up to nine shards of the text; return the words per second, and a hash of the model.
 
     The first shard is not timed. If it is the only one, it is trained on again and timed then.
@@ -227,7 +229,7 @@ def limits() -> dict[str, float]:
     size = 8192 if large else 512
     a, b = jax.random.normal(jax.random.key(0), (2, size, size))
     for precision in ("float32", *(("tf32", "bfloat16") if large else ())):
-        product = jax.jit(engine.make_product(precision, jax.devices()[0]), static_argnums=0)
+        product = jax.jit(jax_functions.make_product(precision, jax.devices()[0]), static_argnums=0)
         found[precision] = 2 * size**3 / seconds(product, "ij,jk->ik", a, b)
     say("limits", ", ".join(f"{name} {value / 1e12:.2f} T/s" for name, value in found.items()))
     return found
@@ -300,20 +302,20 @@ def unordered() -> Iterator[None]:
     """In the block, let JAX sum gradients in any order, and XLA choose kernels by timing them."""
 
     def descend(
-        vectors: engine.Vectors, rows: Any, order: Any, gradients: Any, curvature: Any, rate: Any
-    ) -> engine.Vectors:
+        vectors: Vectors, rows: Any, order: Any, gradients: Any, curvature: Any, rate: Any
+    ) -> Vectors:
         size = len(vectors.outside)
         centers = len(rows) * CENTERS // (2 * CENTERS + 2 * WINDOW + NOISE)
         total = jnp.zeros(2 * size, jnp.float32).at[rows].add(curvature)
         step = jnp.minimum(rate, 2 / jnp.maximum(total, 1e-30))
         moves = -step[rows][:, None] * gradients
-        return engine.Vectors(
+        return Vectors(
             vectors.center.at[rows[:centers]].add(moves[:centers]),
             vectors.outside.at[rows[centers:] - size].add(moves[centers:]),
         )
 
     with (
-        patch.object(engine, "descend", descend),
+        patch.object(jax_steps, "descend", descend),
         patch.object(engine, "COMPILER_OPTIONS", {}),
     ):
         yield

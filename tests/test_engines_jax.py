@@ -15,17 +15,17 @@ import w2v.engines
 import w2v.engines.jax as engine
 from tests.commands import SMALL, WITHOUT_SCORES, run_process, write_text
 from tests.test_engines import random_documents, random_model, text_of
-from w2v.engines import EngineSettings, Task, make_engine
-from w2v.engines.jax import (
+from w2v.engines import EngineSettings, Task, jax_functions, make_engine
+from w2v.engines.jax import JaxEngine, power_of_two
+from w2v.engines.jax_functions import (
     DrawTables,
-    JaxEngine,
-    SoftmaxSteps,
     draws,
     draws_evenly,
+    make_product,
     noise_words,
-    power_of_two,
     sum_equal_rows,
 )
+from w2v.engines.jax_steps import SoftmaxSteps
 from w2v.errors import InputError
 from w2v.losses import Loss, NegativeSampling, Softmax
 from w2v.objectives import Model, SkipGram
@@ -150,8 +150,8 @@ def test_draws_are_those_of_the_library(size: int) -> None:
 def test_equal_rows_are_summed_once(
     entries: int, words: int, group: int, last: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "GROUP", group)
-    monkeypatch.setattr(engine, "LAST_GROUP", last)
+    monkeypatch.setattr(jax_functions, "GROUP", group)
+    monkeypatch.setattr(jax_functions, "LAST_GROUP", last)
     summed = jax.jit(lambda rows, *values: sum_equal_rows(rows, values[0], values[1], words))
     for seed in range(20):
         random = np.random.default_rng(seed)
@@ -254,7 +254,7 @@ def test_precisions() -> None:
 
 def test_tf32_reaches_the_compiler() -> None:
     array = jax.ShapeDtypeStruct((8, 8), np.float32)
-    product = engine.make_product("tf32", type("Device", (), {"platform": "gpu"})())
+    product = make_product("tf32", type("Device", (), {"platform": "gpu"})())
     traced = jax.jit(lambda a, b: product("ij,jk->ik", a, b)).trace(array, array)
     assert "tf32" in traced.lower(lowering_platforms=("cuda",)).as_text().lower()
 

@@ -49,9 +49,10 @@ FASTTEXT = NegativeSampling(exponent=0.5)
 
 
 class Case(NamedTuple):
-    """A training to compare: library, model, loss, whether it has n-grams, and CBOW's gradient.
+    """A training to compare: library, model, loss, whether it has n-grams, and settings of CBOW.
 
-    gensim and fastText train CBOW with word2vec's gradient only.
+    gensim and fastText train CBOW with word2vec's gradient only. With n-grams, they take the mean
+    of all rows of the context.
     """
 
     library: str
@@ -59,16 +60,23 @@ class Case(NamedTuple):
     loss: str
     subwords: bool = False
     gradient: str = "word2vec"
+    combine: str = "mean"
 
     def objective(self) -> Objective:
         loss = FASTTEXT if self.subwords else LOSSES[self.loss]
         if self.model == "skipgram":
             return SkipGram(loss=loss, subwords=self.subwords)
-        return Cbow(loss=loss, subwords=self.subwords, context_gradient=self.gradient)
+        return Cbow(
+            loss=loss,
+            subwords=self.subwords,
+            context_gradient=self.gradient,
+            combine=self.combine,
+        )
 
     def __str__(self) -> str:
         gradient = f" {self.gradient}" * (self.model == "cbow")
-        return f"{self.model} {self.loss}{gradient}{' n-grams' * self.subwords}"
+        kind = f" {self.combine}" * (self.combine != "mean") + " n-grams" * self.subwords
+        return f"{self.model} {self.loss}{gradient}{kind}"
 
 
 LIBRARIES = ("numba", "gensim")
@@ -80,6 +88,10 @@ CASES = [
         Case(library, model, "negsample", subwords=True)
         for model in ("cbow", "skipgram")
         for library in (*LIBRARIES, "fasttext")
+    ),
+    *(
+        Case("numba", "cbow", "negsample", subwords=True, gradient=gradient, combine="rows")
+        for gradient in ("word2vec", "exact")
     ),
 ]
 

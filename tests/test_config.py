@@ -293,7 +293,7 @@ LIMITS = {
     "cluster=local loss=softmax": "loss=softmax: cannot be trained with cluster=local, because its steps depend on sums beside the vectors",
     "ray.address=here": "ray.address=here: must be host:port, as ray start prints it or null",
     "model=cbow engine.name=jax": "model=cbow: engine=jax cannot train it; engine=numba can",
-    "model=cbow model.combine=max": "model.combine=max: must be mean or sum",
+    "model=cbow model.combine=max": "model.combine=max: must be mean, sum or rows",
     "model=cbow model.context_gradient=half": "model.context_gradient=half: must be exact or word2vec",
     "model.subwords=true engine.name=gensim": "model.subwords=true: engine=gensim cannot train them; engine=numba can",
     "model.subwords=true measure=complexity": "model.subwords=true: must be false with measure=complexity, whose text has no letters",

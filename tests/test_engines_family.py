@@ -40,6 +40,17 @@ ARCHITECTURES: list[Objective] = [
     SkipGram(dim=4, window=2, subsample=0, subwords=True, buckets=7, subword_gradient="exact"),
     Cbow(dim=4, window=2, subsample=0, subwords=True, buckets=20, subword_gradient="exact"),
     Cbow(dim=4, window=2, subsample=0, subwords=True, buckets=20, context_gradient="word2vec"),
+    Cbow(dim=4, window=3, subsample=0, subwords=True, buckets=20, combine="rows"),
+    Cbow(
+        dim=4,
+        window=2,
+        subsample=0,
+        subwords=True,
+        buckets=20,
+        subword_gradient="exact",
+        combine="rows",
+        context_gradient="word2vec",
+    ),
 ]
 WORDS = ["a", "the", "then", "é", "日本語", "x", "theory", "😀", "aaaa", "</s>", "nähe", "thé"]
 OBJECTIVES = [replace(one, loss=loss) for one in ARCHITECTURES for loss in LOSSES]
@@ -94,7 +105,7 @@ def cbow_prediction(objective: Cbow, document: list[int], at: int, number: int) 
     if objective.dynamic_window:
         size = 1 + int(draw(KEY, WINDOW_SIZES, np.array([number]))[0][0]) * size // 2**32
     context = [word for other, word in enumerate(document) if 1 <= abs(at - other) <= size]
-    weight = 1 / max(1, len(context)) if objective.combine == "mean" else 1.0
+    weight = 1 / max(1, len(context)) if objective.combine != "sum" else 1.0
     share = weight if objective.context_gradient == "exact" else 1.0
     rows = [(word, weight, share) for word in context]
     return Prediction(rows, [(document[at], 1.0)] if rows else [])
@@ -111,15 +122,19 @@ def with_subwords(
     objective, size = task.objective, len(task.counts)
     if not objective.subwords:
         return words
-    rows = []
-    for word, weight, share in words:
-        parts = [word]
-        if WORDS[word] != "</s>":
-            lengths = objective.min_n, objective.max_n
-            buckets = naive.fasttext_rows(WORDS[word], *lengths, objective.buckets)
-            parts += [size + bucket for bucket in buckets]
-        part = 1 / len(parts) if objective.subword_gradient == "exact" else 1.0
-        rows += [(row, weight / len(parts), share * part) for row in parts]
+    parts = [[word] for word, _, _ in words]
+    for own in parts:
+        word = WORDS[own[0]]
+        if word != "</s>":
+            buckets = naive.fasttext_rows(word, objective.min_n, objective.max_n, objective.buckets)
+            own += [size + bucket for bucket in buckets]
+    count, rows = sum(map(len, parts)), []
+    for (_, weight, share), own in zip(words, parts, strict=True):
+        if isinstance(objective, Cbow) and objective.combine == "rows":
+            weight = len(own) / count
+            share = weight if objective.context_gradient == "exact" else 1.0
+        part = 1 / len(own) if objective.subword_gradient == "exact" else 1.0
+        rows += [(row, weight / len(own), share * part) for row in own]
     return rows
 
 
@@ -169,6 +184,17 @@ def oracle(
             for row, _, share in rows:
                 moved[row] += weight * share * np.array(by_v)
     return pairs, math.fsum(losses), moved, moved_outputs
+
+
+def test_the_mean_of_rows_without_ngrams_is_that_of_words() -> None:
+    documents, models = random_documents(3, 1000, 12), []
+    for combine in ("mean", "rows"):
+        objective = Cbow(dim=4, window=2, subsample=0, combine=combine)
+        engine = make_engine("numpy", task_of(objective, 12))
+        engine.train(text_of(documents), (0.05, 0.02), generator(0, "t"))
+        models.append(engine.task.model)
+    for one, other in zip(*models, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)

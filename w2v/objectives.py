@@ -147,8 +147,9 @@ class CbowArchitecture(Architecture):
     """
 
     combine: str = setting(
-        "predict from the mean of the context's vectors, or from their sum",
-        one_of(("mean", "sum")),
+        "predict from the mean of the context's vectors, from their sum, or from the mean of all "
+        "rows of the context's words and of their n-grams, as fastText does",
+        one_of(("mean", "sum", "rows")),
         "mean",
     )
     context_gradient: str = setting(
@@ -164,8 +165,8 @@ class CbowArchitecture(Architecture):
 
     @property
     def label(self) -> str:
-        whole = self.combine == "mean" and self.context_gradient == "word2vec"
-        name = "cbow" + "-sum" * (self.combine == "sum") + "-word2vec" * whole
+        whole = self.combine != "sum" and self.context_gradient == "word2vec"
+        name = "cbow" + f"-{self.combine}" * (self.combine != "mean") + "-word2vec" * whole
         return f"{name} {super().label}".strip()
 
 

@@ -49,14 +49,15 @@ class Inputs(Protocol):
         ...
 
 
-def make_inputs(objective: Objective) -> Inputs:
+def make_inputs(objective: Objective, subwords: Sums | None = None) -> Inputs:
     """Make the object that tells which word vectors are added up to which input vector.
 
     An input vector is the vector that predicts other words. The class of the object belongs to the
-    objective's architecture, skip-gram or CBOW, and implements the interface `Inputs`.
+    objective's architecture, skip-gram or CBOW, and implements the interface `Inputs`. The argument
+    `subwords` has the rows of each word of the vocabulary; None without subwords.
     """
     module, name = objective.inputs.split(":")
-    inputs: Inputs = getattr(import_module(module), name)(objective)
+    inputs: Inputs = getattr(import_module(module), name)(objective, subwords)
     return inputs
 
 
@@ -66,7 +67,7 @@ class SkipGramInputs:
     The vector of a center word predicts the words at distances 1 to m, the window size.
     """
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: Objective, _: Sums | None) -> None:
         self.window = objective.window
         self.targets = np.concatenate([[0], objective.pair_weights()]).astype(np.float32)
 
@@ -91,17 +92,21 @@ class CbowInputs:
 
     targets = np.ones(1, np.float32)
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: Objective, subwords: Sums | None) -> None:
         assert isinstance(objective, Cbow)
         self.window, self.dynamic = objective.window, objective.dynamic_window
-        self.mean = objective.combine == "mean"
+        self.mean = objective.combine != "sum"
+        self.lengths: NDArray[np.int32] | None = None
+        if objective.combine == "rows" and subwords is not None:
+            self.lengths = np.diff(subwords.borders())
         self.exact = objective.context_gradient == "exact"
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
         """Return the words in the window of each center position, with their weights.
 
-        The weights are 1 for a sum, or 1 / n for a mean of n words. The center word itself is left
-        out, and so are the words of other documents.
+        The weights are 1 for a sum, or 1 / n for a mean of n words. For the mean of all rows of the
+        words and of their n-grams, the weight of a word is the word's share of these rows. The
+        center word itself is left out, and so are the words of other documents.
 
         Parameters
         ----------
@@ -124,10 +129,12 @@ class CbowInputs:
         near &= (distances <= sizes[:, None]) & (distances > 0)
         lengths = near.sum(axis=1)
         starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-        ones = np.ones(starts[-1], np.float32)
-        weights = np.repeat(1 / np.maximum(lengths, 1), lengths).astype(np.float32)
-        weights = weights if self.mean else ones
         ids = sliding_window_view(batch.ids, 2 * m + 1)[near]
+        weights = ones = np.ones(starts[-1], np.float32)
+        if self.mean:
+            rows = ones if self.lengths is None else self.lengths[ids]
+            owner = np.repeat(np.arange(count), lengths)
+            weights = (rows / np.bincount(owner, rows, minlength=count)[owner]).astype(np.float32)
         return Sums(ids, starts, weights, weights if self.exact else ones)
 
 

@@ -175,7 +175,7 @@ def make_problem(
         The matrices of the task's vectors, with rows padded to whole cache lines.
     """
     objective, loss = task.objective, task.objective.loss
-    inputs, words = make_inputs(objective), step_words(task)
+    inputs, words = make_inputs(objective, task.subwords), step_words(task)
     by_distance = np.concatenate([inputs.targets[:0:-1], inputs.targets])
     cbow = inputs if isinstance(inputs, CbowInputs) else None
     reach = None if cbow is None else len(inputs.targets) - 1
@@ -192,13 +192,19 @@ def make_problem(
         negatives, exponent = loss.negatives, loss.exponent
     sizes = structures.make_sizes(objective.dim, objective.window, words, reach, depth, inner)
     noise = NoiseDistribution(task.counts, exponent)
-    sums = task.subwords or Sums(np.zeros(0, np.int32))
-    no_factors = np.zeros(0, np.float32)
+    sums, none = task.subwords or Sums(np.zeros(0, np.int32)), np.zeros(0, np.float32)
+    weights, shares = (none if one is None else one for one in (sums.weights, sums.shares))
+    lengths = None if cbow is None else cbow.lengths
+    if cbow is not None and lengths is not None:
+        # The vectors of words are sums instead of means of rows, so that all vectors of a window
+        # have the same weight.
+        factors = np.repeat(lengths, lengths).astype(np.float32)
+        weights, shares = weights * factors, shares * factors if cbow.exact else shares
     parts = structures.Parts(
         read_only(sums.borders()),
         read_only(sums.ids),
-        read_only(no_factors if sums.weights is None else sums.weights),
-        read_only(no_factors if sums.shares is None else sums.shares),
+        read_only(weights),
+        read_only(shares),
         read_only(sums.totals()),
     )
     if task.subwords is not None:
@@ -211,6 +217,7 @@ def make_problem(
         noise.start,
         draws_windows=cbow is not None and cbow.dynamic,
         mean=cbow is not None and cbow.mean,
+        by_rows=lengths is not None,
         exact=cbow is not None and cbow.exact,
         pairs=structures.Pairs(
             by_distance,

@@ -226,9 +226,11 @@ def draw_windows(
     sizes: Sizes,
     key: sampling.Key,
     first: int,
+    ids: I32,
     documents: I32,
     lows: I32,
     highs: I32,
+    weights: F32,
     scratch: Planning,
 ) -> None:
     """Find the window of each center word of a step, for CBOW.
@@ -239,13 +241,16 @@ def draw_windows(
     ----------
     first
         The position of the step's first center word in the sub-sampled shard (part of the text).
-    documents
-        The document numbers of the step's words, from ``sizes.window`` words before its first
+    ids, documents
+        The step's words and their document numbers, from ``sizes.window`` words before its first
         center word on; -1 where there is no word. Windows do not extend across documents.
     lows, highs
         Output: element k is the start or the end (excluded) of the window of center word k, as an
         index in ``documents``. The window includes the center word. The last step may have fewer
         center words than these arrays have elements; the remaining windows are then empty.
+    weights
+        Output: element k is the weight of each word vector in the sum or mean over that window
+        (`window_weight`).
     scratch
         Working memory for random bits, whose earlier contents do not matter.
     """
@@ -269,6 +274,24 @@ def draw_windows(
                 while documents[high - 1] != document:
                     high -= 1
             lows[done + k], highs[done + k] = low, high
+            weights[done + k] = window_weight(problem, ids, low, high, center)
+
+
+@inlined
+def window_weight(problem: Problem, ids: I32, low: int, high: int, center: int) -> np.float32:
+    """Return the weight of each word vector in the sum or mean over a window of CBOW.
+
+    It is 1 for a sum, and 1 / n for a mean of n words. For the mean of all rows of the words and of
+    their n-grams, it is 1 / the number of these rows. The window has the elements ``low`` to
+    ``high - 1`` of ``ids``, without the center word, element ``center``.
+    """
+    count = high - low - 1
+    if problem.by_rows:
+        starts, count = problem.parts.starts, ZERO
+        for place in range(low, high):
+            if place != center:
+                count += starts[ids[place] + 1] - starts[ids[place]]
+    return np.float32(1) / np.float32(max(count, 1)) if problem.mean else np.float32(1)
 
 
 @inner
@@ -816,7 +839,8 @@ def plan(
     first = step * sizes.step
     copy_kept(shard, first - sizes.window, ids, documents)
     if sizes.windows:
-        draw_windows(problem, sizes, key, first, documents, plans.lows[n], plans.highs[n], scratch)
+        lows, highs, weights = plans.lows[n], plans.highs[n], plans.weights[n]
+        draw_windows(problem, sizes, key, first, ids, documents, lows, highs, weights, scratch)
     words, following = plans.center_words[n], plans.center_next[n]
     count = list_inputs(sizes, centers, ids, heads, words, plans.center_heads[n], following)
     shard.several[step, 0] = count

@@ -131,7 +131,7 @@ class SoftmaxStep:
         loss = task.objective.loss
         assert isinstance(loss, Softmax)
         self.model = task.model
-        self.inputs = make_inputs(task.objective)
+        self.inputs = make_inputs(task.objective, task.subwords)
         self.table = InputTable(task)
         self.window = m = task.objective.window
         reach = len(self.inputs.targets) - 1

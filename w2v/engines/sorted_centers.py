@@ -52,11 +52,9 @@ def read_strip(
     width, nothing = sizes.vectors * LANES, windows.outside[:0]
     prefetch_first_window(sizes, matrix, ids)
     locate_words(matrix, ids, zeros, windows.rows)
-    lows, highs = plans.lows[n, start:], plans.highs[n, start:]
+    lows, highs, weights = plans.lows[n, start:], plans.highs[n, start:], plans.weights[n, start:]
     out = address(buffer.inputs) + 4 * start * width
-    read_windows(
-        problem.mean, sizes, lows, highs, start, ZERO, centers, out, zeros, windows, nothing
-    )
+    read_windows(sizes, lows, highs, weights, start, ZERO, centers, out, zeros, windows, nothing)
     # Center words without context are in no tile.
     buffer.input_curvature[start : start + centers] = 0
 

@@ -313,8 +313,8 @@ def share_strip(
     start, row = strip * sizes.strip * sizes.tile, strip * sizes.input_slots
     curvature, windows = buffer.center_curvature[row:], scratch.windows
     lows, highs = plans.lows[n, start : start + centers], plans.highs[n, start : start + centers]
-    mean, exact = problem.mean, problem.exact
-    share_gradients(mean, exact, sizes, lows, highs, start, windows, of_windows, curvature)
+    mean, exact, weights = problem.mean, problem.exact, plans.weights[n, start:]
+    share_gradients(mean, exact, sizes, lows, highs, weights, start, windows, of_windows, curvature)
     choose_targets(
         problem.center,
         plans.ids[n, start : start + centers + 2 * sizes.window],
@@ -378,6 +378,7 @@ def compute_strip(
     input_curvature, dC = buffer.center_curvature[row:], address(buffer.center) + row * size
     input_next = plans.center_next[n, row:]
     lows, highs = plans.lows[n, start:], plans.highs[n, start:]
+    window_weights = plans.weights[n, start:]
     if sizes.windows:
         count = (last - first) * sizes.tile + 2 * sizes.window
         locate_words(matrix, ids[:count], address(tile.zeros), windows.rows)
@@ -422,7 +423,7 @@ def compute_strip(
             locate_words(problem.outside, around[place:until], zeros, rows)
             locate_words(problem.outside, noise, zeros, rows[sizes.tile :])
             read_windows(
-                problem.mean, sizes, lows, highs, start, place, until, out, zeros, windows, rows
+                sizes, lows, highs, window_weights, start, place, until, out, zeros, windows, rows
             )
         else:
             gather_rows(matrix, ids[place : place + sizes.tile], tile.C, tile.center_norms)

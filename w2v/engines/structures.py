@@ -151,6 +151,9 @@ class Problem(NamedTuple):
         For CBOW: whether window sizes are random.
     mean
         For CBOW: whether the words of a window are averaged instead of summed.
+    by_rows
+        For CBOW with `mean` and subwords: whether the mean is over all rows of the words and of
+        their n-grams. The vector of each word in `parts` is then the sum of its rows.
     exact
         For CBOW with `mean`: whether each word gets its exact gradient, 1 / n of the gradient of
         the mean of n words. Otherwise each word gets the whole gradient of the mean, as in
@@ -166,6 +169,7 @@ class Problem(NamedTuple):
     start: I32
     draws_windows: bool
     mean: bool
+    by_rows: bool
     exact: bool
     pairs: Pairs
     paths: Paths
@@ -315,6 +319,8 @@ class Plans(NamedTuple):
     lows, highs : int32 (n, step)
         For CBOW: the start and the end (excluded) of each center word's window, as indices in
         ``ids``.
+    weights : float32 (n, step)
+        For CBOW: the weight of each word vector in the sum or mean over the window.
     nodes : int32 (n, strips * slots + LANES)
         For the hierarchical softmax: the nodes of each tile, padded to a multiple of `MR` with -1.
     node_starts : int32 (n, tiles + 1)
@@ -358,6 +364,7 @@ class Plans(NamedTuple):
     outside_next: I32
     lows: I32
     highs: I32
+    weights: F32
     nodes: I32
     node_starts: I32
     keys: I32
@@ -819,7 +826,11 @@ def make_plans(sizes: Sizes, steps: int) -> Plans:
     widths |= {"part_rows": sizes.entries, "part_ends": (sizes.entries + 1) * sizes.parts}
     widths |= {"part_words": sizes.entries}
     arrays = {name: np.zeros((steps, width), np.int32) for name, width in widths.items()}
-    return Plans(**arrays, part_shares=np.zeros((steps, sizes.entries), np.float32))
+    return Plans(
+        **arrays,
+        weights=np.zeros((steps, sizes.step * sizes.windows), np.float32),
+        part_shares=np.zeros((steps, sizes.entries), np.float32),
+    )
 
 
 def make_buffer(sizes: Sizes) -> Buffer:

@@ -128,7 +128,7 @@ class LogisticStep(ABC):
         self.model = task.model
         self.window, self.dim = task.objective.window, task.objective.dim
         self.batch_words = words or step_words(task)
-        self.inputs = make_inputs(task.objective)
+        self.inputs = make_inputs(task.objective, task.subwords)
         self.table = InputTable(task)
         self.reach = reach = len(self.inputs.targets) - 1
         self.pairs = CENTERS + 2 * reach

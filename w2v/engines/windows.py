@@ -104,12 +104,6 @@ def locate_words(matrix: F32, ids: I32, zeros: int, rows: I64) -> None:
 
 
 @inlined
-def window_weight(mean: bool, words: int) -> np.float32:
-    """Return the weight of each word in a window: 1 / max(``words``, 1) for a mean, 1 for a sum."""
-    return np.float32(1) / np.float32(max(words, 1)) if mean else np.float32(1)
-
-
-@inlined
 def add_block(
     rows: int, low: int, high: int, weight: Any, column: int, out: int, zero: Any
 ) -> None:
@@ -157,10 +151,10 @@ def add_rows(vectors: int, rows: int, low: int, high: int, weight: np.float32, o
 
 @inner
 def read_windows(
-    mean: bool,
     sizes: Sizes,
     lows: I32,
     highs: I32,
+    weights: F32,
     start: int,
     first: int,
     last: int,
@@ -176,11 +170,11 @@ def read_windows(
 
     Parameters
     ----------
-    mean
-        Whether the words of a window are averaged instead of summed.
     lows, highs
         The start and the end (excluded) of the window of each center word of the strip, as indices
         among the words of the training step (``Plans.ids``). A window includes the center word.
+    weights
+        The weight of each word vector in the window of each center word.
     start
         The index, among the words of the training step, of the first word whose vector the strip
         may need: the word m words before its first center word, if m is the window size.
@@ -209,8 +203,7 @@ def read_windows(
         # The sum is over the whole window, with zeros in place of the center word.
         center = own.rows[i + sizes.window]
         own.rows[i + sizes.window] = zeros
-        weight = window_weight(mean, high - low - 1)
-        add_rows(sizes.vectors, rows, low, high, weight, out + 4 * (i - first) * width)
+        add_rows(sizes.vectors, rows, low, high, weights[i], out + 4 * (i - first) * width)
         own.rows[i + sizes.window] = center
 
 
@@ -221,6 +214,7 @@ def share_gradients(
     sizes: Sizes,
     lows: I32,
     highs: I32,
+    weights: F32,
     start: int,
     windows: Windows,
     of_windows: F32,
@@ -238,11 +232,13 @@ def share_gradients(
     mean
         Whether the words of a window are averaged instead of summed.
     exact
-        For a mean of n words: whether each word gets 1 / n of the gradient of the mean, or all of
-        it.
+        For a mean: whether each word gets its weight in the mean times the gradient of the mean, or
+        all of it.
     lows, highs
         The start and the end (excluded) of the window of each center word of the strip, as indices
         among the words of the training step (``Plans.ids``). A window includes the center word.
+    weights
+        The weight of each word vector in the window of each center word.
     start
         The index, among the words of the training step, of the first word whose vector the strip
         may need: the word m words before its first center word, if m is the window size.
@@ -256,12 +252,12 @@ def share_gradients(
         bound, and for a sum also times the number of words that are summed.
     """
     m, centers, stride = sizes.window, len(lows), windows.shares.shape[1]
-    weights, bounds = address(windows.weights), address(windows.bounds)
+    factors, bounds = address(windows.weights), address(windows.bounds)
     for i in range(centers):
-        words = highs[i] - lows[i] - 1
-        windows.weights[i] = window_weight(mean and exact, words)
+        words = np.float32(highs[i] - lows[i] - 1)
+        windows.weights[i] = weights[i] if exact else np.float32(1)
         # The sum of a window's weights is 1 for a mean and its size for a sum.
-        windows.bounds[2 * m + i] = of_windows[i] * (np.float32(1) if mean else np.float32(words))
+        windows.bounds[2 * m + i] = of_windows[i] * (np.float32(1) if mean else words)
     windows.bounds[2 * m + centers : 4 * m + centers] = 0
     zero, shares = splat(0), address(windows.shares)
     for i in range(0, centers, LANES):
@@ -269,7 +265,7 @@ def share_gradients(
         places = add_ints(load_ints(address(windows.lanes), 0), splat_int(np.int32(i + start)))
         low = subtract_ints(load_ints(address(lows), i), places)
         high = subtract_ints(load_ints(address(highs), i), places)
-        weight = load(weights, i)
+        weight = load(factors, i)
         for k in range(2 * m + 1):
             if k != m:  # the center word is not a part of its window
                 offset = splat_int(np.int32(k))

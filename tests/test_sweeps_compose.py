@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config import schema
 from pipeline.sweeps.compose import SharedComposition
+from pipeline.sweeps.grid import plan_jobs
 from tests.commands import ROOT
 from tests.test_config import BASE
 
@@ -70,6 +71,21 @@ def test_jobs_with_the_same_choices_are_composed_once(master: DictConfig) -> Non
             assert ("negatives" in job.loss, job.seed) == (loss == "negsample", seed)
     assert counter.composed == 2
     assert SharedComposition(counter).load_sweep_config(master, ["loss=softmax"]).seed == 0
+
+
+def test_the_jobs_of_a_grid_are_composed_once_to_plan_and_to_run_them(master: DictConfig) -> None:
+    master.hydra.overrides.task = ["loss=negsample,softmax", "seed=range(3)", "++cache.verify=size"]
+    shared: Any = SharedComposition(counter := Counter())
+    jobs = plan_jobs(master, shared)
+    assert [(one.loss.name, one.seed) for one in jobs.values()] == [
+        (loss, seed) for loss in ("negsample", "softmax") for seed in range(3)
+    ]
+    planned = counter.composed
+    for job, settings in jobs.items():
+        assert schema.resolve(shared.load_sweep_config(master, job)) == settings
+    assert counter.composed == planned == 4  # with and without what has a plus
+    master.hydra.overrides.hydra = ["hydra.sweep.dir=elsewhere"]
+    assert shared.load_sweep_config(master, job).hydra.sweep.dir == "elsewhere"
 
 
 def test_a_process_that_gets_a_shared_composition_composes_once(master: DictConfig) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf, read_write
 
 from pipeline.config import schema
@@ -32,7 +33,7 @@ def test_a_setting_that_a_choice_lacks_is_left_out(capsys: pytest.CaptureFixture
         config = compose("config", return_hydra_config=True)
         with read_write(config):
             config.hydra.overrides.task = ["loss=negsample,softmax", "loss.negatives=2,3"]
-        jobs = plan_jobs(config)
+        jobs = plan_jobs(config, GlobalHydra.instance().config_loader())
     assert [*jobs] == [
         ("loss=negsample", "loss.negatives=2"),
         ("loss=negsample", "loss.negatives=3"),
@@ -68,7 +69,7 @@ def jobs_of(conf: Path, params: dict[str, Any], *given: str) -> list[tuple[str, 
         config = compose("config", [task[0], *hydra], return_hydra_config=True)
         with read_write(config):
             config.hydra.overrides.task, config.hydra.overrides.hydra = task, hydra
-        return [*plan_jobs(config)]
+        return [*plan_jobs(config, GlobalHydra.instance().config_loader())]
 
 
 def test_a_null_among_the_values_of_an_experiment_stays_null(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ GROUPS: dict[str, dict[str, type]] = {
 """The class of settings for each choice of each group of ``conf/``; "" stands for all choices."""
 
 GLOBAL = "# @package _global_"
+LISTED = re.compile(r"(?!stages=)[^.=@]+(@[^=]*)?= *\[")  # a list of choices of a group
 PLAIN = re.compile(r"^defaults: *(?:\[\w*schema\]|(?:\n *- override /[\w/]+: \w+)+)$", re.M)
 """Defaults lists that name no files but the choices of groups, which Hydra lists."""
 parsed: Any = cache(lambda text: OmegaConf.to_container(OmegaConf.create(text)))
@@ -201,7 +202,7 @@ def check_files(hydra: Any) -> None:
     read = [("" if GLOBAL in text else k, path, text) for k, path, text in found]
     others = [text.replace(GLOBAL, "") for _, path, text in read if path != CONF / "config.yaml"]
     rest = "".join(PLAIN.sub("", text) for text in others)
-    if "defaults" in rest or "@package" in rest or any("=[" in one for one in given):
+    if "defaults" in rest or "@package" in rest or any(map(LISTED.match, given)):
         loader = GlobalHydra.instance().config_loader()  # knows all files, but takes 0.15 seconds
         every = loader.compute_defaults_list(hydra.job.config_name, given, RunMode.RUN).defaults
         read = texts([(one.package or "", one.config_path) for one in every], hydra)

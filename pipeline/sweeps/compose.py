@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline.sweeps.overrides import is_plain, parsed
+from pipeline.sweeps.overrides import is_group, is_plain, parsed
 
 
 class SharedComposition:
@@ -18,7 +18,6 @@ class SharedComposition:
 
     def __init__(self, loader: Any) -> None:
         self.loader = loader
-        self.groups: dict[str, bool] = {}
         self.composed: dict[tuple[str, ...], DictConfig] = {}  # by the overrides
 
     def __getattr__(self, name: str) -> Any:
@@ -26,12 +25,6 @@ class SharedComposition:
 
     def __reduce__(self) -> Any:
         return SharedComposition, (self.loader,)
-
-    def is_group(self, key: str) -> bool:
-        """Return whether a key names a config group; cached, since Hydra takes 10 ms."""
-        if key not in self.groups:
-            self.groups[key] = "." not in key and bool(self.loader.get_group_options(key))
-        return self.groups[key]
 
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: Sequence[str], **options: Any
@@ -42,10 +35,10 @@ class SharedComposition:
             str(one.input_line): one
             for one in given
             if is_plain(str(one.input_line).partition("=")[0])
-            and not self.is_group(one.key_or_group)
+            and not is_group(one.key_or_group, self.loader)
         }
         fixed = [text for text in sweep_overrides if text not in values]
-        key = tuple(fixed)
+        key = (*master_config.hydra.overrides.hydra, *fixed)
         if key not in self.composed:
             self.composed[key] = self.loader.load_sweep_config(master_config, fixed, **options)
         config = self.composed[key].copy()

@@ -1,9 +1,8 @@
 """Plan a grid sweep, which runs every combination of the given values."""
 
 import itertools
-from collections.abc import Collection, Sequence
 
-from hydra.core.global_hydra import GlobalHydra
+from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.config import schema
@@ -23,8 +22,8 @@ from pipeline.sweeps.overrides import (
 from w2v.errors import InputError
 
 
-def plan_jobs(config: DictConfig) -> dict[tuple[str, ...], Config]:
-    """Return the settings of every job of a grid, by the job's overrides.
+def plan_jobs(config: DictConfig, loader: ConfigLoader) -> dict[tuple[str, ...], Config]:
+    """Return the settings of every job of a grid, which `loader` composes, by the job's overrides.
 
     `config` is the sweep's configuration. The grid is in its node ``hydra``: ``overrides.task`` and
     ``sweeper.params``. `InputError` is raised if any job is invalid. A setting that a job does not
@@ -38,8 +37,8 @@ def plan_jobs(config: DictConfig) -> dict[tuple[str, ...], Config]:
     for key, override in overrides.items():
         if len(values[key]) > 1 and override.key_or_group.partition(".")[0] in NOT_IDENTITY:
             raise InputError(f"{override.input_line}: a sweep has one; give a single value")
-    groups = group_choices(overrides)
-    bases = compose_choices(config, groups)
+    groups = group_choices(overrides, loader)
+    bases = compose_choices(config, groups, loader)
     for chosen, base in bases.items() if len(values.get("experiment", ())) > 1 else ():
         params = OmegaConf.select(base, "hydra.sweeper.params")
         objective = OmegaConf.select(base, "search.objective")
@@ -74,7 +73,7 @@ def plan_jobs(config: DictConfig) -> dict[tuple[str, ...], Config]:
             for key, value in job.items()
         )
         if texts not in jobs:
-            made = check_job(config, base, texts, groups)
+            made = check_job(config, loader, base, [*texts], [*groups])
             words = made.vocab.words, made.vocab.drop, made.tokenizer.phrases.from_
             named = repr((made.corpus, words, made.train.init, made.evaluate))
             if named not in checked:
@@ -87,13 +86,13 @@ def plan_jobs(config: DictConfig) -> dict[tuple[str, ...], Config]:
 
 
 def check_job(
-    config: DictConfig, base: DictConfig, job: Sequence[str], groups: Collection[str]
+    config: DictConfig, loader: ConfigLoader, base: DictConfig, job: list[str], groups: list[str]
 ) -> Config:
     """Return the settings of a job; raise `InputError` if they are invalid.
 
     `job` has all overrides of the job. In `base`, those of the config groups `groups` are applied
     already; the others are applied to a copy of `base`. But if any override has ``+``, ``~`` or
-    ``@`` in its key, Hydra composes the job anew from the sweep's `config`, which is slow.
+    ``@`` in its key, `loader` composes the job from the sweep's `config`, which is slow.
     """
     schema.check_overrides(job)
     if all(is_plain(text.partition("=")[0]) for text in job):
@@ -102,7 +101,7 @@ def check_job(
             if key not in groups:
                 OmegaConf.update(composed, key, value, merge=True)
     else:
-        composed = GlobalHydra.instance().config_loader().load_sweep_config(config, list(job))
+        composed = loader.load_sweep_config(config, job)
     settings = schema.resolve(composed)
     check_objective(settings, str(composed.search.objective))
     return settings

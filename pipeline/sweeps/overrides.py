@@ -6,6 +6,7 @@ from copy import deepcopy
 from functools import lru_cache
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
@@ -94,22 +95,27 @@ def set_hydra(config: DictConfig, group: str, key: str, value: int | str) -> Non
         overrides.append(f"hydra.{group}.{key}={value}")
 
 
-def group_choices(overrides: Mapping[str, Override]) -> dict[str, list[str]]:
+def is_group(key: str, loader: ConfigLoader) -> bool:
+    """Return whether a key names a config group."""
+    return "." not in key and any(source.is_group(key) for source in loader.get_sources())
+
+
+def group_choices(overrides: Mapping[str, Override], loader: ConfigLoader) -> dict[str, list[str]]:
     """Return the choices in overrides of config groups, by group: ``{"loss": ["softmax"]}``."""
-    loader = GlobalHydra.instance().config_loader()
-    groups = [key for key in overrides if "." not in key and loader.get_group_options(key)]
-    return {group: value_texts(overrides[group]) for group in groups}
+    return {key: value_texts(one) for key, one in overrides.items() if is_group(key, loader)}
 
 
 def compose_choices(
-    config: DictConfig, groups: Mapping[str, Sequence[str]], fixed: Sequence[str] = ()
+    config: DictConfig,
+    groups: Mapping[str, Sequence[str]],
+    loader: ConfigLoader,
+    fixed: Sequence[str] = (),
 ) -> dict[tuple[str, ...], DictConfig]:
-    """Compose a configuration for each combination of one choice per config group.
+    """Compose with `loader` a configuration for each combination of one choice per config group.
 
     The result's keys are tuples like ``("loss=softmax",)``. Every value has the overrides `fixed`.
     Of the overrides in the sweep's `config`, only those of Hydra's own settings are used.
     """
-    loader = GlobalHydra.instance().config_loader()
     texts = [[f"{group}={choice}" for choice in choices] for group, choices in groups.items()]
     found = {
         chosen: loader.load_sweep_config(config, [*fixed, *chosen])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Glob, Override
 from omegaconf import DictConfig
 
@@ -124,11 +125,12 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
         )
     from pipeline.experiment import check_paths  # takes long to import
 
-    groups = group_choices(space)
+    loader = GlobalHydra.instance().config_loader()
+    groups = group_choices(space, loader)
     given = sweep_overrides(config).items()
     fixed = [one.input_line or "" for key, one in given if key not in space]
     found: list[Config] = []
-    for chosen, base in compose_choices(config, groups, fixed).items():
+    for chosen, base in compose_choices(config, groups, loader, fixed).items():
         for key in space:
             if key not in groups and not has_setting(base, key):
                 where = f"where {' '.join(chosen)}" if chosen else "here"

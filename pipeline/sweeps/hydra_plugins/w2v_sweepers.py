@@ -58,7 +58,7 @@ class GridSweeper(ProjectSweeper):
         launcher = Plugins.instance().instantiate_launcher(
             self.hydra_context, self.task_function, self.config
         )
-        jobs = plan_jobs(self.config)
+        jobs = plan_jobs(self.config, self.hydra_context.config_loader)
         self.check([*jobs.values()])
         if self.config.plan:
             from pipeline.plan import show_jobs

@@ -388,49 +388,6 @@ def test_vectors_of_other_tools_are_evaluated_and_tracked(here: Path) -> None:
     assert not summary_of(here)["stages"]["evaluate"]["cached"]
 
 
-LONG = "x" * 300
-BAD_VECTORS = {
-    "evaluate.vectors=nowhere stages=[evaluate]": (
-        "evaluate.vectors=nowhere: no such file or folder; give a run's folder or its "
-        "summary.json, a folder with vectors.npy and vocabulary.tsv, a file of word2vec (text "
-        "or binary), fastText (.vec or .bin), GloVe or Parquet, or a folder of Parquet files"
-    ),
-    "evaluate.vectors=cut.vec stages=[evaluate]": (
-        "cut.vec: byte 9: the file ends in row 1; the header promises 2 rows"
-    ),
-    "evaluate.vectors=cut.vec stages=[evaluate] evaluate.use=v+u": (
-        "evaluate.vectors=cut.vec: has no outside_vectors.npy beside it, which use=v+u needs; "
-        "give use=v"
-    ),
-    "evaluate.vectors=good.vec stages=[evaluate] evaluate.similarity.mine=nowhere": (
-        "evaluate.similarity.mine=nowhere: cannot be read (No such file or directory)"
-    ),
-    f"evaluate.vectors={LONG} stages=[evaluate]": (
-        f"evaluate.vectors={LONG}: cannot be read (File name too long)"
-    ),
-    f"evaluate.vectors=good.vec stages=[evaluate] evaluate.compare={LONG}": (
-        f"evaluate.compare={LONG}: cannot be read (File name too long)"
-    ),
-    f"evaluate.vectors=good.vec stages=[evaluate] evaluate.counts={LONG}": (
-        f"evaluate.counts={LONG}: no such file of words and counts"
-    ),
-    f"evaluate.vectors=good.vec stages=[evaluate] evaluate.analogy.mine={LONG}": (
-        f"evaluate.analogy.mine={LONG}: cannot be read (File name too long)"
-    ),
-    "evaluate.vectors=good.vec stages=[evaluate] evaluate.similarity.men=gensim": (
-        "evaluate.similarity: no benchmark is named 'men'; there are wordsim353, simlex999, google"
-    ),
-}
-
-
-@pytest.mark.parametrize("overrides", BAD_VECTORS)
-def test_vectors_that_cannot_be_evaluated_are_refused(tmp_path: Path, overrides: str) -> None:
-    (tmp_path / "cut.vec").write_text("2 2\na 1 2")
-    (tmp_path / "good.vec").write_text("2 2\na 1 2\nb 2 1\n")
-    result = run("tracking=none", *overrides.split(), cwd=tmp_path)
-    assert (result.returncode, result.stderr) == (2, f"error: {BAD_VECTORS[overrides]}\n")
-
-
 def test_missing_words_are_reported(tmp_path: Path) -> None:
     rows = [{"body": line} for line in TEXT * 10]
     lines = "".join(f"{json.dumps(row)}\r\n" for row in rows).encode()

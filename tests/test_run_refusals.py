@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import schema
-from pipeline.experiment import Experiment
+from pipeline.experiment import Experiment, check_paths
 from pipeline.run import line_of
 from pipeline.runtime.console import Display
 from pipeline.runtime.signals import StopRequest
 from pipeline.stages.base import Context
-from pipeline.tracking import Tracker
+from pipeline.tracking import Tracker, track
 from tests.commands import run, summary_of
-from tests.test_config import composed
+from tests.test_config import composed, settled
+from w2v.errors import InputError
 
 FILES = {
     "text.txt": b"the cat sat on the mat and the dog sat on the rug\n" * 40,
@@ -33,6 +34,8 @@ FILES = {
     "plain.gz": b"not packed at all\n",
     "cut.xz": b"\xfd7zXZ\x00\x00\x04",
     "model.kv": b"\x80\x04\x95evil.",
+    "good.vec": b"2 2\na 1 2\nb 2 1\n",
+    "short.vec": b"2 2\na 1 2",
     "cut.vec": b"3 2\na 1 2\nb 1",
     "many.vec": b"999999999999 2\na 1 2",
     "negative.vec": b"-3 2\na 1 2\n",
@@ -41,6 +44,8 @@ FILES = {
     "other.vec": b"2 2\nfoo 1 2\nbar 1 2\n",
     "cat.vec": b"1 3\ncat 1 2 3\n",
 }
+
+LONG = "x" * 300
 
 BASE = {
     "corpus": "files",
@@ -168,27 +173,57 @@ REFUSED_RUNS = {
     "tokenizer.phrases.from_=no.csv": "tokenizer.phrases.from_=no.csv: must be a folder with phrases.csv, or such a file (No such file or directory)",
     "vocab.words=/dev/zero": ("vocab.words=/dev/zero: must be a file of one word a line"),
     "tracking=mlflow tracking.experiment=''": "tracking.experiment='': must be a name",
+    "evaluate.vectors=nowhere stages=[evaluate]": (
+        "evaluate.vectors=nowhere: no such file or folder; give a run's folder or its "
+        "summary.json, a folder with vectors.npy and vocabulary.tsv, a file of word2vec (text "
+        "or binary), fastText (.vec or .bin), GloVe or Parquet, or a folder of Parquet files"
+    ),
+    "evaluate.vectors=short.vec stages=[evaluate]": (
+        "short.vec: byte 9: the file ends in row 1; the header promises 2 rows"
+    ),
+    "evaluate.vectors=short.vec stages=[evaluate] evaluate.use=v+u": (
+        "evaluate.vectors=short.vec: has no outside_vectors.npy beside it, which use=v+u needs; "
+        "give use=v"
+    ),
+    "evaluate.vectors=good.vec stages=[evaluate] evaluate.similarity.mine=nowhere": (
+        "evaluate.similarity.mine=nowhere: cannot be read (No such file or directory)"
+    ),
+    f"evaluate.vectors={LONG} stages=[evaluate]": (
+        f"evaluate.vectors={LONG}: cannot be read (File name too long)"
+    ),
+    f"evaluate.vectors=good.vec stages=[evaluate] evaluate.compare={LONG}": (
+        f"evaluate.compare={LONG}: cannot be read (File name too long)"
+    ),
+    f"evaluate.vectors=good.vec stages=[evaluate] evaluate.counts={LONG}": (
+        f"evaluate.counts={LONG}: no such file of words and counts"
+    ),
+    f"evaluate.vectors=good.vec stages=[evaluate] evaluate.analogy.mine={LONG}": (
+        f"evaluate.analogy.mine={LONG}: cannot be read (File name too long)"
+    ),
+    "evaluate.vectors=good.vec stages=[evaluate] evaluate.similarity.men=gensim": (
+        "evaluate.similarity: no benchmark is named 'men'; there are wordsim353, simlex999, google"
+    ),
 }
 """Settings that the schema or the stages reject, and the error message."""
+
+REFUSED_STORES = {
+    "tracking.uri=sqlite://": (
+        "tracking.uri=sqlite://: names no file, so all would be lost with the run"
+    ),
+    "tracking.uri=sqlite:///text.txt": (
+        "tracking.uri=sqlite:///text.txt: cannot be used (file is not a database)"
+    ),
+    "tracking.uri=mysql://a": "tracking.uri=mysql://a: cannot be used (No module named 'MySQLdb')",
+    "tracking.uri='http://[::1'": "tracking.uri=http://[::1: cannot be used (Invalid IPv6 URL)",
+}
+"""MLflow stores that tracking rejects."""
 
 REFUSED_COMMANDS = {
     "tracking=mlflow tracking.uri=http://127.0.0.1:9": (
         "tracking.uri=http://127.0.0.1:9: cannot be used (Connection refused)"
     ),
-    "tracking=mlflow tracking.uri=sqlite://": (
-        "tracking.uri=sqlite://: names no file, so all would be lost with the run"
-    ),
     "tracking=mlflow tracking.uri=sqlite:///folder": (
         "tracking.uri=sqlite:///folder: cannot be used (folder is a folder)"
-    ),
-    "tracking=mlflow tracking.uri=sqlite:///text.txt": (
-        "tracking.uri=sqlite:///text.txt: cannot be used (file is not a database)"
-    ),
-    "tracking=mlflow tracking.uri=mysql://a": (
-        "tracking.uri=mysql://a: cannot be used (No module named 'MySQLdb')"
-    ),
-    "tracking=mlflow tracking.uri='http://[::1'": (
-        "tracking.uri=http://[::1: cannot be used (Invalid IPv6 URL)"
     ),
     "tracking=mlflow outputs=a?b": (
         "outputs=a?b: MLflow cannot keep its database in a folder with ? or %20 and the like in "
@@ -203,6 +238,9 @@ REFUSED_COMMANDS = {
     ),
     "tracking=mlflow evaluate.similarity.men=no.csv stages=[evaluate]": (
         "evaluate.similarity.men=no.csv: cannot be read (No such file or directory)"
+    ),
+    "evaluate.vectors=short.vec stages=[evaluate]": (
+        "short.vec: byte 9: the file ends in row 1; the header promises 2 rows"
     ),
     "outputs=/proc/nothing": (
         "/proc/nothing: No such file or directory; outputs must be a folder that can be written"
@@ -232,7 +270,10 @@ def overrides_of(settings: str) -> list[str]:
 
 def run_stages(overrides: list[str], run_dir: Path) -> None:
     """Run the stages of an experiment in this process, without MLflow."""
-    config, display = schema.resolve(composed(*overrides)), Display(io.StringIO())
+    plain = all("=" in text and text[0] not in "+~" for text in overrides)
+    config = settled(*overrides) if plain else schema.resolve(composed(*overrides))
+    check_paths(config)
+    display = Display(io.StringIO())
     context = Context(config, display, Tracker(), StopRequest(), cores=1, threads=1)
     Experiment(context).run(run_dir)
 
@@ -242,6 +283,14 @@ def test_a_run_is_refused_in_one_line(settings: str, here: Path) -> None:
     with contextlib.chdir(here), pytest.raises(Exception) as refusal:  # noqa: PT011
         run_stages(overrides_of(settings), here)
     assert line_of(refusal.value, starting=False) == REFUSED_RUNS[settings]
+
+
+@pytest.mark.parametrize("setting", REFUSED_STORES)
+def test_a_store_is_refused_in_one_line(setting: str, here: Path) -> None:
+    tracking = settled(setting).tracking
+    with contextlib.chdir(here), pytest.raises(InputError) as refusal:
+        track(tracking, Path("outputs"), "run", {}, {}).__enter__()
+    assert str(refusal.value) == REFUSED_STORES[setting]
 
 
 SLOW = "tracking=mlflow tracking.uri=http://127.0.0.1:9"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import run, write_text
+from tests.sweeps import refused_sweep
 
 SMALL = (
     *("corpus=files", "corpus.path=text.txt", "vocab.min_count=1", "model.dim=4"),
@@ -105,12 +106,37 @@ REFUSED: dict[tuple[str, ...], str] = {
 }
 
 
-@pytest.mark.parametrize("arguments", REFUSED)
+COMMANDS = (
+    ("model.window=2,0",),
+    ("loss=negsample,hinge",),
+    ("model.dim=4,x",),
+    ("search=optuna", "model.window=2,5"),
+    ("seed=0,1", "hydra/launcher=slurm"),
+    ("experiment=compare_windows,compare_negatives",),
+    ("seed=0,1", "hydra/sweeper=basic"),
+    ("seed=0,1", "outputs=/proc/nothing"),
+)
+"""Some of them, for every part of the program that refuses sweeps; given as whole commands."""
+
+
+def assert_no_work(here: Path) -> None:
+    assert not (here / "outputs" / "cache").exists()
+    assert not (here / "outputs" / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize("arguments", [one for one in REFUSED if one not in COMMANDS])
 def test_a_bad_sweep_is_refused_before_any_work(arguments: Sequence[str], tmp_path: Path) -> None:
+    here = write_text(tmp_path)
+    line = refused_sweep(*SMALL, *arguments, cwd=here)
+    assert line.startswith(REFUSED[tuple(arguments)])
+    assert_no_work(here)
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_the_command_of_a_bad_sweep_is_refused(arguments: Sequence[str], tmp_path: Path) -> None:
     here = write_text(tmp_path)
     done = run("-m", *SMALL, *arguments, cwd=here)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {REFUSED[tuple(arguments)]}"), done.stderr
     assert done.stderr.count("\n") == 1
-    assert not (here / "outputs" / "cache").exists()
-    assert not (here / "outputs" / "mlflow.db").exists()
+    assert_no_work(here)

@@ -35,6 +35,13 @@ SMALL = (
     "train.heldout=0.1",
 )
 
+BARE = (
+    "evaluate.similarity={wordsim353:null,simlex999:null}",
+    "evaluate.analogy={google:null}",
+    "evaluate.map=[]",
+)
+"""No benchmarks and no maps, so that a run draws only two of its pictures."""
+
 
 def write_text(folder: Path, repeats: int = 30) -> Path:
     """Write a few lines, `repeats` times each, to ``text.txt`` in a folder; return the folder."""

@@ -116,6 +116,13 @@ def outputs(empty_store: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def made_store(empty_store: Path, tmp_path: Path) -> None:
+    """Put an empty MLflow database where commands record runs; to make it would take a second."""
+    (tmp_path / "outputs").mkdir()
+    shutil.copy(empty_store, tmp_path / "outputs")
+
+
 @pytest.fixture(scope="session")
 def screenshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder for screenshots: that of ``--screenshots``, or a temporary one."""

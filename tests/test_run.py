@@ -27,6 +27,7 @@ from omegaconf import OmegaConf
 from pipeline import run as entry
 from pipeline.sweeps.objective import figures_of, objective_names
 from tests.commands import (
+    BARE,
     ROOT,
     SMALL,
     TEXT,
@@ -116,7 +117,7 @@ def test_a_tracked_run_and_the_same_again_from_the_cache(here: Path) -> None:
 
 def test_only_changed_stages_are_made_again(here: Path) -> None:
     def cached(*changes: str) -> list[str]:
-        result = run("tracking=none", *SMALL, *changes, cwd=here)
+        result = run("tracking=none", *SMALL, *BARE, *changes, cwd=here)
         assert result.returncode == 0, result.stderr
         return [name for name, stage in summary_of(here)["stages"].items() if stage["cached"]]
 
@@ -152,6 +153,7 @@ def test_stages_that_are_left_out_come_from_the_cache(here: Path) -> None:
     assert set(summary_of(here)["stages"]) == {"tokenize", "vocab", "train"}
 
 
+@pytest.mark.usefixtures("made_store")
 def test_a_failed_run_is_closed_as_failed(here: Path) -> None:
     result = run(*SMALL, "vocab.min_count=1000000", cwd=here)
     assert result.returncode == 2
@@ -159,6 +161,7 @@ def test_a_failed_run_is_closed_as_failed(here: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("made_store")
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_is_closed_as_killed(here: Path, signum: int, status: int) -> None:
     with start(*SMALL, "train.epochs=100000", cwd=here) as process:
@@ -388,6 +391,7 @@ def test_vectors_of_other_tools_are_evaluated_and_tracked(here: Path) -> None:
     assert not summary_of(here)["stages"]["evaluate"]["cached"]
 
 
+@pytest.mark.usefixtures("made_store")
 def test_missing_words_are_reported(tmp_path: Path) -> None:
     rows = [{"body": line} for line in TEXT * 10]
     lines = "".join(f"{json.dumps(row)}\r\n" for row in rows).encode()
@@ -452,7 +456,8 @@ def test_the_command_in_a_report_repeats_a_run_with_settings_of_its_own(tmp_path
         "# @package _global_\nengine: {name: numpy}\n"
     )
     done = run(
-        *("--config-dir", "conf", "-cn", "whole", "experiment=mine", *SMALL, "tracking=none"),
+        *("--config-dir", "conf", "-cn", "whole", "experiment=mine"),
+        *(*SMALL, *BARE, "tracking=none"),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
@@ -468,7 +473,7 @@ def test_the_command_in_a_report_repeats_a_run_with_settings_of_its_own(tmp_path
     [
         ("search=halving", "model.window=2,3"),
         ("--config-dir=conf", "experiment=mine"),
-        ("--config-dir=conf", "experiment=parallel"),
+        ("--config-dir=conf", "experiment=parallel", "hydra.launcher.n_jobs=1"),
         ("hydra.searchpath=[file://conf]", "experiment=mine"),
     ],
 )
@@ -481,12 +486,12 @@ def test_the_command_in_the_report_of_a_job_runs_it_alone(
             f"# @package _global_\ndefaults: [override /{choice}]\n"
             "hydra: {sweeper: {params: {model.window: '2,3,4'}}}\n"
         )
-    small = (*SMALL, "engine=numpy", "tracking=none", "evaluate.map=[]")
+    small = (*SMALL, *BARE, "engine=numpy", "tracking=none", "report=none")
     done = run("-m", *small, *arguments, cwd=here)
     assert done.returncode == 0, done.stderr
     (job,) = here.glob("outputs/sweeps/*/*/2")
     again = json.loads((job / "report.json").read_bytes())["command"].rpartition("run.py ")[2]
-    done = run(*shlex.split(again), cwd=here)
+    done = run(*shlex.split(again), WITHOUT_SCORES, cwd=here)
     assert done.returncode == 0, done.stderr
     made = json.loads((job / "summary.json").read_bytes())["stages"]["train"]
     assert summary_of(here)["stages"]["train"]["key"] == made["key"]

@@ -17,9 +17,11 @@ SWEEP = (
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def swept(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     """Run a sweep of three jobs, and return its working directory."""
     folder = write_text(tmp_path_factory.mktemp("swept"))
+    (folder / "outputs").mkdir()
+    shutil.copy(empty_store, folder / "outputs")
     done = run(*SWEEP, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
@@ -92,11 +94,11 @@ def test_a_report_of_a_job_has_the_pictures_of_a_single_run(here: Path) -> None:
 
 
 def test_artifacts_from_the_cache_are_no_second_copy(here: Path) -> None:
-    job = jobs_of(here)[1]
-    done = run(*SWEEP, cwd=here)
+    made = json.loads((jobs_of(here)[1] / "summary.json").read_bytes())
+    evaluated = Path(made["stages"]["evaluate"]["path"])
+    done = run(*SWEEP[:-1], f"seed={made['config']['seed']}", "report=none", cwd=here)
     assert done.returncode == 0
-    evaluated = Path(json.loads((job / "summary.json").read_bytes())["stages"]["evaluate"]["path"])
-    job = sorted(here.glob("outputs/sweeps/*/*"))[-1] / job.name
+    job = sorted(here.glob("outputs/sweeps/*/*"))[-1] / "0"
     table = artifacts_of(job, here)["neighbours.csv"]
     assert table.samefile(here / evaluated / "neighbours.csv")
     assert artifacts_of(job, here)["summary.json"].samefile(job / "summary.json")
@@ -105,7 +107,7 @@ def test_artifacts_from_the_cache_are_no_second_copy(here: Path) -> None:
 def test_a_report_shows_the_scores_of_the_job_or_is_refused(tmp_path: Path) -> None:
     write_text(tmp_path)
     (tmp_path / "pairs.tsv").write_text("cat\tdog\t5\nking\tqueen\t4\nparis\trug\t1\n")
-    own = ("evaluate.similarity={e: pairs.tsv}", "evaluate.map=[]", "report=none")
+    own = ("evaluate.similarity={e: pairs.tsv}", "evaluate.map=[]", "report=none", "tracking=none")
     assert run(*SWEEP[:-1], *own, "seed=range(2)", cwd=tmp_path).returncode == 0
     (tmp_path / "pairs.tsv").write_text("cat\tdog\t1\nking\tqueen\t4\nparis\trug\t5\n")
     job = jobs_of(tmp_path)[0]

@@ -66,7 +66,7 @@ def train_entries(cwd: Path) -> dict[str, int]:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Path:
+def here(tmp_path: Path, made_store: None) -> Path:
     return write_text(tmp_path)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.stages.train import Train
 from pipeline.sweeps.objective import figures_of
-from tests.commands import SMALL, query, run, summary_of, write_text
+from tests.commands import SMALL, WITHOUT_SCORES, query, run, summary_of, write_text
 from tests.test_training_checkpoint import assert_same
 from tests.test_training_checkpoint import run as train
 from w2v import WordVectors, evaluate
@@ -118,6 +118,7 @@ def test_followed_figures_are_those_of_the_evaluation(tmp_path: Path) -> None:
     assert followed_figures(vectors, EvaluationSettings(similarity=pairs)) == {}
 
 
+@pytest.mark.usefixtures("made_store")
 def test_a_run_has_curves_of_scores(tmp_path: Path) -> None:
     write_text(tmp_path)
     (tmp_path / "pairs.csv").write_text("cat,dog,8\nking,queen,9\nmat,rug,5\nking,rug,1\n")
@@ -154,6 +155,7 @@ def test_a_run_continues_only_what_has_its_own_scores(tmp_path: Path) -> None:
         *(*SMALL, "evaluate.similarity={pairs:pairs.csv,wordsim353:null,simlex999:null}"),
         *("evaluate.analogy={google:null}", "evaluate.map=[]", "evaluate.every=2"),
         *("engine=numpy", "engine.threads=1", "tracking=none", "train.decay_epochs=4"),
+        WITHOUT_SCORES,
     )
 
     def scores(outputs: str, *epochs: int) -> list[dict[str, float]]:

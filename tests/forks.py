@@ -7,6 +7,7 @@ forked process. ``{"wait": id}`` waits until a forked process ends, and the repl
 status.
 """
 
+import importlib
 import json
 import os
 import resource
@@ -22,6 +23,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+
+IMPORTED = (
+    *("pipeline.run", "pipeline.experiment", "pandas", "pyarrow.parquet", "scipy.stats", "jinja2"),
+    *("matplotlib.backends.backend_agg", "matplotlib.figure", "mpl_toolkits.axes_grid1"),
+    *("mlflow.tracking", "mlflow.store.tracking.sqlalchemy_store"),
+)
+"""Modules that a command imports when it needs them, imported once for all forks."""
 
 
 @dataclass
@@ -127,20 +135,18 @@ def serve() -> None:
     """Import what a command needs, then start commands in forks on request."""
     sys.path[0] = str(ROOT)
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    import matplotlib.backends.backend_agg
-    import mlflow.store.tracking.sqlalchemy_store
-    import mlflow.tracking
     import numpy as np
-    import pandas as pd
+    from hydra.core.plugins import Plugins
 
-    import pipeline.experiment  # noqa: F401
+    for name in IMPORTED:
+        importlib.import_module(name)
     from w2v.engines import Task, make_engine
     from w2v.objectives import SkipGram, initial_model
 
     objective = SkipGram(8)
     model = initial_model(objective, 4, np.random.default_rng(0))
     make_engine("numba", Task(model, objective, np.full(4, 9), 9))  # loads the compiled kernels
-    del matplotlib, mlflow, pd
+    Plugins.instance()  # finds the plug-ins of Hydra, and imports them
     print("ready", flush=True)
     for line in sys.stdin:
         request = json.loads(line)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT, write_text
+from tests.commands import BARE, ROOT, write_text
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("install")]
 
@@ -98,7 +98,7 @@ def test_the_command_works_from_any_folder(built: Path, tmp_path: Path) -> None:
         "train: {epochs: 1, heldout: 0.1}\n"
     )
     # The tokenizer is compiled here, in its new place. The kernels would take 20 seconds.
-    small = ["--config-dir", "mine", "experiment=small", "engine=numpy", "evaluate.map=[]"]
+    small = ["--config-dir", "mine", "experiment=small", "engine=numpy", *BARE]
     where = "import w2v, pipeline; print(w2v.__file__, pipeline.__file__)"
     for place in succeed(programs / "python", "-c", where, cwd=here).split():
         assert Path(place).is_relative_to(tmp_path / "environment")

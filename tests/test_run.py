@@ -162,9 +162,14 @@ def test_a_failed_run_is_closed_as_failed(here: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.usefixtures("made_store")
-@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_run_is_closed_as_killed(here: Path, signum: int, status: int) -> None:
-    with start(*SMALL, "train.epochs=100000", cwd=here) as process:
+@pytest.mark.parametrize(
+    ("signum", "status", "engine"), [(signal.SIGINT, 130, "numpy"), (signal.SIGTERM, 143, "numba")]
+)
+def test_a_stopped_run_is_closed_as_killed(
+    here: Path, signum: int, status: int, engine: str
+) -> None:
+    settings = ("train.epochs=20000", f"engine={engine}", "engine.threads=1")
+    with start(*SMALL, *settings, cwd=here) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith("  epoch 3"):
@@ -195,7 +200,7 @@ def test_untracked_runs_import_no_mlflow(here: Path) -> None:
 
 @pytest.mark.long
 def test_identical_commands_at_once(here: Path) -> None:
-    processes = [start(*SMALL, cwd=here) for _ in range(3)]
+    processes = [start(*SMALL, *BARE, "engine=numpy", cwd=here) for _ in range(3)]
     errors = [process.communicate(timeout=240)[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * 3, errors
     assert runs_in(here) == [("negsample w5 k5 d8 s0", "FINISHED")] * 3

@@ -367,7 +367,7 @@ def test_the_same_command_completes_a_sweep_that_was_killed(here: Path) -> None:
 
 @pytest.mark.long
 def test_an_interrupted_sweep_is_closed_as_killed(here: Path) -> None:
-    with start(*SMALL, "train.epochs=100000", "seed=range(2)", cwd=here) as process:
+    with start(*SMALL, "train.epochs=20000", "seed=range(2)", cwd=here) as process:
         wait_for(here, "outputs/cache/train/.*.part", 1, process)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)

@@ -84,6 +84,16 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> None:
         sys.modules["jax"].config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
+@pytest.fixture
+def short_shards(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the engine `name`, a parameter of the test, prepare for a short text if it is ``jax``.
+
+    Otherwise, its arrays would be as long as those for 65,536 words.
+    """
+    if name == "jax":
+        monkeypatch.setattr("w2v.engines.jax.MIN_SHARD_WORDS", 8192)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_waiting_for_the_disk() -> Iterator[None]:
     """Let ``os.fsync``, and SQLite as opened by SQLAlchemy, not wait for the disk, for speed."""

@@ -307,23 +307,26 @@ def test_descend_is_gradient_descent_until_the_step_would_overshoot() -> None:
     np.testing.assert_allclose(rows, np.array([[0, -4 * 2 / 100], [0, 0], [-0.3, 0]]), rtol=1e-6)
 
 
-def half_of_the_corpus(size: int) -> Documents:
-    """Return documents in which every other word is word 0, in a vocabulary of `size` words."""
+def half_of_the_corpus(size: int, words: int) -> Documents:
+    """Return documents of `words` random words of a vocabulary of `size`, each after word 0."""
     random = np.random.default_rng(0)
-    others = random.integers(1, size, size=20_000)
+    others = random.integers(1, size, size=words)
     return [
         np.stack([np.zeros(20, int), part], axis=1).ravel().tolist()
         for part in others.reshape(-1, 20)
     ]
 
 
+@pytest.mark.usefixtures("short_shards")
 @pytest.mark.parametrize(
     ("name", "size"),
     # JAX compiles for each size of the vocabulary.
     [(name, size) for name in ENGINES for size in ((2, 50) if name == "jax" else (2, 3, 10, 50))],
 )
 def test_a_word_that_is_half_of_the_corpus_stays_bounded(name: str, size: int) -> None:
-    documents = half_of_the_corpus(size)
+    # With less text, chance moves gensim's loss more than training does.
+    documents = half_of_the_corpus(size, 20_000 if name == "gensim" else 4000)
+    text = text_of(documents)
     objective = SkipGram(dim=20, window=5, subsample=0)
     counts = np.bincount(np.concatenate(documents), minlength=size).astype(np.int64)
     task = Task(random_model(size, 20, 0.01), objective, counts, int(counts.sum()))
@@ -331,9 +334,9 @@ def test_a_word_that_is_half_of_the_corpus_stays_bounded(name: str, size: int) -
     numpy_engine = NumpyEngine(engine.task)
     losses = []
     for epoch in range(5):
-        tally = engine.train(text_of(documents), (0.2, 0.2), generator(0, "train", epoch))
+        tally = engine.train(text, (0.2, 0.2), generator(0, "train", epoch))
         if tally.loss is None:  # gensim reports no loss
-            tally = numpy_engine.loss(text_of(documents), generator(0, "loss"))
+            tally = numpy_engine.loss(text, generator(0, "loss"))
         losses.append(tally.mean_loss or math.inf)
     center = engine.task.model.center
     assert np.isfinite(center).all()
@@ -366,7 +369,7 @@ def test_the_bits_do_not_depend_on_threads(name: str, loss: Loss) -> None:
     random = np.random.default_rng(4)
     documents = random.integers(0, size, (40, 70)).tolist() + random_documents(1, 2000, size)
     digests = set()
-    for threads in (1, 2, 3, 5, 8):
+    for threads in (1, 2, 5):
         objective = SkipGram(dim=70, window=5, subsample=0, loss=loss)
         task = replace(task_of(size, 70, objective, 0.1), threads=threads)
         engine = make_engine(name, task)
@@ -395,17 +398,21 @@ def engines_and(*losses: Loss) -> pytest.MarkDecorator:
     )
 
 
-@engines_and(NegativeSampling(3), NegativeSampling(30), Softmax(batch_words=64))
+@pytest.mark.usefixtures("short_shards")
+@engines_and(NegativeSampling(), Softmax(batch_words=64))
 @pytest.mark.parametrize(
-    ("documents", "dim", "window"),
+    ("documents", "dim", "window", "negatives"),
     [
-        ([[0, 1, 0, 1]], 3, 2),
-        ([[0], [1], [0, 1]], 1, 5),
-        ([[0, 1, 2] * 30], 1000, 100),
-        ([[i % 7 for i in range(1000)]], 5, 2),
+        ([[0, 1, 0, 1]], 3, 2, 30),
+        ([[0], [1], [0, 1]], 1, 5, 3),
+        ([[0, 1, 2] * 30], 1000, 100, 3),
+        ([[i % 7 for i in range(1000)]], 5, 2, 30),
     ],
 )
-def test_odd_shapes(name: str, loss: Loss, documents: Documents, dim: int, window: int) -> None:
+def test_odd_shapes(
+    name: str, loss: Loss, documents: Documents, dim: int, window: int, negatives: int
+) -> None:
+    loss = NegativeSampling(negatives) if isinstance(loss, NegativeSampling) else loss
     size = max(map(max, documents)) + 1
     task = task_of(size, dim, SkipGram(dim=dim, window=window, subsample=0, loss=loss), 0.01)
     before = task.model.center.copy()
@@ -421,6 +428,7 @@ def test_odd_shapes(name: str, loss: Loss, documents: Documents, dim: int, windo
     assert all(np.isfinite(matrix).all() for matrix in engine.task.model)
 
 
+@pytest.mark.usefixtures("short_shards")
 @engines_and(NegativeSampling(), Softmax())
 def test_a_text_without_pairs_changes_nothing(name: str, loss: Loss) -> None:
     task = task_of(5, 4, SkipGram(dim=4, loss=loss, subsample=0))

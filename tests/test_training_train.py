@@ -45,6 +45,7 @@ def run(
     return train(text, counts, objective, schedule, engine=engine, seed=seed, heldout=heldout)
 
 
+@pytest.mark.usefixtures("short_shards")
 @engines_and(*LOSSES)
 def test_training_brings_words_of_a_topic_together(
     name: str, loss: NegativeSampling | Softmax
@@ -64,9 +65,10 @@ def test_training_brings_words_of_a_topic_together(
     assert min(within) > cosines[:10, 10:].mean() + 0.3
 
 
+@pytest.mark.usefixtures("short_shards")
 @engines_and(*LOSSES)
 def test_same_seed_same_bits(name: str, loss: NegativeSampling | Softmax) -> None:
-    documents = random_documents(0, 3000, 40)
+    documents = random_documents(0, 3000, 20)  # as many words as `topics`, for JAX's programs
     first, second = (run(documents, loss, engine=name) for _ in range(2))
     for a, b in zip(first.model, second.model, strict=True):
         np.testing.assert_array_equal(a, b)

@@ -53,6 +53,9 @@ overhead of calling a compiled program is negligible."""
 SPARE = 1 / 8
 """By what fraction a shard may exceed `JaxEngine.shard_words` without another compilation."""
 
+MIN_SHARD_WORDS = 1 << 16
+"""The lower limit of `JaxEngine.shard_words`."""
+
 MAX_TEXT_BYTES = 1 << 30
 """If a device does not report its free memory, texts beyond this size are sent shard by shard."""
 
@@ -139,12 +142,12 @@ class JaxEngine:
             self.rules = NegativeSamplingStep(task, step_words(task, STEP_WORDS))
             self.steps = NegativeSamplingSteps(self.rules, product)
             last = self.rules.noise.last
-            self.shard_words = min(SHARD_WORDS, max(1 << 16, task.words // 8))
+            self.shard_words = min(SHARD_WORDS, max(MIN_SHARD_WORDS, task.words // 8))
         else:
             self.rules = SoftmaxStep(task)
             self.steps = SoftmaxSteps(self.rules, product)
             kept = float(keep.astype(np.float64) @ task.counts) / float(task.counts.sum()) / 2**32
-            self.shard_words = max(1 << 16, round(self.rules.batch_words / kept))
+            self.shard_words = max(MIN_SHARD_WORDS, round(self.rules.batch_words / kept))
         self._require(sum(array.nbytes for array in task.model), "the model")
         self.tables = DrawTables(*jax.device_put((keep, last)))
         self.restore(self.rules.state())

@@ -80,7 +80,7 @@ def assert_steps(
     key = draw_key(generator(0, "train"))
     last = NoiseDistribution(engine.task.counts, 0.75).last.tolist()
     keep = keep_thresholds(engine.task.counts, objective.subsample).tolist()
-    v, u = (matrix.astype(np.float64) for matrix in engine.task.model)
+    v, u = (matrix.astype(np.float64).tolist() for matrix in engine.task.model)
     words = naive.sampled_words(documents, keep, key)
     size, pairs, loss = tiles.step_words(engine.task), 0.0, 0.0
     assert isinstance(objective.loss, NegativeSampling)
@@ -108,23 +108,31 @@ def assert_steps(
             np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=4e-6 * scale)
 
 
-@pytest.mark.parametrize("step", [64, 192, 512])
-@pytest.mark.parametrize(("dim", "window", "negatives", "scale", "rate", "documents"), SHAPES)
+@pytest.mark.parametrize(
+    ("dim", "window", "negatives", "scale", "rate", "documents", "step"),
+    [
+        (*shape, step)
+        for shape in SHAPES
+        # Of a text that fits into a shorter step, a longer one would be the same.
+        for shorter, step in ((0, 64), (64, 192), (192, 512))
+        if sum(map(len, shape[-1])) > shorter
+    ],
+)
 def test_step(
-    step: int,
     dim: int,
     window: int,
     negatives: int,
     scale: float,
     rate: float,
     documents: Documents,
+    step: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tiles, "MIN_STEP_WORDS", step)
     monkeypatch.setattr(tiles, "STEP_MULTIPLE", tiles.SHARED)
     engine = engine_of(documents, dim, window, negatives, scale, threads=2)
     slow = NumpyEngine(engine_of(documents, dim, window, negatives, scale).task)
-    assert_steps(documents, rate, engine, *[slow] * (step == 192))
+    assert_steps(documents, rate, engine, *[slow] * (step == 64))
     assert not any(rows[:, dim:].any() for rows in engine.problem[:2])
 
 
@@ -180,7 +188,7 @@ def test_numba_and_numpy_make_the_same_updates_over_an_epoch() -> None:
 def test_the_bits_do_not_depend_on_the_number_of_threads(window: int) -> None:
     documents = random_documents(6, 40_000, 2000)
     digests = set()
-    for threads in (1, 2, 3, 5, 8):
+    for threads in (1, 2, 5):
         engine = engine_of(documents, dim=20, window=window, threads=threads, scale=0.02)
         tally = Tally()
         for part in text_of(documents).shards(15_000):
@@ -364,8 +372,8 @@ def test_other_vector_lengths_and_processes_that_share_an_empty_cache(
     features = FEATURES[lanes]
     compile_for = features if lanes == 4 else host_features()
     tests = "make_the_same_updates_over_an_epoch"
-    # Steps of 96 words: how many words a step has does not concern the length of vectors.
-    more = f"{tests} or (test_step and -96]) or logistic or simd or numba_makes or far_from"
+    # Steps of 64 words: how many words a step has does not concern the length of vectors.
+    more = f"{tests} or ((test_step or numba_makes) and -64]) or logistic or simd"
     together = [
         start_with_features(features, compile_for, tmp_path, some)
         for some in (more, tests)[:processes]

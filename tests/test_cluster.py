@@ -374,12 +374,12 @@ def test_the_bits_depend_on_workers_and_not_on_processes(
     engine: str, objective: Objective, how: str
 ) -> None:
     found = [
-        learn(pool, engine=engine, objective=objective, combine=how)
+        learn(pool, engine=engine, objective=objective, epochs=1, combine=how)
         for pool in (LocalPool(), Processes(1), Processes(3), Processes(4))
     ]
     assert len({sha(trained) for trained in found}) == 1
     assert len({trained.epochs[-1].loss for trained in found}) == 1
-    assert sha(learn(LocalPool(), 3, engine, objective, combine=how)) != sha(found[0])
+    assert sha(learn(LocalPool(), 3, engine, objective, epochs=1, combine=how)) != sha(found[0])
 
 
 def test_the_bits_do_not_depend_on_threads() -> None:

@@ -144,7 +144,7 @@ def loss_of(task: Task, v: Any, target: int, noise: list[int]) -> naive.Result:
     The gradients are with respect to v and to the output vectors. `noise` has the noise words for
     negative sampling. Each has the weight K / len(noise), where K is the setting `negatives`.
     """
-    loss, outputs = task.objective.loss, task.model.outside.astype(np.float64)
+    loss, outputs = task.objective.loss, task.model.outside.astype(np.float64).tolist()
     if isinstance(loss, HierarchicalSoftmax):
         path = naive.huffman_paths(task.counts.tolist())[target]
         return naive.hierarchical_softmax_loss(v, path, outputs)
@@ -177,7 +177,7 @@ def oracle(
         v = sum((weight * inputs[row] for row, weight, _ in rows), np.zeros(inputs.shape[1]))
         words = noise[at // CENTERS].tolist() if len(noise) else []
         for target, weight in targets:
-            one, by_v, by_outputs = loss_of(task, v, target, words)
+            one, by_v, by_outputs = loss_of(task, v.tolist(), target, words)
             pairs += weight
             losses.append(weight * one)
             moved_outputs += weight * np.array(by_outputs)
@@ -265,9 +265,10 @@ def test_a_word_that_is_half_of_the_text_stays_bounded(objective: Objective, nam
         return  # its descent is not bounded: optimizer=sgd is the user's choice
     random = np.random.default_rng(0)
     documents = [[0 if i % 2 else int(random.integers(1, 20)) for i in range(40)]] * 200
+    text = text_of(documents)
     engine = make_engine(name, task_of(objective, 20, scale=0.01))
     losses = [
-        engine.train(text_of(documents), (0.2, 0.2), generator(0, "t", epoch)).mean_loss or 0
+        engine.train(text, (0.2, 0.2), generator(0, "t", epoch)).mean_loss or 0
         for epoch in range(5)
     ]
     assert max(losses[1:]) <= losses[0]
@@ -297,7 +298,7 @@ def test_numba_makes_the_draws_and_updates_of_numpy(
 ) -> None:
     monkeypatch.setattr(tiles, "MIN_STEP_WORDS", step)
     monkeypatch.setattr(tiles, "STEP_MULTIPLE", tiles.SHARED)
-    documents = [[], [3], *random_documents(3, 8000, 60), [7], [5, 5]]
+    documents = [[], [3], *random_documents(3, 4000, 60), [7], [5, 5]]
     models = []
     for name in ("numpy", "numba"):
         engine = make_engine(name, replace(task_of(objective, 60, scale=0.1), threads=2))
@@ -337,7 +338,7 @@ def test_cbow_sorts_center_words_by_their_paths(
 def test_the_bits_of_the_family_do_not_depend_on_threads(objective: Objective) -> None:
     documents = random_documents(6, 12_000, 60)
     digests = set()
-    for threads in (1, 2, 3, 5):
+    for threads in (1, 2, 5):
         engine = make_engine("numba", replace(task_of(objective, 60), threads=threads))
         tally = epoch_of(engine, documents, (0.05, 0.02))
         digest = hashlib.sha256(repr(tally).encode())

@@ -36,7 +36,7 @@ ARCHITECTURES: list[Objective] = [
 ]
 OBJECTIVES = [replace(one, loss=loss) for one in ARCHITECTURES for loss in LOSSES]
 
-TEXT = text_of(topics())
+TEXT = text_of(topics(200))
 COUNTS = np.bincount(TEXT.tokens).astype(np.int64)
 VOCABULARY = Vocabulary([f"w{i}" for i in range(len(COUNTS))], COUNTS)
 

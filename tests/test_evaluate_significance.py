@@ -145,10 +145,13 @@ def compared(
     values = []
     for rows in answers:
         used = [benchmark.known(row) for row in rows]
-        scores = [
-            float(benchmark.scores(row[None], known).values[0])
-            for row, known in zip(rows, used, strict=True)
-        ]
+        if np.all(used):
+            scores = benchmark.scores(np.array(rows), used[0]).values.tolist()
+        else:
+            scores = [
+                float(benchmark.scores(row[None], known).values[0])
+                for row, known in zip(rows, used, strict=True)
+            ]
         values.append({str(seed): score for seed, score in enumerate(scores)})
     runs = [as_runs(rows) for rows in answers]
     return Comparison(values, family or Family(len(answers)), benchmark, runs, **more)
@@ -408,12 +411,15 @@ def test_of_more_settings_the_larger_of_two_variances_counts() -> None:
             variance = sum(own)
             freedom = min(6.0, variance**2 / sum(v * v / 2 for v in own) * 3 / 4)
         gap = table[a].mean() - table[b].mean()
-        half = stats.studentized_range.isf(0.05, 4, freedom) / math.sqrt(2)
-        half *= math.sqrt(variance / 3)
         found = comparison.difference(a, b)
-        assert (found.low, found.high) == pytest.approx((gap - half, gap + half), rel=2e-3)
-        q = abs(gap) / math.sqrt(variance / 3) * math.sqrt(2)
+        assert found.low is not None
+        assert found.high is not None
+        assert (found.low + found.high) / 2 == pytest.approx(gap)
+        unit = math.sqrt(variance / 3 / 2)
+        q, half = abs(gap) / unit, (found.high - found.low) / 2 / unit
         assert found.p == pytest.approx(stats.studentized_range.sf(q, 4, freedom), abs=1e-3)
+        assert stats.studentized_range.sf(half / 1.002, 4, freedom) >= 0.05
+        assert stats.studentized_range.sf(half / 0.998, 4, freedom) <= 0.05
 
 
 def test_degrees_of_freedom_are_satterthwaites_or_the_careful_mean() -> None:
@@ -563,9 +569,9 @@ def test_vectors_made_elsewhere_are_compared_over_pairs_alone() -> None:
 @pytest.mark.parametrize("settings", [2, 3, 8])
 def test_critical_values_are_scipys(settings: int) -> None:
     for freedom in (1.0, 2.0, 3.7, 11.0, 60.0, 5000.0):
-        q = stats.studentized_range.isf(0.02, settings, freedom)
-        found = Family(settings, 0.02).critical(freedom)
-        assert found == pytest.approx(q / math.sqrt(2), rel=2e-3)
+        q = Family(settings, 0.02).critical(freedom) * math.sqrt(2)
+        assert stats.studentized_range.sf(q / 1.002, settings, freedom) >= 0.02
+        assert stats.studentized_range.sf(q / 0.998, settings, freedom) <= 0.02
 
 
 def test_levels_hold_for_all_scores_together() -> None:

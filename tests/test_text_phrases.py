@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -108,17 +108,18 @@ def test_phrases_are_those_of_the_oracle(
 CORPORA = Path(__file__).parents[1] / ".." / "shared" / "corpora"
 
 
+@pytest.fixture(scope="module")
 def real_text() -> Documents:
-    """Return up to 5,000 documents as words.
+    """Return documents as words.
 
-    They are sentences of the SST corpus, or NumPy's docstrings if its file is missing.
+    They are sentences of the SST corpus, or some of NumPy's docstrings if its file is missing.
     """
     path = CORPORA / "sst.txt"
     if path.is_file():
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8").split("\n")[:3000]
     else:
-        lines = list(PyDocs(("numpy",)).documents())
-    return [line.lower().split() for line in lines[:5000]]
+        lines = list(islice(PyDocs(("numpy",)).documents(), 600))
+    return [line.lower().split() for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -130,9 +131,9 @@ def real_text() -> Documents:
     ],
 )
 def test_gensim_finds_the_same_phrases(
-    scoring: Any, threshold: float, connectors: frozenset[str]
+    scoring: Any, threshold: float, connectors: frozenset[str], real_text: Documents
 ) -> None:
-    text = real_text()
+    text = real_text
     wanted = Phrases(2, threshold, 5, scoring, "_", tuple(connectors))
     after, result = joined(text, wanted, 50_000)
     for number in (1, 2):

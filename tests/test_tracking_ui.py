@@ -63,12 +63,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield Store(server.address, experiment, runs)
 
 
+@pytest.fixture(scope="module")
+def context(browser: Any) -> Any:
+    """Return a browser context, whose pages share what the browser keeps of MLflow's scripts."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(60_000)
+    context.add_init_script(UI_SETTINGS)
+    return context
+
+
 @pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
-    page.set_default_timeout(60_000)
-    page.add_init_script(UI_SETTINGS)
+def page(context: Any) -> Iterator[Any]:
+    page = context.new_page()
     yield page
+    page.evaluate("localStorage.clear()")  # the next page starts without choices made here
     page.close()
 
 

@@ -369,7 +369,7 @@ def test_the_bits_do_not_depend_on_threads(name: str, loss: Loss) -> None:
     random = np.random.default_rng(4)
     documents = random.integers(0, size, (40, 70)).tolist() + random_documents(1, 2000, size)
     digests = set()
-    for threads in (1, 2, 5):
+    for threads in (1, 2, 3, 5, 8):
         objective = SkipGram(dim=70, window=5, subsample=0, loss=loss)
         task = replace(task_of(size, 70, objective, 0.1), threads=threads)
         engine = make_engine(name, task)

@@ -188,7 +188,7 @@ def test_numba_and_numpy_make_the_same_updates_over_an_epoch() -> None:
 def test_the_bits_do_not_depend_on_the_number_of_threads(window: int) -> None:
     documents = random_documents(6, 40_000, 2000)
     digests = set()
-    for threads in (1, 2, 5):
+    for threads in (1, 2, 3, 5, 8):
         engine = engine_of(documents, dim=20, window=window, threads=threads, scale=0.02)
         tally = Tally()
         for part in text_of(documents).shards(15_000):

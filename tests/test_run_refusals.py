@@ -42,6 +42,7 @@ FILES = {
     "wide.vec": b"1 99999999\na 1 2\n",
     "nan.vec": b"1 2\nthe nan 2\n",
     "other.vec": b"2 2\nfoo 1 2\nbar 1 2\n",
+    "odd.csv": b"xx,yy,1\nyy,zz,2\n",
     "cat.vec": b"1 3\ncat 1 2 3\n",
 }
 
@@ -127,6 +128,10 @@ REFUSED_RUNS = {
     ),
     "corpus.path=few.txt train.patience=2": (
         "train.patience=2: nothing is held out to measure the loss on; raise heldout=0.01, or give more than 6 words"
+    ),
+    "train.patience=2 evaluate.every=1 train.watch=similarity/odd/spearman"
+    " evaluate.similarity={odd:odd.csv,wordsim353:null,simlex999:null}": (
+        "train.watch=similarity/odd/spearman: must be a score that is defined, or heldout_loss; probably too few of the benchmark's words are in the vocabulary"
     ),
     "train.checkpoint_every=-1": "train.checkpoint_every=-1.0: must be at least 0 or null",
     "train.init=nothing": (

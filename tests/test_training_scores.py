@@ -13,6 +13,7 @@ from tests.commands import SMALL, WITHOUT_SCORES, query, run, summary_of, write_
 from tests.test_training_checkpoint import assert_same
 from tests.test_training_checkpoint import run as train
 from w2v import WordVectors, evaluate
+from w2v.errors import InputError
 from w2v.evaluate.metrics import followed_figures
 from w2v.evaluate.metrics.base import EvaluationSettings
 from w2v.losses import NegativeSampling
@@ -22,7 +23,7 @@ from w2v.report.findings import Findings
 from w2v.report.report import tiles
 from w2v.training.checkpoint import Checkpoints
 from w2v.training.early_stopping import EarlyStopping
-from w2v.training.history import Epoch
+from w2v.training.history import Epoch, Point
 from w2v.training.train import Stopped
 
 
@@ -43,7 +44,7 @@ def test_scores_are_computed_when_due_and_change_no_bit() -> None:
 
 
 def test_the_epoch_with_the_best_score_is_kept(tmp_path: Path) -> None:
-    scores = iter([0.1, 0.5, 0.4, 0.3, 0.9])
+    scores = iter([0.0, 0.1, 0.5, 0.4, 0.3, 0.9])  # the first is that of the initial vectors
     models: list[np.ndarray] = []
 
     def score(model: Model) -> dict[str, float]:
@@ -53,7 +54,7 @@ def test_the_epoch_with_the_best_score_is_kept(tmp_path: Path) -> None:
     early = EarlyStopping(2, watch="score")
     stopped = train(NegativeSampling(), epochs=5, score=score, early=early)
     assert (len(stopped.epochs), stopped.kept_epoch) == (4, 2)
-    np.testing.assert_array_equal(stopped.model.center, models[1])
+    np.testing.assert_array_equal(stopped.model.center, models[2])
     facts = stopped.figures() | {"engine": "numpy", "threads": 1}
     loss, heldout = (facts["epochs"][1][name] for name in ("loss", "heldout_loss"))
     figures = figures_of({"train": facts})
@@ -67,6 +68,27 @@ def test_the_epoch_with_the_best_score_is_kept(tmp_path: Path) -> None:
         draw(tmp_path, findings, kept_epoch=kept, **none)
         shown = read_pictures(tmp_path)[-1].shows
         assert shown == f"Scores after epochs of training; after the last one: score 0.300.{said}"
+
+
+@pytest.mark.parametrize(("defined", "points"), [([], 0), ([0.1], 1), ([0.1, 0.2], 2)])
+def test_early_stopping_by_an_undefined_score_is_refused(
+    defined: list[float], points: int
+) -> None:
+    """`defined` are the scores before training and after the first epochs."""
+    scores = iter([*({"score": value} for value in defined), {}])
+    seen: list[Point] = []
+    with pytest.raises(InputError) as refused:
+        train(
+            NegativeSampling(),
+            score=lambda _: next(scores),
+            early=EarlyStopping(2, watch="score"),
+            on_point=seen.append,
+        )
+    assert str(refused.value) == (
+        "watch=score: must be a score that is defined, or heldout_loss; probably too few of the "
+        "benchmark's words are in the vocabulary"
+    )
+    assert len(seen) == points
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """Early stopping: when training ends before its last epoch, and which epoch is the best."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from w2v.errors import InputError
 from w2v.training.history import Epoch
 
 HELDOUT_LOSS = "heldout_loss"
@@ -28,6 +29,20 @@ class EarlyStopping:
     patience: int
     min_gain: float = 0.0
     watch: str = HELDOUT_LOSS
+
+    def check(self, scores: Mapping[str, float]) -> None:
+        """Check that the score that `watch` names is among the scores of some vectors.
+
+        Raises
+        ------
+        InputError
+            `watch` names a score, and it is not among `scores`, which have no undefined ones.
+        """
+        if self.watch != HELDOUT_LOSS and self.watch not in scores:
+            raise InputError(
+                f"watch={self.watch}: must be a score that is defined, or heldout_loss; probably "
+                "too few of the benchmark's words are in the vocabulary"
+            )
 
     def stops(self, epochs: Sequence[Epoch]) -> bool:
         """Return whether training stops early, given the results of all epochs so far."""

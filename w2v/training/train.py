@@ -217,7 +217,7 @@ def train(
     score, every
         A function that returns scores of the vectors, by name, and must not change the arrays. It
         is called after each epoch whose number is a multiple of `every`, and after the last epoch
-        of the schedule.
+        of the schedule. If `early` watches a score, it is also called before training.
     on_start
         Called once, with the number of words to read in all epochs of the schedule.
     on_resume
@@ -230,9 +230,9 @@ def train(
     ------
     InputError
         The text has no pair of words to learn from; the loss is not finite; `early` needs a
-        held-out loss and nothing is held out; `bootstrap` is set and there are fewer than two
-        documents; the engine does not support `objective` or `frozen`; or the workers of `cluster`
-        do not fit into memory or cannot start.
+        held-out loss and nothing is held out, or a score that is not defined; `bootstrap` is set
+        and there are fewer than two documents; the engine does not support `objective` or `frozen`;
+        or the workers of `cluster` do not fit into memory or cannot start.
     Stopped
         `stop` returned True.
 
@@ -266,6 +266,8 @@ def train(
         subword_sums(words, objective) if objective.subwords else None,
         precision,
     )
+    if early and early.watch != HELDOUT_LOSS:
+        early.check(score(task.model) if score else {})
     trainer: Engine
     if cluster is None:
         trainer = make_engine(engine, task)
@@ -308,6 +310,8 @@ def train(
                 raise Stopped(run.so_far)
         due = at.epoch % every == 0 or at.epoch == schedule.epochs
         scores = score(run.model) if score and due else {}
+        if early and due:
+            early.check(scores)
         on_epoch(run.end_epoch(heldout_loss(measurer, held_out, heldout_seed), scores))
     return run.trained()
 

@@ -303,6 +303,14 @@ def test_analogies_take_a_file_of_questions(tmp_path: Path, vectors: WordVectors
         (lambda v: v.odd_one_out("word1"), "words='word1': must be a list of words"),
         (lambda v: v.text_vectors("a text"), r"texts='a text': must be a list of texts"),
         (lambda v: v.text_vectors([3]), "texts: text 1 is 3; a string or a list is needed"),
+        (
+            lambda v: v.text_vectors(["A film"], tokenizer=str.lower),
+            "^texts: tokenizer: its result for text 1 is 'a film'; a list of tokens is needed$",
+        ),
+        (
+            lambda v: v.text_vectors([[], "A film"], tokenizer=lambda _: None),
+            "^texts: tokenizer: its result for text 2 is None; a list of tokens is needed$",
+        ),
         (lambda v: v.text_vectors([["a"]], weights="x"), "weights='x': must be mean or sif"),
         (lambda v: v.text_vectors([["a"]], a=0), "a=0: must be a finite number above 0"),
         (
@@ -322,6 +330,22 @@ def test_what_cannot_be_asked_is_refused(vectors: WordVectors, call: Any, line: 
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda v: v.text_vectors([["a"], ["c", "a"]]),
+        lambda v: v.text_vectors([["a"], ["c"]], weights="sif"),
+        lambda v: v.probability("a", ["b", "c"]),
+    ],
+)
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_vector_that_is_not_finite_is_refused(call: Any, number: float) -> None:
+    array = np.array([[1, 2], [3, 4], [5, number]])
+    vectors = WordVectors([*"abc"], array, [3, 2, 1], np.ones((3, 2)))
+    with pytest.raises(InputError, match=r"^the vector of 'c' holds NaN or an infinity$"):
+        call(vectors)
+
+
 def test_counts_are_needed_where_they_are_used() -> None:
     array = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
     vectors = WordVectors(WORDS, array, outside=array)
@@ -337,4 +361,6 @@ def test_counts_are_needed_where_they_are_used() -> None:
     broken = WordVectors(["a", "b"], np.ones((2, 2)), outside=np.array([[1, 2], [3, np.nan]]))
     with pytest.raises(InputError, match="an outside vector holds NaN or an infinity"):
         broken.shrink()
+    with pytest.raises(InputError, match="an outside vector holds NaN or an infinity"):
+        broken.probability("a", "b")
     assert broken.shrink(dim=1)[0].outside is None  # it would not fit the turned vectors

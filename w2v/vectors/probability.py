@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from w2v.errors import InputError
+from w2v.vectors.cosines import lengths
 from w2v.vectors.lookup import word_list
 from w2v.vectors.nearest import MAX_COSINES
 
@@ -45,8 +46,8 @@ def outside_probability(
     Raises
     ------
     InputError
-        There are no outside vectors, a word has no vector, `exponent` is not a finite number, or
-        `exponent` is not 0 and counts are unknown or all 0.
+        There are no outside vectors, a word has no vector, a vector is not finite, `exponent` is
+        not a finite number, or `exponent` is not 0 and counts are unknown or all 0.
     """
     if vectors.outside is None:
         raise InputError(
@@ -62,6 +63,9 @@ def outside_probability(
     centers = [
         vectors.row(w) for w in ([word] if isinstance(word, str) else word_list("word", word))
     ]
+    lengths(vectors, np.array(centers))  # refuses vectors that are not finite
+    if not np.isfinite(vectors.outside).all():
+        raise InputError("an outside vector holds NaN or an infinity")
     columns: list[int] | slice = slice(None)
     if context is not None:
         listed = [context] if isinstance(context, str) else word_list("context", context)

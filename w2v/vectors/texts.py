@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from w2v.errors import InputError
 from w2v.text.tokenizer import Tokenizer, Words, check_tokenizer
+from w2v.vectors.cosines import lengths, vectors_of
 
 if TYPE_CHECKING:
     from w2v.vectors.vectors import WordVectors
@@ -98,9 +99,8 @@ def text_vectors(
     found = weighted_means(
         (tokens_of(text, number, splitter) for number, text in enumerate(texts, start=1)),
         rows,
-        vectors.vectors,
+        vectors,
         sif_weights(vectors.counts, a) if weights == "sif" and vectors.counts is not None else None,
-        None if vectors.subwords is None else vectors.__getitem__,
     )
     if remove_common or (remove_common is None and weights == "sif"):
         found = found._replace(vectors=without_component(found.vectors))
@@ -120,21 +120,22 @@ def tokens_of(text: object, number: int, split: Callable[[str], Iterable[str]]) 
     Raises
     ------
     InputError
-        The text is neither a string nor an iterable of tokens, or it is bytes or a mapping.
+        The text is neither a string nor an iterable of tokens, or it is bytes or a mapping; or
+        `split` returns something else than an iterable of tokens.
     """
+    tokens, name, wanted = text, "text", "a string or a list"
     if isinstance(text, str):
-        return split(text)
-    if isinstance(text, bytes | Mapping) or not isinstance(text, Iterable):
-        raise InputError(f"texts: text {number} is {text!r:.60}; a string or a list is needed")
-    return text
+        tokens, name, wanted = split(text), "tokenizer: its result for text", "a list of tokens"
+    if isinstance(tokens, str | bytes | Mapping) or not isinstance(tokens, Iterable):
+        raise InputError(f"texts: {name} {number} is {tokens!r:.60}; {wanted} is needed")
+    return tokens
 
 
 def weighted_means(
     texts: Iterable[Iterable[str]],
     rows: Mapping[str, int],
-    vectors: NDArray[np.floating],
+    vectors: "WordVectors",
     weights: NDArray[np.float64] | None,
-    other: Callable[[str], NDArray[np.float32]] | None,
 ) -> TextVectors:
     """Return the weighted mean of each text's token vectors; count known and unknown tokens.
 
@@ -145,13 +146,17 @@ def weighted_means(
     texts
         The tokens of each text.
     rows
-        The row of each known word in `vectors`.
+        The row of each known word in ``vectors.vectors``.
     vectors
-        The vectors of the known words, (V, d).
+        The vectors of the known words. If there are n-grams, unknown words have vectors, too, with
+        the weight 1; else they are left out.
     weights : float64 (V,)
-        The weight of each word; None: all weights are 1.
-    other
-        Returns the vector of an unknown word, whose weight is 1. None: unknown words are left out.
+        The weight of each known word; None: all weights are 1.
+
+    Raises
+    ------
+    InputError
+        The vector of a token is not finite.
     """
     from scipy.sparse import csr_array
 
@@ -170,12 +175,13 @@ def weighted_means(
         # Only the rows that occur are multiplied, each once.
         used, place = np.unique(columns, return_inverse=True)
         matrix = csr_array((values, place, borders), shape=(len(batch), len(used)))
-        sums = matrix @ vectors[used].astype(np.float64)
+        lengths(vectors, used)  # refuses vectors that are not finite
+        sums = matrix @ vectors.vectors[used].astype(np.float64)
         divisors = np.asarray(matrix.sum(axis=1)).reshape(-1)
-        if other is not None:
+        if vectors.subwords is not None:
             for number, text in enumerate(lacking):
                 for word in text:
-                    sums[number] += other(word)
+                    sums[number] += vectors_of(vectors, [word])[0]
                 divisors[number] += len(text)
         divisors[divisors == 0] = 1.0
         return (sums / divisors[:, np.newaxis]).astype(np.float32)

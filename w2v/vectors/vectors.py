@@ -473,7 +473,7 @@ class WordVectors:
         ------
         InputError
             A text is neither a string nor a list of tokens, `weights`, `a` or `tokenizer` is not
-            allowed, or counts are needed and unknown.
+            allowed, counts are needed and unknown, or the vector of a token is not finite.
 
         References
         ----------
@@ -522,8 +522,8 @@ class WordVectors:
         Raises
         ------
         InputError
-            There are no outside vectors, a word has no vector, `exponent` is not a finite number,
-            or `exponent` is not 0 and counts are unknown or all 0.
+            There are no outside vectors, a word has no vector, a vector is not finite, `exponent`
+            is not a finite number, or `exponent` is not 0 and counts are unknown or all 0.
 
         References
         ----------

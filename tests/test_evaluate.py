@@ -801,6 +801,19 @@ def test_the_word_of_a_vector_with_nan_is_named() -> None:
             judge()
 
 
+@pytest.mark.parametrize("score", [np.nan, np.inf])
+def test_a_score_that_is_not_finite_is_refused(score: float) -> None:
+    vectors = WordVectors(["a", "b", "c"], np.eye(3))
+    pairs = [Pair("a", "b", 1.0), Pair("b", "c", score)]
+    for judge in (
+        lambda: evaluate.similarity(vectors, pairs),
+        lambda: evaluate.compare({"one": [vectors], "other": [vectors]}, pairs),
+    ):
+        with pytest.raises(InputError) as refused:
+            judge()
+        assert str(refused.value) == f"the score of 'b' and 'c' is {score}; must be a finite number"
+
+
 # Unknown words
 
 

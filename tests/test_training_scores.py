@@ -71,9 +71,7 @@ def test_the_epoch_with_the_best_score_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("defined", "points"), [([], 0), ([0.1], 1), ([0.1, 0.2], 2)])
-def test_early_stopping_by_an_undefined_score_is_refused(
-    defined: list[float], points: int
-) -> None:
+def test_early_stopping_by_an_undefined_score_is_refused(defined: list[float], points: int) -> None:
     """`defined` are the scores before training and after the first epochs."""
     scores = iter([*({"score": value} for value in defined), {}])
     seen: list[Point] = []

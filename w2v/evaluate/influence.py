@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.evaluate.analogies import Question
-from w2v.evaluate.similarity import Pair, Unknown, pair_text
+from w2v.evaluate.similarity import Pair, Unknown, pair_text, ratings
 from w2v.evaluate.statistics import (
     MIN_PAIRS_FOR_INTERVAL,
     NORMAL_QUANTILE,
@@ -484,10 +484,14 @@ def similarity_benchmark(pairs: Sequence[Pair], oov: Unknown = "skip") -> Simila
     The result has, for each pair, a hash of its two words in place of the words. The hash ignores
     their order and case, and serves to recognize equal pairs. `oov` says how pairs with a word that
     has no vector are treated: ``skip`` leaves them out, ``zero`` counts them as a cosine of 0.
+
+    Raises
+    ------
+    InputError
+        A human rating is NaN or infinite.
     """
     digests = b"".join(
         hashlib.blake2b(pair_text(pair).encode("utf-8", "backslashreplace"), digest_size=8).digest()
         for pair in pairs
     )
-    people = np.array([pair.score for pair in pairs], np.float64)
-    return SimilarityBenchmark(people, np.frombuffer(digests, np.int64), oov)
+    return SimilarityBenchmark(ratings(pairs), np.frombuffer(digests, np.int64), oov)

@@ -273,6 +273,21 @@ def pair_text(pair: Pair) -> str:
     return "\t".join(sorted((pair.a.casefold(), pair.b.casefold())))
 
 
+def ratings(pairs: Sequence[Pair]) -> NDArray[np.float64]:
+    """Return the human rating of each word pair, float64 (n,).
+
+    Raises
+    ------
+    InputError
+        A rating is NaN or infinite.
+    """
+    found = np.array([pair.score for pair in pairs], np.float64)
+    if not np.isfinite(found).all():
+        a, b, score = pairs[int(np.argmin(np.isfinite(found)))]
+        raise InputError(f"the score of {a!r} and {b!r} is {score}; must be a finite number")
+    return found
+
+
 class PairAnswers(NamedTuple):
     """The cosines of n word pairs; also, which pairs rely on n-grams, and which words are unknown.
 
@@ -381,8 +396,8 @@ def similarity(
     Raises
     ------
     InputError
-        The pairs cannot be loaded, `oov` is unknown, `resamples` is no whole number of at least 1,
-        or a vector that is used contains NaN or an infinity.
+        The pairs cannot be loaded, a score is not finite, `oov` is unknown, `resamples` is no whole
+        number of at least 1, or a vector that is used contains NaN or an infinity.
     """
     if isinstance(pairs, str | Path):
         pairs = load_pairs(pairs)
@@ -404,14 +419,14 @@ def correlate(
     Raises
     ------
     InputError
-        `oov` is unknown, or `resamples` is no whole number of at least 1.
+        A score is not finite, `oov` is unknown, or `resamples` is no whole number of at least 1.
     """
     check_choice("oov", oov, UNKNOWN)
     cosines = answers.cosines
     known = ~np.isnan(cosines)
     used = known if oov == "skip" else np.ones(len(pairs), dtype=bool)
     model = np.nan_to_num(cosines[used], nan=0.0)
-    people = np.array([pair.score for pair in pairs], dtype=np.float64)[used]
+    people = ratings(pairs)[used]
     interval = None
     if generator is not None:
         check_whole("resamples", resamples)

@@ -438,8 +438,8 @@ def compare(
     ------
     InputError
         There are fewer than two configurations, one has no run, a run has no vectors, `asked` is
-        empty, `oov` is unknown, a vector that is used contains NaN or an infinity, or `asked` has
-        questions and `vocabulary` is no whole number of at least 1.
+        empty, `oov` is unknown, the score of a pair or a vector that is used contains NaN or an
+        infinity, or `asked` has questions and `vocabulary` is no whole number of at least 1.
     """
     check_choice("oov", oov, UNKNOWN)
     if len(settings) < 2 or not all(settings.values()):

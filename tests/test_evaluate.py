@@ -21,7 +21,9 @@ from tests import naive
 from w2v import evaluate
 from w2v.errors import InputError
 from w2v.evaluate import Pair, Question, datasets, statistics
+from w2v.evaluate.change import change
 from w2v.evaluate.metrics import METRICS
+from w2v.training.model import TrainedModel
 from w2v.vectors import WordVectors
 from w2v.vectors.ngrams import Subwords
 
@@ -799,6 +801,34 @@ def test_the_word_of_a_vector_with_nan_is_named() -> None:
     ):
         with pytest.raises(InputError, match="'c' holds NaN"):
             judge()
+
+
+SOME = plausible(1).words[:3]
+
+
+@pytest.mark.parametrize(
+    ("judge", "name"),
+    [
+        (lambda v: evaluate.similarity(v, PAIRS), "vectors"),
+        (lambda v: evaluate.analogies(v, QUESTIONS[:20]), "vectors"),
+        (lambda v: evaluate.neighbours(v, SOME, 3), "vectors"),
+        (lambda v: evaluate.neighbour_overlap(v, v), "vectors"),
+        (lambda v: evaluate.neighbour_overlap(plausible(2), v), "other"),
+        (lambda v: evaluate.mean_neighbour_overlap([v, plausible(1)]), "runs"),
+        (lambda v: evaluate.project(v, SOME, "pca").xy.tolist(), "vectors"),
+        (lambda v: change(v, plausible(2), False).shifts, "before"),
+        (lambda v: change(plausible(2), v, False).shifts, "after"),
+    ],
+)
+def test_a_trained_model_is_taken_like_its_vectors(judge: Any, name: str) -> None:
+    vectors = plausible(1)
+    assert judge(TrainedModel(vectors, [], [], 0, 0, 0.0)) == judge(vectors)
+    with pytest.raises(InputError) as refused:
+        judge(None)
+    assert str(refused.value) == (
+        f"{name}: holds None; word vectors or trained models are needed, and WordVectors.load "
+        "reads paths"
+    )
 
 
 @pytest.mark.parametrize("score", [np.nan, np.inf])

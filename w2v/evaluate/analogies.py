@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from w2v.errors import InputError
 from w2v.evaluate.datasets import read_lines
+from w2v.evaluate.ensemble import HasVectors, vectors_of
 from w2v.evaluate.similarity import UNKNOWN, Unknown
 from w2v.evaluate.statistics import Interval, ratio, wilson
 from w2v.files import local_path
@@ -256,7 +257,7 @@ def _bats(path: Path, root: Path) -> Iterator[Question]:
 
 
 def analogies(
-    vectors: WordVectors,
+    vectors: WordVectors | HasVectors,
     questions: Sequence[Question] | str | Path,
     vocabulary: int = 30_000,
     *,
@@ -268,7 +269,7 @@ def analogies(
     Parameters
     ----------
     vectors
-        The word vectors.
+        The word vectors, or a trained model.
     questions
         The questions, or a path to load them from (`load_analogies`).
     vocabulary
@@ -282,11 +283,13 @@ def analogies(
     Raises
     ------
     InputError
-        The questions cannot be loaded, `vocabulary` is no whole number of at least 1, `method` or
-        `oov` is unknown, or a vector that is used contains NaN or an infinity.
+        `vectors` has no vectors, the questions cannot be loaded, `vocabulary` is no whole number of
+        at least 1, `method` or `oov` is unknown, or a vector that is used contains NaN or an
+        infinity.
     """
     if isinstance(questions, str | Path):
         questions = load_analogies(questions)
+    vectors = vectors_of("vectors", vectors)
     ranks = answer_ranks(vectors, questions, vocabulary, (method,))[method]
     return count_answers(questions, ranks, min(vocabulary, len(vectors)), method, oov)
 

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.evaluate.ensemble import Ensemble
+from w2v.evaluate.ensemble import Ensemble, HasVectors, vectors_of
 from w2v.evaluate.procrustes import align
 from w2v.vectors import WordVectors
 
@@ -161,7 +161,9 @@ class _Noise(NamedTuple):
 
 
 def change(
-    before: Ensemble | WordVectors, after: Ensemble | WordVectors, resampled: bool
+    before: Ensemble | WordVectors | HasVectors,
+    after: Ensemble | WordVectors | HasVectors,
+    resampled: bool,
 ) -> Change:
     """Rank the words that two texts share by the significance of the change of their vectors.
 
@@ -174,19 +176,20 @@ def change(
     Parameters
     ----------
     before, after
-        The vectors trained on each text: an ensemble of runs, or a single run. If only one text has
-        several runs, the other is assumed to vary as much between runs.
+        The vectors trained on each text: an ensemble of runs, or the vectors or the trained model
+        of a single run. If only one text has several runs, the other is assumed to vary as much
+        between runs.
     resampled
         Whether each run was trained on a bootstrap sample of its text's documents.
 
     Raises
     ------
     InputError
-        Fewer than ten words are left to compare, the vectors of the texts have different
-        dimensions, a vector of a word contains NaN or an infinity, or a text has several runs, and
-        no text has runs that differ.
+        An argument has no vectors, fewer than ten words are left to compare, the vectors of the
+        texts have different dimensions, a vector of a word contains NaN or an infinity, or a text
+        has several runs, and no text has runs that differ.
     """
-    sides = [_units(side) for side in (before, after)]
+    sides = [_units("before", before), _units("after", after)]
     (words, counts, _), (others, other_counts, _) = sides
     rows_of = {word: row for row, word in enumerate(others)}
     pairs = [
@@ -225,17 +228,19 @@ def change(
 
 
 def _units(
-    side: Ensemble | WordVectors,
+    name: str, side: Ensemble | WordVectors | HasVectors
 ) -> tuple[list[str], NDArray[np.int64] | None, list[NDArray[np.float32]]]:
     """Return the words of a text, the most frequent first, with their counts and unit vectors.
 
-    There is one matrix of unit vectors for each run. The counts are None if unknown.
+    There is one matrix of unit vectors for each run. The counts are None if unknown. `name` is the
+    name of the user's argument `side`, for the error message.
     """
     if isinstance(side, Ensemble):
         return side.words, side.counts, side.units
-    rows = side.by_frequency
-    counts = None if side.counts is None else side.counts[rows]
-    return [side.words[row] for row in rows], counts, [side.unit_rows(rows)]
+    vectors = vectors_of(name, side)
+    rows = vectors.by_frequency
+    counts = None if vectors.counts is None else vectors.counts[rows]
+    return [vectors.words[row] for row in rows], counts, [vectors.unit_rows(rows)]
 
 
 class _Found(NamedTuple):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
+from w2v.evaluate.ensemble import HasVectors, vectors_of
 from w2v.settings import check_whole
 from w2v.vectors import WordVectors
 from w2v.vectors.nearest import nearest_rows
@@ -41,20 +42,22 @@ class Overlap(NamedTuple):
     overlap: float
 
 
-def neighbours(vectors: WordVectors, words: Sequence[str], k: int) -> list[Neighbour]:
+def neighbours(vectors: WordVectors | HasVectors, words: Sequence[str], k: int) -> list[Neighbour]:
     """Return the k nearest neighbors of each word, in the order of `words`.
 
-    If there are fewer than k other words, all of them are returned.
+    If there are fewer than k other words, all of them are returned. `vectors` may be a trained
+    model.
 
     Raises
     ------
     InputError
-        A word has no vector, or k < 1.
+        `vectors` has no vectors, a word has no vector, or k < 1.
     """
+    nearest = vectors_of("vectors", vectors).nearest
     return [
         Neighbour(word, rank, neighbour, cosine)
         for word in words
-        for rank, (neighbour, cosine) in enumerate(vectors.nearest(word, k), start=1)
+        for rank, (neighbour, cosine) in enumerate(nearest(word, k), start=1)
     ]
 
 
@@ -128,7 +131,11 @@ def neighbour_rows(
 
 
 def neighbour_overlap(
-    vectors: WordVectors, other: WordVectors, k: int = 10, limit: int = 30_000, words: int = 1000
+    vectors: WordVectors | HasVectors,
+    other: WordVectors | HasVectors,
+    k: int = 10,
+    limit: int = 30_000,
+    words: int = 1000,
 ) -> list[Overlap]:
     """Return the share of nearest neighbors that two sets of vectors have in common, by word.
 
@@ -137,8 +144,8 @@ def neighbour_overlap(
     Parameters
     ----------
     vectors, other
-        The two sets of word vectors, such as those of two runs with different seeds. Their words
-        may be in different order.
+        The two sets of word vectors, or trained models, such as those of two runs with different
+        seeds. Their words may be in different order.
     k
         The number of neighbors per word; fewer if there are not enough other words.
     limit
@@ -156,8 +163,9 @@ def neighbour_overlap(
     Raises
     ------
     InputError
-        `k`, `limit` or `words` is no whole number of at least 1 (`limit`: 2), the sets have fewer
-        than two words in common, or a vector that is used contains NaN or an infinity.
+        `vectors` or `other` has no vectors, `k`, `limit` or `words` is no whole number of at
+        least 1 (`limit`: 2), the sets have fewer than two words in common, or a vector that is used
+        contains NaN or an infinity.
 
     References
     ----------
@@ -165,6 +173,7 @@ def neighbour_overlap(
     embeddings.
     """
     _check_sizes(k, limit, words)
+    vectors, other = vectors_of("vectors", vectors), vectors_of("other", other)
     shared = [vectors.words[row] for row in vectors.by_frequency if vectors.words[row] in other]
     shared = shared[:limit]
     if len(shared) < 2:
@@ -212,7 +221,7 @@ def common_share(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.f
 
 
 def mean_neighbour_overlap(
-    runs: Iterable[WordVectors], k: int = 10, limit: int = 30_000, words: int = 500
+    runs: Iterable[WordVectors | HasVectors], k: int = 10, limit: int = 30_000, words: int = 500
 ) -> float | None:
     """Return the share of nearest neighbors that two runs have in common, averaged over words.
 
@@ -221,8 +230,8 @@ def mean_neighbour_overlap(
     Parameters
     ----------
     runs
-        The vectors of runs that differ in their seed. They are used one at a time, so a generator
-        may load each when it is needed; not all are kept in memory.
+        The vectors, or the trained models, of runs that differ in their seed. They are used one at
+        a time, so a generator may load each when it is needed; not all are kept in memory.
     k
         The number of neighbors per word; fewer if there are not enough other words.
     limit
@@ -240,8 +249,8 @@ def mean_neighbour_overlap(
     Raises
     ------
     InputError
-        `k`, `limit` or `words` is no whole number of at least 1 (`limit`: 2), or a vector contains
-        NaN or an infinity.
+        A run has no vectors, `k`, `limit` or `words` is no whole number of at least 1 (`limit`: 2),
+        or a vector contains NaN or an infinity.
 
     References
     ----------
@@ -251,7 +260,7 @@ def mean_neighbour_overlap(
     _check_sizes(k, limit, words)
     found = []
     vocabulary: list[str] | None = None
-    for vectors in runs:
+    for vectors in (vectors_of("runs", run) for run in runs):
         if len(vectors) < 2 or (vocabulary is not None and list(vectors.words) != vocabulary):
             return None
         vocabulary = list(vectors.words)

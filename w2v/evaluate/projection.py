@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v.evaluate.ensemble import HasVectors, vectors_of
 from w2v.settings import check_choice
 from w2v.vectors import WordVectors
 
@@ -43,13 +44,15 @@ class Projection:
         return f"{self.name}: only small distances mean something, not directions nor large ones"
 
 
-def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int = 0) -> Projection:
+def project(
+    vectors: WordVectors | HasVectors, words: Sequence[str], method: str, seed: int = 0
+) -> Projection:
     """Project words into two dimensions, after scaling each vector to length 1.
 
     Parameters
     ----------
     vectors
-        The word vectors.
+        The word vectors, or a trained model.
     words
         The words to project.
     method
@@ -61,7 +64,8 @@ def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int =
     Raises
     ------
     InputError
-        `method` is unknown, a word has no vector, or a vector contains NaN or an infinity.
+        `method` is unknown, `vectors` has no vectors, a word has no vector, or a vector contains
+        NaN or an infinity.
     ImportError
         scikit-learn (for t-SNE) or umap-learn (for UMAP) is needed and not installed.
 
@@ -71,6 +75,7 @@ def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int =
     UMAP.
     """
     check_choice("method", method, NAMES)
+    vectors = vectors_of("vectors", vectors)
     unit = np.asarray(vectors.unit[[vectors.row(word) for word in words]], dtype=np.float32)
     if method == "pca" or len(words) < MIN_WORDS or np.ptp(unit, axis=0).max(initial=0.0) == 0.0:
         xy = project_2d(WordVectors(words, unit), words)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from w2v.errors import InputError
 from w2v.evaluate.datasets import read_lines
+from w2v.evaluate.ensemble import HasVectors, vectors_of
 from w2v.evaluate.statistics import (
     Interval,
     numbered,
@@ -368,7 +369,7 @@ def ngram_vectors(vectors: WordVectors, missing: Sequence[str]) -> dict[str, NDA
 
 
 def similarity(
-    vectors: WordVectors,
+    vectors: WordVectors | HasVectors,
     pairs: Sequence[Pair] | str | Path,
     *,
     oov: Unknown = "skip",
@@ -380,7 +381,7 @@ def similarity(
     Parameters
     ----------
     vectors
-        The word vectors.
+        The word vectors, or a trained model.
     pairs
         The rated word pairs, or a path to load them from (`load_pairs`). A pair that occurs several
         times counts each time; for the interval, it is one pair with several ratings.
@@ -396,12 +397,14 @@ def similarity(
     Raises
     ------
     InputError
-        The pairs cannot be loaded, a score is not finite, `oov` is unknown, `resamples` is no whole
-        number of at least 1, or a vector that is used contains NaN or an infinity.
+        `vectors` has no vectors, the pairs cannot be loaded, a score is not finite, `oov` is
+        unknown, `resamples` is no whole number of at least 1, or a vector that is used contains NaN
+        or an infinity.
     """
     if isinstance(pairs, str | Path):
         pairs = load_pairs(pairs)
-    return correlate(pairs, pair_answers(vectors, pairs), oov, generator, resamples)
+    answers = pair_answers(vectors_of("vectors", vectors), pairs)
+    return correlate(pairs, answers, oov, generator, resamples)
 
 
 def correlate(

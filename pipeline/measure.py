@@ -1,6 +1,5 @@
 """Run the speed test that ``config.measure`` selects; print, save and record its results."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ def run_complexity(context: Context, settings: Complexity, run_dir: Path) -> dic
             *(config.objective, settings, engine),
             seed=config.seed,
             threads=threads,
+            precision=config.engine.precision,
             on_round=lambda repeat: say(f"  round {repeat} of {settings.repeats}"),
         )
     slopes = complexity.fit_slopes(timings, settings)
@@ -67,6 +67,7 @@ def run_benchmark(context: Context, settings: Benchmark, run_dir: Path) -> dict[
         *(config.objective, config.train, settings),
         seed=config.seed,
         threads=context.threads,
+        precision=config.engine.precision,
         on_trial=lambda line: say(f"  {line}"),
     )
     rows = facts["rows"]
@@ -107,7 +108,7 @@ def format_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
     }
     table = make_table(title, ["engine"], columns)
     for row in rows:
-        known = {key: math.nan if value is None else value for key, value in row.items()}
+        known = {key: float("nan") if value is None else value for key, value in row.items()}
         cells = [form.format(**known).replace("nan", "–") for form in columns.values()]
         table.add_row(row["engine"], *cells)
     return table

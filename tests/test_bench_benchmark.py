@@ -133,6 +133,22 @@ def test_engines_take_turns_and_are_tracked(here: Path) -> None:
     assert len((run_dir / "trials.csv").read_text().splitlines()) == 3
 
 
+@pytest.mark.parametrize("measured", ["benchmark", "complexity"])
+def test_engine_jax_is_timed_at_its_precision(
+    here: Path, monkeypatch: pytest.MonkeyPatch, measured: str
+) -> None:
+    def train(*_: Any, **settings: Any) -> None:
+        raise InputError(f"precision={settings['precision']}")
+
+    monkeypatch.setattr("w2v.bench.benchmark.run_worker", train)
+    monkeypatch.setattr(
+        "w2v.bench.timing.make_engine", lambda _, task: train(precision=task.precision)
+    )
+    given = (*SMALL, f"experiment={measured}", "engine=jax", "engine.precision=bfloat16")
+    result = run(*given, "tracking=none", cwd=here)
+    assert (result.returncode, result.stderr) == (2, "error: precision=bfloat16\n")
+
+
 @pytest.mark.long
 def test_an_engine_that_cannot_train_the_loss_is_left_out(here: Path) -> None:
     softmax = (*MEASURED, "tracking=none", "loss=softmax", "model.dim=2")

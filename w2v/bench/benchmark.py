@@ -35,6 +35,7 @@ def benchmark(
     *,
     seed: int,
     threads: int,
+    precision: str = "float32",
     on_trial: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Train with each engine and number of threads in turn, and return the measurements.
@@ -56,6 +57,8 @@ def benchmark(
         The seed of the trainings.
     threads
         The number of threads if ``settings.threads`` is None.
+    precision
+        The precision of matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
     on_trial
         A function that is called with a line of text about each training when it has ended.
 
@@ -84,12 +87,13 @@ def benchmark(
         "heldout_seed": train.heldout_seed,
         "bootstrap": train.bootstrap,
     }
+    how = {**seeds, "precision": precision}
     trials = []
     for turn in range(settings.repeats + 1):
         for cores in sorted(set(settings.threads or [threads])):
             rate = sgemm_gflops(objective.dim, cores)
             for engine in names:
-                trial = run_worker(*files, objective, train, engine, cores, **seeds)
+                trial = run_worker(*files, objective, train, engine, cores, **how)
                 label = f"repeat {turn}" if turn else "warm-up"
                 speed = f"{trial['words_per_second']:,.0f} words/s"
                 on_trial(f"{label}  {engine}, threads: {cores}  {speed}")

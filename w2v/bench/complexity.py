@@ -65,6 +65,7 @@ def measure(
     *,
     seed: int,
     threads: int,
+    precision: str = "float32",
     on_round: Callable[[int], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
     """Measure the training time per pair for several vocabulary sizes V and noise word counts K.
@@ -84,6 +85,8 @@ def measure(
         The engine that trains in batches.
     seed, threads
         The seed of the text and of the vectors, and the number of threads of each engine.
+    precision
+        The precision of matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
     on_round
         Called with the number of each repetition, from 1, when it begins.
 
@@ -118,7 +121,8 @@ def measure(
                     "repeat": repeat,
                 }
                 one = replace(plain, loss=loss)
-                timings.append(case | time_pair(way, one, size, seed, threads, settings.seconds))
+                how = seed, threads, settings.seconds, precision
+                timings.append(case | time_pair(way, one, size, *how))
     return timings
 
 

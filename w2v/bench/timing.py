@@ -30,7 +30,13 @@ ROWS, COLUMNS = 2000, 50_000
 
 
 def time_pair(
-    way: str, objective: Objective, size: int, seed: int, threads: int, least: float
+    way: str,
+    objective: Objective,
+    size: int,
+    seed: int,
+    threads: int,
+    least: float,
+    precision: str,
 ) -> dict[str, float]:
     """Return the training time per (center, outside) pair: the shortest that is measured.
 
@@ -51,6 +57,8 @@ def time_pair(
         The number of threads of the engine.
     least
         Measurements are repeated until they have taken this many seconds together.
+    precision
+        The precision of matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
 
     Returns
     -------
@@ -69,7 +77,7 @@ def time_pair(
     words = TEXT_WORDS if objective.loss.step_depends_on_length else 16 * TEXT_WORDS
     text, counts = zipf_text(size, words, seed)
     start = initial_model(objective, size, generator(seed, "init"))
-    task = Task(start, objective, counts, len(text.tokens), threads=threads)
+    task = Task(start, objective, counts, words, threads=threads, precision=precision)
     need = work(text, task, generator(seed, "work"))
     trainer = make_engine(way, task)
 

@@ -24,8 +24,7 @@ def measure(context: Context, run_dir: Path) -> dict[str, Any]:
             return {"complexity": run_complexity(context, settings, run_dir)}
         case Benchmark() as settings:
             return {"benchmark": run_benchmark(context, settings, run_dir)}
-        case _:
-            return {}
+    return {}
 
 
 def run_complexity(context: Context, settings: Complexity, run_dir: Path) -> dict[str, Any]:
@@ -52,8 +51,9 @@ def run_complexity(context: Context, settings: Complexity, run_dir: Path) -> dic
     table = make_table(title, columns, ["95 % interval"])
     axes = {"vocabulary": "V", "negatives": "K", "scores": "scores computed for it"}
     for s in slopes:
-        fitted, interval = f"{s.first:,.0f} … {s.last:,.0f}", f"{s.low:.2f} … {s.high:.2f}"
-        table.add_row(s.loss, s.way, axes[s.axis], fitted, f"{s.slope:.2f}", interval)
+        ends = (f"{x:,.2g}" if x < 10 else f"{x:,.0f}" for x in (s.first, s.last))
+        row = (s.loss, s.way, axes[s.axis], " … ".join(ends))
+        table.add_row(*row, f"{s.slope:.2f}", f"{s.low:.2f} … {s.high:.2f}")
     context.display.console.print(table)
     say(f"plot      {picture}")
     return {"engine": engine, "threads": threads, **tables}

@@ -169,6 +169,7 @@ def test_complexity_from_the_command_line(here: Path) -> None:
     settings = ("experiment=complexity", "engine=numpy", "engine.threads=1", "model.dim=4")
     result = run(*settings, *small, cwd=here)
     assert (result.returncode, result.stderr) == (0, "")
+    assert "scores computed for it    0.2 … 3 " in result.stdout
     assert runs_in(here) == [("complexity numpy d4 s0", "FINISHED")]
     summary = summary_of(here)
     assert summary["stages"] == {}

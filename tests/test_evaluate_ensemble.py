@@ -21,7 +21,13 @@ from w2v.evaluate import change as changes
 from w2v.evaluate.change import change, holm
 from w2v.evaluate.procrustes import align, rotation
 from w2v.evaluate.statistics import prediction_interval
-from w2v.report.comparisons import SAME, UNJUDGED, write_change, write_ensemble
+from w2v.report.comparisons import (
+    SAME,
+    UNJUDGED,
+    agreement_verdict,
+    write_change,
+    write_ensemble,
+)
 from w2v.report.report import number
 
 WORDS = [f"w{number:02}" for number in range(30)]
@@ -313,6 +319,14 @@ def test_equal_trainings_do_not_show_chance(runs: int) -> None:
 # Pages
 
 
+def test_an_ensemble_of_few_words_has_as_many_neighbours_as_there_are() -> None:
+    agreement = Ensemble([WordVectors([*"abc"], np.eye(3))] * 2).agreement()
+    assert agreement_verdict(agreement) == (
+        "Two trainings have 2.0 of a word’s 2 nearest neighbours in common, on average over "
+        "3 words. Most neighbours can be relied on."
+    )
+
+
 def test_the_page_of_an_ensemble(tmp_path: Path) -> None:
     words = ["<b>bold</b>", "\u202eevil", *WORDS[2:]]
     ensemble = Ensemble(noisy_runs(3, noise=1.0, words=words))
@@ -330,7 +344,7 @@ def test_the_page_of_an_ensemble(tmp_path: Path) -> None:
     text = page.read_text()
     for wanted in (
         "Each training drew its documents anew",
-        "of a word’s ten nearest neighbours in common",
+        "of a word’s 10 nearest neighbours in common",
         "<bdi>&lt;b&gt;bold&lt;/b&gt;</bdi>",
         "1 … 30",
         "&#34;outputs/it&#39;s&#34;",

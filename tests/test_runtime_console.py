@@ -1,6 +1,7 @@
 """Test the terminal output of a run: progress bar, plain lines, and tables."""
 
 import contextlib
+import dataclasses
 import io
 from typing import Any
 
@@ -80,6 +81,17 @@ def test_a_job_of_a_sweep_prints_only_warnings() -> None:
         "a warning",
     ]
     assert files[1].getvalue() == "a warning\n"
+
+
+def test_a_score_has_its_own_name_in_the_line_of_an_epoch() -> None:
+    file = io.StringIO()
+    names = ("similarity/mean/spearman", "similarity/mine/pearson", "similarity/mine/coverage")
+    scores = dict(zip(names, (0.068, 0.049, 1.0), strict=True))
+    Display(file).epoch(dataclasses.replace(EPOCH, scores=scores))
+    assert file.getvalue() == (
+        "  epoch 1  loss 2.500  held-out –  500 k words/s"
+        "  mean 0.068  mine pearson 0.049  mine coverage 1.000\n"
+    )
 
 
 def row(dim: int, mean: float, **more: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from w2v.evaluate.metrics.base import (
     MetricResult,
     ScoreLine,
 )
+from w2v.evaluate.metrics.stability import Stability
 from w2v.evaluate.metrics.tables import COLUMNS
 from w2v.evaluate.settings import Evaluate
 from w2v.report.comparisons import compare_texts
@@ -185,6 +186,14 @@ def test_stability_is_the_mean_of_its_table(tmp_path: Path) -> None:
     low, high = facts["stability"]["ci95"]
     assert 0 < low < facts["stability"]["overlap"] < high < 1
     assert "stability" not in evaluated(tmp_path)[0]
+
+
+def test_stability_of_few_words_has_as_many_neighbours_as_there_are() -> None:
+    pair = WordVectors(["a", "b"], np.eye(2))
+    result = Stability().compute(MetricInput(pair, EvaluationSettings(), lambda: pair))
+    assert result is not None
+    (line,) = Stability().lines(result.scores)
+    assert (result.scores["k"], line.used) == (1, "1 each of 2 words")
 
 
 def test_the_encoding_is_that_of_the_compared_vectors_too(tmp_path: Path) -> None:

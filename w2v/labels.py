@@ -1,7 +1,7 @@
 """Format the names and values of settings, and speeds, durations and intervals, for display."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -51,6 +51,21 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     return {
         key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)
     }
+
+
+def format_scores(scores: Mapping[str, float]) -> str:
+    """Format scores, which have names such as ``similarity/mine/pearson``, for a line.
+
+    Each begins with two spaces and the name of its benchmark, ``mine``; where several scores have
+    the same benchmark, with ``mine pearson``.
+    """
+    parts = [name.split("/") for name in scores]
+    names = [part[1] for part in parts]
+    shown = [
+        name if names.count(name) == 1 else f"{name} {part[-1]}"
+        for name, part in zip(names, parts, strict=True)
+    ]
+    return "".join(f"  {name} {scores[key]:.3f}" for name, key in zip(shown, scores, strict=True))
 
 
 def format_rate(words_per_second: float) -> str:

@@ -17,6 +17,7 @@ from w2v.labels import (
     format_duration,
     format_interval,
     format_rate,
+    format_scores,
     short_names,
     shortened,
 )
@@ -152,8 +153,7 @@ class Display:
         """Print the training loss, held-out loss, speed and scores of an epoch."""
         losses = f"{format_figure(epoch.loss)}  held-out {format_figure(epoch.heldout_loss)}"
         rate = format_rate(epoch.words / epoch.seconds)
-        scores = [f"  {key.split('/')[1]} {value:.3f}" for key, value in epoch.scores.items()]
-        self._tell(f"  epoch {epoch.epoch}  loss {losses}  {rate}{''.join(scores)}")
+        self._tell(f"  epoch {epoch.epoch}  loss {losses}  {rate}{format_scores(epoch.scores)}")
 
     def results(
         self,

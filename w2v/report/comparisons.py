@@ -113,15 +113,15 @@ def write_ensemble(
 
 
 def agreement_verdict(agreement: Sequence[Agreement]) -> str:
-    """Return a text on how many of a word's ten nearest neighbors two trainings have in common.
+    """Return a text on how many of a word's nearest neighbors two trainings have in common.
 
     The text gives the mean number over the words, and says how far neighbors can be relied on.
-    `agreement` has, for each word, the fraction of its neighbors that two trainings have in common.
+    `agreement` has, for each word, the fraction of its ten nearest neighbors that two trainings
+    have in common; of all other words, if there are fewer.
     """
+    k = min(10, len(agreement) - 1)
     share = sum(one.share for one in agreement) / len(agreement)
-    line = (
-        f"Two trainings have {number(10 * share, 1)} of a word’s ten nearest neighbours in common"
-    )
+    line = f"Two trainings have {number(k * share, 1)} of a word’s {k} nearest neighbours in common"
     line += f", on average over {len(agreement):,} words. "
     if share < 0.3:
         return line + "Do not rely on the neighbours of a single training."

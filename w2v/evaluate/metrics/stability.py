@@ -23,8 +23,9 @@ K = 10
 class Stability(Metric):
     """The metric of stability: the share of nearest neighbors that two runs have in common.
 
-    The share is averaged over words, for each of which the `K` nearest neighbors are compared. It
-    is not computed unless another run is given (`MetricInput.other`).
+    The share is averaged over words, for each of which the `K` nearest neighbors are compared, or
+    all other words if there are fewer. It is not computed unless another run is given
+    (`MetricInput.other`).
     """
 
     section = "stability"
@@ -39,7 +40,7 @@ class Stability(Metric):
         rows = evaluate.neighbour_overlap(given.vectors, given.other(), K)
         shares = np.array([row.overlap for row in rows])
         scores = {
-            "k": K,
+            "k": min(K, len(rows) - 1),
             "words": len(shares),
             "overlap": float(shares.mean()),
             "ci95": mean_interval(shares),

@@ -111,7 +111,7 @@ def neighbour_rows(
     -------
     rows : intp (n, k)
         The neighbors' rows in `vectors`, the nearest first. Of equally near words, the more
-        frequent one comes first.
+        frequent one comes first, up to the rounding of cosines.
     cosines : float32 (n, k)
         The cosine of each word with each of its neighbors.
 

@@ -162,7 +162,8 @@ def nearest_words(
     Returns
     -------
     list of lists of (word, cosine)
-        One list for each query, the largest cosine first; of equal cosines, the lower row first.
+        One list for each query, the largest cosine first; of equal cosines, as `cosines_of` has
+        rounded them, the lower row first.
         A list is shorter than k if there are fewer possible answers.
     """
     found: list[list[tuple[str, float]]] = []
@@ -239,7 +240,8 @@ def nearest_rows(
     Returns
     -------
     rows : (n, k) intp
-        Rows of `candidates`, the nearest first; of equally near ones, the lower row first.
+        Rows of `candidates`, the nearest first; of equally near ones, the lower row first, up to
+        the rounding of the matrix product.
     cosines : (n, k) float32
         The cosine of each.
     """

@@ -323,7 +323,9 @@ class WordVectors:
         Returns
         -------
         list of (word, cosine)
-            The largest cosine first; of equal cosines, the word that comes first in `words`.
+            The largest cosine first; of equal cosines, the word that comes first in `words`. This
+            holds up to rounding: cosines are computed by matrix products in float32, by which
+            equal vectors can get cosines that differ in the last bit.
 
         Raises
         ------
@@ -367,7 +369,7 @@ class WordVectors:
         -------
         list of lists of (word, cosine)
             One list for each query, the largest cosine first; the words of a query are not in its
-            list.
+            list. Cosines are those of `nearest` up to rounding.
 
         Raises
         ------

@@ -51,9 +51,9 @@ def run_complexity(context: Context, settings: Complexity, run_dir: Path) -> dic
     table = make_table(title, columns, ["95 % interval"])
     axes = {"vocabulary": "V", "negatives": "K", "scores": "scores computed for it"}
     for s in slopes:
-        ends = (f"{x:,.2g}" if x < 10 else f"{x:,.0f}" for x in (s.first, s.last))
-        row = (s.loss, s.way, axes[s.axis], " … ".join(ends))
-        table.add_row(*row, f"{s.slope:.2f}", f"{s.low:.2f} … {s.high:.2f}")
+        ends = " … ".join(f"{x:,.2g}" if x < 10 else f"{x:,.0f}" for x in (s.first, s.last))
+        interval = f"{s.low:.2f} … {s.high:.2f}"
+        table.add_row(s.loss, s.way, axes[s.axis], ends, f"{s.slope:.2f}", interval)
     context.display.console.print(table)
     say(f"plot      {picture}")
     return {"engine": engine, "threads": threads, **tables}

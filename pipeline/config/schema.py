@@ -223,12 +223,11 @@ def known_keys() -> dict[str, Any]:
 
 def keys_below(kind: type, prefix: str) -> dict[str, Any]:
     """Return the types of settings of a class and of nested classes, by `prefix` + dotted key."""
-    keys = {}
-    for name, hint in get_type_hints(kind).items():
-        if name in {field.name for field in fields(kind)}:
-            keys[f"{prefix}{name}"] = hint
-            if isinstance(hint, type) and is_dataclass(hint):
-                keys |= keys_below(hint, f"{prefix}{name}.")
+    hints = get_type_hints(kind)
+    keys = {f"{prefix}{field.name}": hints[field.name] for field in fields(kind)}
+    for key, hint in [*keys.items()]:
+        if isinstance(hint, type) and is_dataclass(hint):
+            keys |= keys_below(hint, f"{key}.")
     return keys
 
 

@@ -1,11 +1,12 @@
 """Compare the quality of vectors with that of gensim's and fastText's, at equal settings.
 
-    python -m tests.benchmark_quality reviews.txt results.jsonl [--seeds 3] [--epochs 5]
+    python -m tests.benchmark_quality reviews.txt results.jsonl [--seeds 3] [--epochs 5] [--lr 0.05]
     python -m tests.benchmark_quality --table results.jsonl
 
-Each line of the text is a document. A training has one thread, dimension 100, window 5, K = 5 and
-the learning rate 0.025. Its scores are appended to the file of results. Trainings that are already
-in this file are not repeated. ``--table`` prints the mean and standard deviation over seeds.
+Each line of the text is a document. A training has one thread, dimension 100, window 5 and K = 5.
+The learning rate begins at ``--lr``, 0.025 by default. The scores of a training are appended to the
+file of results. Trainings that are already in this file are not repeated. ``--table`` prints the
+mean and standard deviation over seeds.
 
 Models with n-grams (of 3 to 6 characters) are compared with gensim's FastText and, if it is
 installed, with fastText itself, which always has the same seed. They draw noise words by
@@ -141,11 +142,11 @@ class Data:
         return path
 
 
-def trained(case: Case, data: Data, epochs: int, seed: int) -> WordVectors:
+def trained(case: Case, data: Data, epochs: int, lr: float, seed: int) -> WordVectors:
     """Train vectors as `case` says, and return them."""
     text, counts, words = data.of(subwords=case.subwords)
     if case.library == "numba" or not case.subwords:
-        schedule = Schedule(epochs=epochs)
+        schedule = Schedule(epochs=epochs, lr=lr)
         done = train(
             text, counts, case.objective(), schedule,
             words=words, engine=case.library, seed=seed, heldout=0.0,
@@ -162,7 +163,7 @@ def trained(case: Case, data: Data, epochs: int, seed: int) -> WordVectors:
 
         model: Any = FastText(
             vector_size=100, window=5, min_count=1, sg=case.model == "skipgram", hs=0, negative=5,
-            sample=1e-3, alpha=0.025, min_alpha=1e-4, min_n=3, max_n=6, bucket=2_000_000,
+            sample=1e-3, alpha=lr, min_alpha=1e-4, min_n=3, max_n=6, bucket=2_000_000,
             workers=1, seed=seed, ns_exponent=FASTTEXT.exponent,
         )  # fmt: skip
         model.build_vocab_from_freq(dict(zip(words, counts.tolist(), strict=True)))
@@ -175,7 +176,7 @@ def trained(case: Case, data: Data, epochs: int, seed: int) -> WordVectors:
     else:
         found: Any = fasttext()
         model = found.train_unsupervised(
-            str(path), model="cbow" if case.model == "cbow" else "skipgram", lr=0.025, dim=100,
+            str(path), model="cbow" if case.model == "cbow" else "skipgram", lr=lr, dim=100,
             ws=5, epoch=epochs, minCount=1, minn=3, maxn=6, neg=5, bucket=2_000_000, thread=1,
             t=1e-3, verbose=0,
         )  # fmt: skip
@@ -206,14 +207,16 @@ def scores_of(vectors: WordVectors) -> dict[str, float]:
 def print_table(results: Path) -> None:
     """Print the mean and standard deviation over seeds of each score of each case."""
     lines = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
-    groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, str, int, float], list[dict[str, Any]]] = {}
     for line in lines:
-        groups.setdefault((line["model"], line["library"], line["epochs"]), []).append(line)
-    for (model, library, epochs), runs in sorted(groups.items()):
+        key = line["model"], line["library"], line["epochs"], line["lr"]
+        groups.setdefault(key, []).append(line)
+    for (model, library, epochs, lr), runs in sorted(groups.items()):
         values = np.array([[run[name] for name in SCORES] for run in runs])
         spread = values.std(axis=0, ddof=1) if len(runs) > 1 else np.full(len(SCORES), np.nan)
         cells = [f"{a:.3f} ± {b:.3f}" for a, b in zip(values.mean(axis=0), spread, strict=True)]
-        print(f"| {model} | {library} | {epochs} | {len(runs)} | " + " | ".join(cells) + " |")
+        row = [model, library, str(epochs), str(lr), str(len(runs)), *cells]
+        print("| " + " | ".join(row) + " |")
 
 
 def main() -> None:
@@ -223,6 +226,7 @@ def main() -> None:
     parser.add_argument("results", type=Path, nargs="?")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--lr", type=float, default=0.025, help="the learning rate at the start")
     parser.add_argument("--only", default="", help="only cases whose names contain this")
     parser.add_argument("--table", action="store_true", help="print the results in a table")
     given = parser.parse_args()
@@ -234,8 +238,8 @@ def main() -> None:
         data = Data(given.text, Path(folder))
         for seed in range(given.seeds):
             for case in CASES:
-                name = {"model": str(case), "library": case.library, "epochs": given.epochs}
-                name["seed"] = seed
+                name = {"model": str(case), "library": case.library, "seed": seed}
+                name |= {"epochs": given.epochs, "lr": given.lr}
                 old = results.read_text("utf-8").splitlines() if results.exists() else []
                 if given.only not in f"{case} {case.library}" or any(
                     json.loads(line).items() >= name.items() for line in old
@@ -244,7 +248,7 @@ def main() -> None:
                 if case.library == "fasttext" and fasttext() is None:
                     continue
                 begun = time.perf_counter()
-                scores = scores_of(trained(case, data, given.epochs, seed))
+                scores = scores_of(trained(case, data, given.epochs, given.lr, seed))
                 line = {**name, **scores, "seconds": round(time.perf_counter() - begun)}
                 with results.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(line) + "\n")

@@ -63,12 +63,19 @@ def source_digests(
 
 
 def module_file(name: str) -> Path | None:
-    """Return the source file of a module; None if `name` does not name a module with a file."""
-    try:
-        spec = find_spec(name)
-    except ModuleNotFoundError:  # the name of a class or function in a module
+    """Return the source file of a module; None if `name` does not name a module with a file.
+
+    No module is imported: some import large libraries, which may not be installed.
+    """
+    package, *inner = name.split(".")
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
         return None
-    return Path(spec.origin) if spec and spec.origin else None
+    path = Path(spec.origin)
+    if inner:
+        path = path.parent.joinpath(*inner)
+        path = path / "__init__.py" if path.is_dir() else path.with_name(f"{path.name}.py")
+    return path if path.is_file() else None
 
 
 def imported_modules(source: str, packages: tuple[str, ...]) -> Iterator[str]:

@@ -2,10 +2,13 @@
 
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
@@ -14,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline.config import schema
 from pipeline.sweeps.compose import SharedComposition
 from pipeline.sweeps.grid import plan_jobs
+from pipeline.sweeps.overrides import is_group
 from tests.commands import ROOT
 from tests.test_config import BASE
 
@@ -86,6 +90,21 @@ def test_the_jobs_of_a_grid_are_composed_once_to_plan_and_to_run_them(master: Di
     assert counter.composed == planned == 4  # with and without what has a plus
     master.hydra.overrides.hydra = ["hydra.sweep.dir=elsewhere"]
     assert shared.load_sweep_config(master, job).hydra.sweep.dir == "elsewhere"
+    # The number of a job is known only when it runs.
+    master.hydra.overrides.hydra = ["hydra.job.name=job${hydra.job.num}"]
+    config = shared.load_sweep_config(master, job)
+    config.hydra.job.num = 3
+    assert config.hydra.job.name == "job3"
+
+
+def test_a_folder_without_settings_is_no_group(tmp_path: Path) -> None:
+    path = ConfigSearchPathImpl()
+    path.append("user", f"file://{tmp_path}")
+    loader = ConfigLoaderImpl(path)
+    (tmp_path / "seed").mkdir()
+    assert not is_group("seed", loader)
+    (tmp_path / "seed" / "mine.yaml").write_text("{}\n")
+    assert is_group("seed", loader)
 
 
 def test_a_process_that_gets_a_shared_composition_composes_once(master: DictConfig) -> None:

@@ -70,23 +70,23 @@ def test_the_epoch_with_the_best_score_is_kept(tmp_path: Path) -> None:
         assert shown == f"Scores after epochs of training; after the last one: score 0.300.{said}"
 
 
-@pytest.mark.parametrize(("defined", "points"), [([], 0), ([0.1], 1), ([0.1, 0.2], 2)])
-def test_early_stopping_by_an_undefined_score_is_refused(defined: list[float], points: int) -> None:
-    """`defined` are the scores before training and after the first epochs."""
-    scores = iter([*({"score": value} for value in defined), {}])
+def test_early_stopping_by_an_undefined_score_is_refused_before_training() -> None:
     seen: list[Point] = []
+    early = EarlyStopping(2, watch="score")
     with pytest.raises(InputError) as refused:
-        train(
-            NegativeSampling(),
-            score=lambda _: next(scores),
-            early=EarlyStopping(2, watch="score"),
-            on_point=seen.append,
-        )
+        train(NegativeSampling(), score=lambda _: {}, early=early, on_point=seen.append)
     assert str(refused.value) == (
         "watch=score: must be a score that is defined, or heldout_loss; probably too few of the "
         "benchmark's words are in the vocabulary"
     )
-    assert len(seen) == points
+    assert seen == []
+
+
+def test_a_score_that_becomes_undefined_is_no_gain() -> None:
+    scores = iter([{"score": 0.1}, {"score": 0.2}, {}, {"score": 0.3}, {}, {}])
+    early = EarlyStopping(2, watch="score")
+    done = train(NegativeSampling(), epochs=9, score=lambda _: next(scores), early=early)
+    assert (len(done.epochs), done.kept_epoch) == (5, 3)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ class SharedComposition:
             and not is_group(one.key_or_group, self.loader)
         }
         fixed = [text for text in sweep_overrides if text not in values]
-        key = (*master_config.hydra.overrides.hydra, *fixed)
+        key = (str(master_config.hydra.overrides.hydra), *fixed)  # interpolations stay
         if key not in self.composed:
             self.composed[key] = self.loader.load_sweep_config(master_config, fixed, **options)
         config = self.composed[key].copy()

@@ -79,9 +79,10 @@ class Parts(NamedTuple):
         The weight of each summand.
     shares : float32 (E,)
         The factor by which the gradient of the word is multiplied to get that of the summand's row:
-        the weight for the exact gradient, 1 for fastText's.
+        the weight for the exact gradient, 1 for fastText's. With `Problem.by_rows`, weights are 1,
+        and with `Problem.exact` shares are multiplied by the word's number of rows.
     totals : float32 (V,)
-        For each word, the sum of the weights of its summands.
+        For each word, the sum of the weights of its summands, if its vector is their mean.
     """
 
     starts: I32

@@ -65,7 +65,7 @@ def fit(
         The key of the engine in `w2v.engines.ENGINES`, its number of threads, and the random seed.
     score
         A function that computes scores of the vectors, by name. It is called after each epoch, or
-        less often with the option `every`.
+        less often with the option `every`; before training, too, if early stopping watches a score.
     **options
         Other arguments of `w2v.training.train.train`.
 

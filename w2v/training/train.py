@@ -310,8 +310,6 @@ def train(
                 raise Stopped(run.so_far)
         due = at.epoch % every == 0 or at.epoch == schedule.epochs
         scores = score(run.model) if score and due else {}
-        if early and due:
-            early.check(scores)
         on_epoch(run.end_epoch(heldout_loss(measurer, held_out, heldout_seed), scores))
     return run.trained()
 

@@ -120,7 +120,7 @@ def without_hydra(composed: DictConfig) -> DictConfig:
 
 @cache
 def key_of(owner: type) -> str:
-    """Return what precedes the names of a class's settings in their keys: ``loss.``, or ""."""
+    """Return the prefix of the keys of a class's settings, such as ``loss.``; "" at the top."""
     places = [(key, kind) for key, kind in known_keys().items() if is_dataclass(kind)]
     places += [(group, kind) for group, kinds in GROUPS.items() for kind in kinds.values()]
     return next((f"{key}." for key, kind in places if kind is owner), "")

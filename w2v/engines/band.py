@@ -220,8 +220,9 @@ def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: 
 
     The weight of a center word and a context word depends on their distance; it is 0 if the center
     word does not predict the context word. The weight of a noise word is -K / `NOISE` times the
-    summed weight of the center word's pairs, where K is the number of noise words per pair. Returns
-    the summed weight of the (center, context) pairs of the tile.
+    summed weight of the center word's pairs, where K is the number of noise words per pair; the
+    minus sign marks noise words. Returns the summed weight of the (center, context) pairs of the
+    tile.
 
     Parameters
     ----------

@@ -156,9 +156,9 @@ class Problem(NamedTuple):
         For CBOW with `mean` and subwords: whether the mean is over all rows of the words and of
         their n-grams. The vector of each word in `parts` is then the sum of its rows.
     exact
-        For CBOW with `mean`: whether each word gets its exact gradient, 1 / n of the gradient of
-        the mean of n words. Otherwise each word gets the whole gradient of the mean, as in
-        word2vec's code.
+        For CBOW with `mean`: whether each word gets its exact gradient, which is that of the mean
+        times the weight of the word, 1 / n if each of n words weighs the same. Otherwise each word
+        gets the whole gradient of the mean, as in word2vec's code.
     pairs, paths, parts
         The weights of pairs, the Huffman tree, and the subwords.
     """

@@ -50,9 +50,13 @@ from w2v.engines.simd import (
     sum_lanes_of_four,
 )
 from w2v.engines.sparse import MAX_VECTORS
-from w2v.engines.structures import F32, I32, MR, NOISE_LANES, NR, Band, Pairs, Sizes, Tile
+from w2v.engines.structures import F32, I32, MR, NOISE_LANES, Band, Pairs, Sizes, Tile
 from w2v.engines.tiles import NOISE, SHARED
 from w2v.engines.windows import find_targets
+
+FOUR_COLUMNS = LANES == 16
+"""Whether scores are computed for blocks of `MR` center words and four outside words, not two. The
+sums of such a block take 16 SIMD registers, which only some processors have to spare."""
 
 
 class Terms(NamedTuple):
@@ -68,6 +72,10 @@ class Terms(NamedTuple):
         The number of rows R[k].
     R
         The address of the rows R[k], which are contiguous.
+    rising, falling
+        Whether the first, or the last, `MR` - 1 rows are not in all sums: if ``rising``, row k < `MR`
+        - 1 is only in the sums p <= k; if ``falling``, the k-th of the last `MR` - 1 rows is only in
+        the sums p > k. The factors of the others are 0, and left out.
     """
 
     G: int
@@ -75,11 +83,13 @@ class Terms(NamedTuple):
     along: int
     size: int
     R: int
+    rising: bool
+    falling: bool
 
 
 @inlined
-def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
-    """Compute the dot product of each of `MR` center vectors with each of `NR` outside vectors.
+def score_four(a: int, b: int, vectors: int, out: int, down: int) -> None:
+    """Compute the dot product of each of `MR` center vectors with each of four outside vectors.
 
     Parameters
     ----------
@@ -89,9 +99,29 @@ def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
     vectors
         The number of SIMD vectors that make up one word vector.
     out
-        The address to which the `NR` scores of the first center vector are written.
+        The address to which the four scores of the first center vector are written.
     down
         The number of float32 values between the scores of one center vector and those of the next.
+    """
+    width, zero = vectors * LANES, splat(0)
+    sums0 = sums1 = sums2 = sums3 = (zero, zero, zero, zero)
+    for k in range(0, width, LANES):
+        y = load(b, k), load(b, width + k), load(b, 2 * width + k), load(b, 3 * width + k)
+        sums0 = multiply_add_each(load(a, k), y, sums0)
+        sums1 = multiply_add_each(load(a, width + k), y, sums1)
+        sums2 = multiply_add_each(load(a, 2 * width + k), y, sums2)
+        sums3 = multiply_add_each(load(a, 3 * width + k), y, sums3)
+    store(sum_lanes_of_four(sums0[0], sums0[1], sums0[2], sums0[3]), out, 0)
+    store(sum_lanes_of_four(sums1[0], sums1[1], sums1[2], sums1[3]), out, down)
+    store(sum_lanes_of_four(sums2[0], sums2[1], sums2[2], sums2[3]), out, 2 * down)
+    store(sum_lanes_of_four(sums3[0], sums3[1], sums3[2], sums3[3]), out, 3 * down)
+
+
+@inlined
+def score_two(a: int, b: int, vectors: int, out: int, down: int) -> None:
+    """Compute the dot product of each of `MR` center vectors with each of two outside vectors.
+
+    The parameters are those of `score_four`; two scores of each center vector are written.
     """
     width = vectors * LANES
     zero = splat(0)
@@ -111,6 +141,75 @@ def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
 
 
 @inlined
+def score_columns(
+    a: int, b: int, columns: int, vectors: int, out: int, down: int
+) -> None:
+    """Compute the dot product of each of `MR` center vectors with each of several outside vectors.
+
+    The number of outside vectors, ``columns``, is even. The other parameters are those of
+    `score_four`; ``columns`` scores of each center vector are written.
+    """
+    size, j = 4 * vectors * LANES, ZERO
+    while FOUR_COLUMNS and j + 4 <= columns:
+        score_four(a, b + j * size, vectors, out + 4 * j, down)
+        j += 4
+    while j < columns:
+        score_two(a, b + j * size, vectors, out + 4 * j, down)
+        j += 2
+
+
+@inlined
+def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -> None:
+    """Compute the scores of `MR` center words with those words that not all of them predict.
+
+    Center word p predicts words p to p + 2 ``reach`` of a group of 2 ``reach`` + `MR` words. All of
+    them predict words `MR` - 1 to 2 ``reach``, and some of them the `MR` - 1 words at each end.
+
+    Parameters
+    ----------
+    a, b
+        The addresses of the first center vector, and of the first outside vector of the group;
+        vectors are contiguous.
+    vectors
+        The number of SIMD vectors that make up one word vector.
+    out
+        The address for the score of center word 0 and word 0 of the group. Up to `MR` scores before
+        and after those at the ends are overwritten, too; the caller computes them afterwards, or
+        their weights are 0.
+    down
+        The number of float32 values between the scores of one center vector and those of the next.
+    """
+    width, zero = vectors * LANES, splat(0)
+    end = b + 4 * (2 * reach + 1) * width
+    sums0 = sums1 = sums2 = sums3 = (zero, zero, zero)
+    for k in range(0, width, LANES):
+        y0, y1, y2 = load(b, k), load(b, width + k), load(b, 2 * width + k)
+        y3, y4, y5 = load(end, k), load(end, width + k), load(end, 2 * width + k)
+        sums0 = multiply_add_each(load(a, k), (y0, y1, y2), sums0)
+        sums1 = multiply_add_each(load(a, width + k), (y1, y2, y3), sums1)
+        sums2 = multiply_add_each(load(a, 2 * width + k), (y2, y3, y4), sums2)
+        sums3 = multiply_add_each(load(a, 3 * width + k), (y3, y4, y5), sums3)
+    # Of the three scores of center word p, the first 3 - p are of words p to 2, and the others end
+    # with word 2 reach + p.
+    last = 2 * reach - 2
+    store(sum_lanes_of_four(sums0[0], sums0[1], sums0[2], zero), out, 0)
+    scores1 = sum_lanes_of_four(sums1[0], sums1[1], sums1[2], zero)
+    store(scores1, out, down + 1)
+    store(scores1, out, down + last + 1)
+    scores2 = sum_lanes_of_four(sums2[0], sums2[1], sums2[2], zero)
+    store(scores2, out, 2 * down + 2)
+    store(scores2, out, 2 * down + last + 2)
+    store(sum_lanes_of_four(sums3[0], sums3[1], sums3[2], zero), out, 3 * down + last + 3)
+
+
+@inlined
+def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
+    """Return ``sums`` plus term k of sum p, whose row R[k] has the columns ``y``."""
+    factor = splat(load_float(terms.G, p * terms.down + k * terms.along))
+    return multiply_add_each(factor, y, sums)
+
+
+@inlined
 def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
     """Return ``tile`` plus `MR` weighted sums of rows, each in the same block of columns.
 
@@ -126,14 +225,34 @@ def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
         What to add each sum to: for each sum, a tuple of SIMD vectors that cover the block. The
         result has the same form.
     """
-    G, down, along = terms.G, terms.down, terms.along
     sums0, sums1, sums2, sums3 = tile
-    for k in range(terms.size):
+    first, last = ZERO, terms.size
+    if terms.rising:
+        y = load_each(sums0, terms.R, column)
+        sums0 = add_term(terms, 0, 0, y, sums0)
+        y = load_each(sums0, terms.R, column + width)
+        sums0, sums1 = add_term(terms, 0, 1, y, sums0), add_term(terms, 1, 1, y, sums1)
+        y = load_each(sums0, terms.R, column + 2 * width)
+        sums0, sums1 = add_term(terms, 0, 2, y, sums0), add_term(terms, 1, 2, y, sums1)
+        sums2 = add_term(terms, 2, 2, y, sums2)
+        first += 3
+    if terms.falling:
+        last -= 3
+    for k in range(first, last):
         y = load_each(sums0, terms.R, column + k * width)
-        sums0 = multiply_add_each(splat(load_float(G, k * along)), y, sums0)
-        sums1 = multiply_add_each(splat(load_float(G, down + k * along)), y, sums1)
-        sums2 = multiply_add_each(splat(load_float(G, 2 * down + k * along)), y, sums2)
-        sums3 = multiply_add_each(splat(load_float(G, 3 * down + k * along)), y, sums3)
+        sums0 = add_term(terms, 0, k, y, sums0)
+        sums1 = add_term(terms, 1, k, y, sums1)
+        sums2 = add_term(terms, 2, k, y, sums2)
+        sums3 = add_term(terms, 3, k, y, sums3)
+    if terms.falling:
+        y = load_each(sums0, terms.R, column + last * width)
+        sums1 = add_term(terms, 1, last, y, sums1)
+        sums2, sums3 = add_term(terms, 2, last, y, sums2), add_term(terms, 3, last, y, sums3)
+        y = load_each(sums0, terms.R, column + (last + 1) * width)
+        sums2 = add_term(terms, 2, last + 1, y, sums2)
+        sums3 = add_term(terms, 3, last + 1, y, sums3)
+        y = load_each(sums0, terms.R, column + (last + 2) * width)
+        sums3 = add_term(terms, 3, last + 2, y, sums3)
     return sums0, sums1, sums2, sums3
 
 
@@ -421,14 +540,14 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
     C, N, S = address(tile.C), address(own.N), address(tile.scores)
     size = 4 * vectors * LANES  # bytes of a row
     near = S + 4 * sizes.first
-    far = near + 4 * band
     for i in range(0, SHARED, MR):
+        center, out = C + i * size, near + 4 * i * row
         if not sizes.windows:
-            for j in range(i, i + band, NR):
-                out = near + 4 * (i * (row - 1) + j)
-                score_tile(C + i * size, R + j * size, vectors, out, row - 1)
-        for k in range(0, NOISE, NR):
-            score_tile(C + i * size, N + k * size, vectors, far + 4 * (i * row + k), row)
+            context, shared = R + i * size, MR - 1
+            score_edges(center, context, sizes.reach, vectors, out, row - 1)
+            count, context = band - 2 * shared, context + shared * size
+            score_columns(center, context, count, vectors, out + 4 * shared, row - 1)
+        score_columns(center, N, NOISE, vectors, out + 4 * band, row)
     loss: float = logistic(S, W, address(tile.curvature), SHARED * row // LANES)
     return loss
 
@@ -463,23 +582,26 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     size = 4 * vectors * LANES  # bytes of a row
     near = S + 4 * sizes.first
     far = near + 4 * band
-    nothing = Terms(S, 0, 0, 0, C)
+    nothing = Terms(S, 0, 0, 0, C, False, False)
     if not sizes.windows:
         for i in range(0, SHARED, MR):
-            of_contexts = Terms(near + 4 * i * row, row - 1, 1, band, R + i * size)
-            of_noise = Terms(far + 4 * i * row, row, 1, NOISE, N)
+            of_contexts = Terms(near + 4 * i * row, row - 1, 1, band, R + i * size, True, True)
+            of_noise = Terms(far + 4 * i * row, row, 1, NOISE, N, False, False)
             targets = Targets(out + 8 * i, old + 8 * i, steps + 4 * i)
             gradient_rows(vectors, of_contexts, of_noise, ZERO, targets)
         for j in range(0, contexts, MR):
             i = max(0, j - 2 * reach)
-            count = min(SHARED, j + MR) - i
-            terms = Terms(near + 4 * (i * (row - 1) + j), 1, row - 1, count, C + i * size)
+            end = min(SHARED, j + MR)
+            factors = near + 4 * (i * (row - 1) + j)
+            rising = j >= 2 * reach and end - i >= MR - 1
+            falling = j + MR <= SHARED
+            terms = Terms(factors, 1, row - 1, end - i, C + i * size, rising, falling)
             sums = dR + j * size if follows and j < contexts - SHARED else 0
             n = SHARED + j
             targets = Targets(out + 8 * n, old + 8 * n, steps + 4 * n)
             gradient_rows(vectors, terms, nothing, sums, targets)
     for k in range(0, NOISE, MR):
-        terms = Terms(far + 4 * k, 1, row, SHARED, C)
+        terms = Terms(far + 4 * k, 1, row, SHARED, C, False, False)
         n = SHARED + contexts + k
         targets = Targets(out + 8 * n, old + 8 * n, steps + 4 * n)
         gradient_rows(vectors, terms, nothing, ZERO, targets)

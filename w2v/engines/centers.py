@@ -191,7 +191,7 @@ def write_centers(sizes: Sizes, outside: I64, out: int, tile: Tile, own: Band) -
     width, row, zero = sizes.vectors * LANES, sizes.row, splat(0)
     for i in range(0, SHARED, MR):
         factors, n = address(tile.scores) + 4 * i * row, 8 * (SHARED + i)
-        noise = Terms(factors + 4, row, 1, NOISE, address(own.N))
+        noise = Terms(factors + 4, row, 1, NOISE, address(own.N), False, False)
         C, dC, rows = address(tile.C) + 4 * i * width, out + 4 * i * width, address(outside) + 8 * i
         targets = Targets(
             address(tile.out) + n, address(tile.old) + n, address(tile.steps) + n // 2

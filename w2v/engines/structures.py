@@ -31,10 +31,9 @@ I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 U32 = NDArray[np.uint32]
 
-MR, NR = 4, 2
-"""The number of center rows and of outside rows in a block of scores. A block has MR * NR = 8 sums,
-each in a SIMD register. They are enough to hide the latency of multiply-adds if the CPU starts two
-per cycle. The code is written out for these two numbers, and does not work with others."""
+MR = 4
+"""The number of center rows in a block of scores, or of sums of rows. The code is written out for
+this number, and does not work with another."""
 
 LINE = 16
 """Float32 numbers in a cache line."""

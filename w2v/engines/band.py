@@ -17,7 +17,8 @@ a band matrix. The scores are stored by center word, at these positions of an ar
     (center i, noise k)    at  i * row + first + band + k
 
 These positions are linear in i, j and k, so a block of S has constant strides. A block of `MR`
-center rows may extend beyond the windows of some of them; the scores there have weight zero.
+center rows has three columns at each end that are beyond the windows of some of them. The weights
+there are zero, and products skip most of these scores.
 
 The products compute blocks of sums that stay in vector registers, and the logistic function works
 on whole vectors (see `w2v.engines.simd`). LLVM does neither by itself for loops over single
@@ -73,9 +74,9 @@ class Terms(NamedTuple):
     R
         The address of the rows R[k], which are contiguous.
     rising, falling
-        Whether the first, or the last, `MR` - 1 rows are not in all sums: if ``rising``, row k < `MR`
-        - 1 is only in the sums p <= k; if ``falling``, the k-th of the last `MR` - 1 rows is only in
-        the sums p > k. The factors of the others are 0, and left out.
+        Whether some factors of the first, or of the last, three rows are 0 and are skipped. If
+        ``rising``, rows 0, 1 and 2 are only in the sums up to p = 0, 1 and 2. If ``falling``, the
+        last three rows are only in the sums from p = 1, 2 and 3 on.
     """
 
     G: int
@@ -141,9 +142,7 @@ def score_two(a: int, b: int, vectors: int, out: int, down: int) -> None:
 
 
 @inlined
-def score_columns(
-    a: int, b: int, columns: int, vectors: int, out: int, down: int
-) -> None:
+def score_columns(a: int, b: int, columns: int, vectors: int, out: int, down: int) -> None:
     """Compute the dot product of each of `MR` center vectors with each of several outside vectors.
 
     The number of outside vectors, ``columns``, is even. The other parameters are those of
@@ -295,42 +294,6 @@ def gradient_block(
     put_row(targets, 1, column, sums1)
     put_row(targets, 2, column, sums2)
     put_row(targets, 3, column, sums3)
-
-
-@inner
-def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: Targets) -> None:
-    """Compute the negative gradients of `MR` vectors; store or add them.
-
-    The negative gradient of vector p is sum p of ``terms`` plus sum p of ``more`` plus row p of
-    ``sums``. It is stored in the gradient buffer or, times a step size, added to the vector in the
-    model, as ``targets`` says. Columns are computed in blocks of up to `MAX_VECTORS` SIMD vectors.
-
-    Parameters
-    ----------
-    vectors
-        The number of SIMD vectors in a row.
-    terms, more
-        Two groups of `MR` weighted sums of rows, numbered from 0 (see `Terms`).
-    sums
-        The address of `MR` consecutive rows of float32 values; 0 if there are none to add.
-    targets
-        Where the result for each vector is written, and its step size
-        (`w2v.engines.rows.Targets`).
-    """
-    zero, width = splat(0), vectors * LANES
-    column, left = ZERO, vectors
-    for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):
-        size = -(-left // blocks)
-        if size == 4:
-            gradient_block(terms, more, width, column, sums, targets, (zero, zero, zero, zero))
-        elif size == 3:
-            gradient_block(terms, more, width, column, sums, targets, (zero, zero, zero))
-        elif size == 2:
-            gradient_block(terms, more, width, column, sums, targets, (zero, zero))
-        else:
-            gradient_block(terms, more, width, column, sums, targets, (zero,))
-        column += size * LANES
-        left -= size
 
 
 @inner
@@ -541,13 +504,14 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
     size = 4 * vectors * LANES  # bytes of a row
     near = S + 4 * sizes.first
     for i in range(0, SHARED, MR):
-        center, out = C + i * size, near + 4 * i * row
         if not sizes.windows:
-            context, shared = R + i * size, MR - 1
+            center, context, out = C + i * size, R + i * size, near + 4 * i * row
             score_edges(center, context, sizes.reach, vectors, out, row - 1)
-            count, context = band - 2 * shared, context + shared * size
-            score_columns(center, context, count, vectors, out + 4 * shared, row - 1)
-        score_columns(center, N, NOISE, vectors, out + 4 * band, row)
+            context, out = context + (MR - 1) * size, out + 4 * (MR - 1)
+            score_columns(center, context, band - 2 * (MR - 1), vectors, out, row - 1)
+    # In a loop of their own, so that the vectors of all noise words stay in the first cache.
+    for i in range(0, SHARED, MR):
+        score_columns(C + i * size, N, NOISE, vectors, near + 4 * (i * row + band), row)
     loss: float = logistic(S, W, address(tile.curvature), SHARED * row // LANES)
     return loss
 
@@ -560,7 +524,8 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     follow from -∂J/∂S in ``tile.scores``. Each is written to its target, which is stored in
     ``tile`` (`w2v.engines.rows.Targets`): its row of the gradient buffer, or the vector in the
     model, which is updated. For CBOW, only those of noise words are computed here
-    (`w2v.engines.centers.write_centers` computes the others).
+    (`w2v.engines.centers.write_centers` computes the others). All rows are computed in some of
+    their columns before the next columns, so that the operands stay in the first cache.
 
     Parameters
     ----------
@@ -575,11 +540,36 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
         the context words that both tiles share to the first rows at ``dR``; they are added to the
         gradients of this tile.
     """
+    zero, column, left = splat(0), ZERO, sizes.vectors
+    for blocks in range(-(-sizes.vectors // MAX_VECTORS), 0, -1):
+        size = -(-left // blocks)
+        if size == 4:
+            four = (zero, zero, zero, zero)
+            gradient_columns(sizes, tile, own, R, dR, follows, column, four)
+        elif size == 3:
+            gradient_columns(sizes, tile, own, R, dR, follows, column, (zero, zero, zero))
+        elif size == 2:
+            gradient_columns(sizes, tile, own, R, dR, follows, column, (zero, zero))
+        else:
+            gradient_columns(sizes, tile, own, R, dR, follows, column, (zero,))
+        column += size * LANES
+        left -= size
+
+
+@inner
+def gradient_columns(
+    sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, follows: bool, column: int, zero: Any
+) -> None:
+    """Compute the negative gradients of `compute_gradients` in a block of columns.
+
+    ``column`` is the first column of the block, and ``zero`` a tuple of as many zero SIMD vectors
+    as a row of the block has. The other parameters are those of `compute_gradients`.
+    """
     reach, band, row, contexts = sizes.reach, sizes.band, sizes.row, sizes.contexts
-    vectors = sizes.vectors
     C, N, S = address(tile.C), address(own.N), address(tile.scores)
     out, old, steps = address(tile.out), address(tile.old), address(tile.steps)
-    size = 4 * vectors * LANES  # bytes of a row
+    width = sizes.vectors * LANES
+    size = 4 * width  # bytes of a row
     near = S + 4 * sizes.first
     far = near + 4 * band
     nothing = Terms(S, 0, 0, 0, C, False, False)
@@ -588,7 +578,7 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
             of_contexts = Terms(near + 4 * i * row, row - 1, 1, band, R + i * size, True, True)
             of_noise = Terms(far + 4 * i * row, row, 1, NOISE, N, False, False)
             targets = Targets(out + 8 * i, old + 8 * i, steps + 4 * i)
-            gradient_rows(vectors, of_contexts, of_noise, ZERO, targets)
+            gradient_block(of_contexts, of_noise, width, column, ZERO, targets, zero)
         for j in range(0, contexts, MR):
             i = max(0, j - 2 * reach)
             end = min(SHARED, j + MR)
@@ -599,9 +589,9 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
             sums = dR + j * size if follows and j < contexts - SHARED else 0
             n = SHARED + j
             targets = Targets(out + 8 * n, old + 8 * n, steps + 4 * n)
-            gradient_rows(vectors, terms, nothing, sums, targets)
+            gradient_block(terms, nothing, width, column, sums, targets, zero)
     for k in range(0, NOISE, MR):
         terms = Terms(far + 4 * k, 1, row, SHARED, C, False, False)
         n = SHARED + contexts + k
         targets = Targets(out + 8 * n, old + 8 * n, steps + 4 * n)
-        gradient_rows(vectors, terms, nothing, ZERO, targets)
+        gradient_block(terms, nothing, width, column, ZERO, targets, zero)

@@ -78,7 +78,7 @@ def logistic(scores: int, weights: int, curvature: int, vectors: Any) -> float:
         z = multiply(multiply(e, q), inverse)
         log = multiply(z, polynomial(multiply(z, z), ARTANH))
         sigma = multiply(multiply(r, inverse), select(is_positive, one, e))
-        loss = add(log, multiply(half, add(a, x)))
+        loss = multiply_add(half, add(a, x), log)
         total = multiply_add(size, loss, total)
         store(multiply(weight, sigma), scores, k)
         store(multiply(multiply(half, size), multiply(every, qr)), curvature, k)

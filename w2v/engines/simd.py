@@ -23,11 +23,6 @@ from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-FAST_MATH = ("reassoc", "contract", "nsz", "arcp")
-"""LLVM's fast-math flags: it may reorder and fuse operations, ignore the sign of zero and multiply
-by reciprocals. It must respect NaN and infinity, so that the loss of a diverging model has them."""
-
-
 UNCOUNTED: dict[str, Any] = {"_nrt": False}
 """The option of Numba that compiles code without reference counting of arrays. Such code cannot
 make arrays. Counting would take a tenth of the time, and all threads would write to the same
@@ -46,8 +41,10 @@ class InnerFunction(CPUDispatcher):
         raise TypeError(f"{self.py_func.__name__} can only be called by compiled functions")
 
 
-OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": set(FAST_MATH)}
-"""Options of Numba that `compiled`, `allocating`, `inner` and `inlined` use."""
+OPTIONS: dict[str, Any] = {"error_model": "numpy"}
+"""Options of Numba that `compiled`, `allocating`, `inner` and `inlined` use. Numba's ``fastmath`` is
+not among them: LLVM would round differently in code that it compiles and in the same code on disk,
+since each is optimized together with other functions."""
 
 INNER: dict[str, Any] = OPTIONS | UNCOUNTED | {"nopython": True}
 INNER |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -324,8 +321,12 @@ def write_splat(builder: Any, number: Any, vector: Vector = FLOATS) -> Any:
 
 
 def write_multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
-    """Emit LLVM code for ``x * y + z``, elementwise; LLVM may fuse it into one instruction."""
-    return builder.fadd(builder.fmul(x, y, flags=FAST_MATH), z, flags=FAST_MATH)
+    """Emit LLVM code for ``x * y + z``, elementwise; one instruction on CPUs that have it."""
+    kind, name = z.type, f"llvm.fmuladd.v{z.type.count}f32"
+    function = builder.module.globals.get(name) or ir.Function(
+        builder.module, ir.FunctionType(kind, [kind, kind, kind]), name
+    )
+    return builder.call(function, [x, y, z])
 
 
 @instruction(lambda _: FLOATS(types.float32))
@@ -342,7 +343,7 @@ def splat_four(builder: Any, x: Any) -> Any:
 
 @instruction(lambda vector, *_: vector(vector, vector, vector))
 def multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
-    """Emit LLVM code for ``x * y + z``, elementwise; LLVM may fuse it into one instruction."""
+    """Emit LLVM code for ``x * y + z``, elementwise; one instruction on CPUs that have it."""
     return write_multiply_add(builder, x, y, z)
 
 
@@ -361,7 +362,7 @@ def multiply_add_each(builder: Any, x: Any, ys: Any, zs: Any) -> Any:
 @instruction(binary)
 def add(builder: Any, x: Any, y: Any) -> Any:
     """Emit LLVM code for ``x + y``, elementwise."""
-    return builder.fadd(x, y, flags=FAST_MATH)
+    return builder.fadd(x, y)
 
 
 @instruction(binary)
@@ -373,13 +374,13 @@ def subtract(builder: Any, x: Any, y: Any) -> Any:
 @instruction(binary)
 def multiply(builder: Any, x: Any, y: Any) -> Any:
     """Emit LLVM code for ``x * y``, elementwise."""
-    return builder.fmul(x, y, flags=FAST_MATH)
+    return builder.fmul(x, y)
 
 
 @instruction(binary)
 def divide(builder: Any, x: Any, y: Any) -> Any:
     """Emit LLVM code for ``x / y``, elementwise."""
-    return builder.fdiv(x, y, flags=FAST_MATH)
+    return builder.fdiv(x, y)
 
 
 def polynomial_signature(_: Any, coefficients: Any) -> Any:
@@ -503,7 +504,7 @@ def sum_lanes_of_four(builder: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
             for pair in pairs
         )
         sides = shuffle(builder, x, y, low), shuffle(builder, x, y, high)
-        return builder.fadd(*sides, flags=FAST_MATH)
+        return builder.fadd(*sides)
 
     # First add within each group of four lanes, so that every group has four sums, one of each
     # vector. Then add the groups.
@@ -515,7 +516,7 @@ def sum_lanes_of_four(builder: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
         size //= 2
         low = shuffle(builder, total, total, range(size))
         high = shuffle(builder, total, total, range(size, 2 * size))
-        total = builder.fadd(low, high, flags=FAST_MATH)
+        total = builder.fadd(low, high)
     return total
 
 

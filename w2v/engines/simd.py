@@ -42,9 +42,9 @@ class InnerFunction(CPUDispatcher):
 
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy"}
-"""Options of Numba that `compiled`, `allocating`, `inner` and `inlined` use. Numba's ``fastmath`` is
-not among them: LLVM would round differently in code that it compiles and in the same code on disk,
-since each is optimized together with other functions."""
+"""Options of Numba that `compiled`, `allocating`, `inner` and `inlined` use. ``fastmath`` is not
+among them: LLVM would then round in one way in code that was just compiled, and in another way in
+the same code from disk, because it optimizes the first together with other functions."""
 
 INNER: dict[str, Any] = OPTIONS | UNCOUNTED | {"nopython": True}
 INNER |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}

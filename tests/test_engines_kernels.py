@@ -20,16 +20,17 @@ from numpy.typing import NDArray
 
 from tests import naive
 from tests.test_engines import Documents, random_documents, random_model, text_of
-from w2v.engines import Tally, Task, kernels, structures, tiles
-from w2v.engines.logistic import logistic as logistic_kernel
+from w2v.engines import Tally, Task, tiles
+from w2v.engines.compiled import loop, structures
+from w2v.engines.compiled.logistic import logistic as logistic_kernel
+from w2v.engines.compiled.simd import LANES, address, host_features
 from w2v.engines.numba import KERNEL_SOURCES, NumbaEngine, align_rows
 from w2v.engines.numpy import NumpyEngine
-from w2v.engines.simd import LANES, address, host_features
 from w2v.jit import one_process_at_a_time
 from w2v.losses import NegativeSampling
 from w2v.objectives import Model, SkipGram
 from w2v.sampling import NoiseDistribution, draw_key, generator, keep_thresholds
-from w2v.source_code import imported_modules
+from w2v.source_code import imported_modules, module_file
 from w2v.text.tokens import Text
 
 few_examples = settings(
@@ -359,7 +360,7 @@ import sys, numba, pytest
 numba.config.CPU_FEATURES = {compile_for!r}
 numba.njit("f8(f8)")(lambda x: x)
 numba.config.CPU_FEATURES = {features!r}
-from w2v.engines import simd
+from w2v.engines.compiled import simd
 print("lanes", simd.LANES)
 {TRAIN_WITH_BOTH_LOSSES}
 files = [f"tests/test_engines_{{name}}.py" for name in ("kernels", "simd", "family")]
@@ -408,7 +409,7 @@ def test_other_vector_lengths_and_processes_that_share_an_empty_cache(
     # One process compiles the kernels, and the other loads them: they train the same bits.
     first, *others = [assert_passed(process, lanes) for process in together]
     assert others in ([], [first])
-    assert list(tmp_path.rglob("kernels.lock"))
+    assert list(tmp_path.rglob("loop.lock"))
 
 
 def test_python_cannot_call_the_parts_of_a_kernel() -> None:
@@ -418,7 +419,7 @@ def test_python_cannot_call_the_parts_of_a_kernel() -> None:
 
 def test_the_lock_is_released() -> None:
     for _ in range(2):
-        with one_process_at_a_time(kernels.train):
+        with one_process_at_a_time(loop.train):
             pass
 
 
@@ -463,21 +464,17 @@ def test_what_was_compiled_is_deleted_when_another_source_changes(tmp_path: Path
         assert other.exists()
 
 
-def test_the_sources_of_the_kernels_are_those_that_they_import() -> None:
-    files = [Path(str(module.__file__)) for module in (kernels, *KERNEL_SOURCES)]
-    found = {name for file in files for name in imported_modules(file.read_text(), ("w2v.",))}
-    sources = {module.__name__ for module in KERNEL_SOURCES}
-    assert sources <= found
-    compiled = {
-        f"w2v.engines.{file.stem}"
-        for file in Path(str(kernels.__file__)).parent.glob("*.py")
-        if any(
-            name.startswith("w2v.engines.simd.")
-            for name in imported_modules(file.read_text(), ("w2v.",))
-        )
+def test_the_sources_of_the_kernels_are_what_they_import() -> None:
+    folder = Path(loop.__file__).parent
+    imported = {
+        path
+        for source in folder.glob("*.py")
+        for name in imported_modules(source.read_text(), ("w2v.",))
+        for module in (name, name.rpartition(".")[0] or name)
+        if (path := module_file(module)) is not None and path.name != "__init__.py"
     }
-    assert len(compiled) > 10
-    assert compiled <= sources | {"w2v.engines.kernels", "w2v.engines.numba"}
+    assert len(imported) > 10
+    assert imported <= set(KERNEL_SOURCES) <= imported | set(folder.glob("*.py"))
 
 
 def test_nothing_to_train_on() -> None:

@@ -1,4 +1,4 @@
-"""Test `w2v.engines.simd`: its vector instructions give the same results as NumPy."""
+"""Test `w2v.engines.compiled.simd`: its vector instructions give the same results as NumPy."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,8 +12,8 @@ from numba import types
 from numba.core.registry import cpu_target
 from numpy.typing import NDArray
 
-from w2v.engines import simd
-from w2v.engines.simd import FLOATS, INTS, LANES, MASK, Vector
+from w2v.engines.compiled import simd
+from w2v.engines.compiled.simd import FLOATS, INTS, LANES, MASK, Vector
 
 F32 = NDArray[np.float32]
 
@@ -370,7 +370,7 @@ ARGUMENTS: dict[str, Sequence[Any]] = {
 
 
 def written_code(name: str) -> str:
-    """Return the LLVM IR that a function of `w2v.engines.simd` generates."""
+    """Return the LLVM IR that a function of `w2v.engines.compiled.simd` generates."""
     kinds = [cpu_target.target_context.get_value_type(kind) for kind in ARGUMENTS[name]]
     function = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), kinds), "test")
     builder = ir.IRBuilder(function.append_basic_block())

@@ -224,13 +224,13 @@ def test_changed_code_is_the_reason(folder: Path) -> None:
 
     def changed(module: str, *others: object) -> dict[str, str]:
         found = digests(module, *others)  # type: ignore[arg-type]
-        return {**found, "w2v/engines/kernels.py": "0" * 16} if "train" in module else found
+        return {**found, "w2v/engines/compiled/loop.py": "0" * 16} if "train" in module else found
 
     base.code_of.cache_clear()
     with mock.patch.object(base, "source_digests", changed):
         found = plan(folder)
     base.code_of.cache_clear()
-    assert found == expected("train", "the code has changed: w2v/engines/kernels.py")
+    assert found == expected("train", "the code has changed: w2v/engines/compiled/loop.py")
 
 
 def test_a_result_that_reads_another_cached_one(folder: Path) -> None:

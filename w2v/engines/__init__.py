@@ -329,8 +329,8 @@ def check_freezing(engine: str) -> None:
 
 def are_kernels_compiled() -> bool:
     """Return whether compiled kernels of ``engine=numba`` are on disk, perhaps of older code."""
-    kept = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__"
-    return next(Path(kept).rglob("kernels.train-*.nbi"), None) is not None
+    kept = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "compiled"
+    return next(Path(kept).rglob("loop.train-*.nbi"), None) is not None
 
 
 @contextmanager

@@ -14,30 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v import sampling
-from w2v.engines import (
-    Tally,
-    Task,
-    band,
-    centers,
-    jobs,
-    kernels,
-    logistic,
-    nodes,
-    plans,
-    rows,
-    simd,
-    sorted_centers,
-    sparse,
-    step,
-    strips,
-    structures,
-    tiles,
-    updates,
-    windows,
-)
+from w2v.engines import Tally, Task, step, tiles
+from w2v.engines.compiled import loop, structures
+from w2v.engines.compiled.simd import LANES
 from w2v.engines.inputs import CbowInputs, make_inputs
 from w2v.engines.numpy import NumpyEngine
-from w2v.engines.simd import LANES
 from w2v.engines.tiles import step_words
 from w2v.huffman import HuffmanTree
 from w2v.jit import one_process_at_a_time
@@ -53,26 +34,11 @@ COMPILED_LOSSES = NegativeSampling, HierarchicalSoftmax
 """The losses that the compiled kernels can train."""
 
 KERNEL_SOURCES = (
-    band,
-    centers,
-    jobs,
-    logistic,
-    structures,
-    nodes,
-    plans,
-    rows,
-    sampling,
-    simd,
-    sorted_centers,
-    sparse,
-    step,
-    strips,
-    tiles,
-    updates,
-    windows,
+    *sorted(Path(loop.__file__).parent.glob("*.py")),
+    *(Path(str(module.__file__)) for module in (sampling, step, tiles)),
 )
-"""If the file of one of these modules is newer than the compiled kernels on disk, the kernels are
-compiled again (on POSIX systems only; see `w2v.jit`)."""
+"""If one of these files is newer than the compiled kernels on disk, the kernels are compiled again
+(on POSIX systems only; see `w2v.jit`)."""
 
 STEPS_AHEAD = 4
 """For each thread, this many training steps are prepared before they are run."""
@@ -114,8 +80,7 @@ class NumbaEngine:
         self.scratches = [structures.make_scratch(sizes, self.problem) for _ in range(task.threads)]
         start = time.perf_counter()
         empty = Text(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 2), np.int64))
-        sources = [Path(str(module.__file__)) for module in KERNEL_SOURCES]
-        with one_process_at_a_time(kernels.train, *sources):
+        with one_process_at_a_time(loop.train, *KERNEL_SOURCES):
             self.train(empty, (0.0, 0.0), np.random.default_rng(0))
         self.compile_seconds = time.perf_counter() - start
 
@@ -130,7 +95,7 @@ class NumbaEngine:
         shard = structures.make_shard(sizes, text.size, len(self.plans.ids))
 
         def work(scratch: structures.Scratch) -> None:
-            kernels.train(
+            loop.train(
                 self.problem, sizes, source, key, rates, self.plans, self.buffer, shard, scratch
             )
 

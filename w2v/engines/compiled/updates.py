@@ -1,8 +1,8 @@
-"""Update the model by the gradients of a step, for the compiled loop in `w2v.engines.kernels`.
+"""Update the model by the gradients of a step, for the compiled loop in ``loop.py``.
 
 A vector, of a word or a tree node, may get several gradients in a step, one from each part of the
 text in which it occurs. Vectors with a single gradient have been updated already
-(`w2v.engines.strips`); those with several are updated here. Their gradients are added up in a fixed
+(``strips.py``); those with several are updated here. Their gradients are added up in a fixed
 order, so that the result does not depend on the number of threads.
 
 With subwords, the input vector of a word is a weighted sum of rows of a matrix. This module
@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from w2v.engines.rows import limit, prefetch_rows
-from w2v.engines.simd import (
+from w2v.engines.compiled.rows import limit, prefetch_rows
+from w2v.engines.compiled.simd import (
     LANES,
     address,
     inlined,
@@ -28,8 +28,8 @@ from w2v.engines.simd import (
     store,
     store_each,
 )
-from w2v.engines.sparse import List, Rows, combine
-from w2v.engines.structures import F32, I32, LINE, Buffer, Plans, Problem, Shard, Sizes
+from w2v.engines.compiled.sparse import List, Rows, combine
+from w2v.engines.compiled.structures import F32, I32, LINE, Buffer, Plans, Problem, Shard, Sizes
 
 AHEAD = 4
 """A row of the model is prefetched this many rows before it is updated."""
@@ -138,7 +138,7 @@ def move_words(
     """Update the vectors of the given words, or tree nodes, each by the sum of its gradients.
 
     The step size of a vector is the learning rate, or less if the curvature (second derivative) of
-    the loss along the vector is large (`w2v.engines.rows.limit`).
+    the loss along the vector is large (`rows.limit`).
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 The center words of a step are sorted by their paths in the Huffman tree and divided into tiles. The
 words of a tile then have similar paths, and so few different nodes. The gradients of a step are
-computed in three phases (see `w2v.engines.kernels`):
+computed in three phases (see ``loop.py``):
 
 1. `read_strip` computes the input rows of each strip, a part of the step's text.
 2. `compute_sorted` computes the gradients of the input rows and nodes of each tile.
@@ -11,18 +11,18 @@ computed in three phases (see `w2v.engines.kernels`):
 
 import numpy as np
 
-from w2v.engines.plans import step_centers
-from w2v.engines.rows import gather_rows, prefetch_rows
-from w2v.engines.simd import LANES, ZERO, address, inner
-from w2v.engines.strips import (
+from w2v.engines.compiled.plans import step_centers
+from w2v.engines.compiled.rows import gather_rows, prefetch_rows
+from w2v.engines.compiled.simd import LANES, ZERO, address, inner
+from w2v.engines.compiled.strips import (
     prefetch_first_window,
     score_node_tile,
     share_strip,
     strip_centers,
     write_node_tile,
 )
-from w2v.engines.structures import Buffer, Plans, Problem, Scratch, Shard, Sizes
-from w2v.engines.windows import locate_words, read_windows
+from w2v.engines.compiled.structures import Buffer, Plans, Problem, Scratch, Shard, Sizes
+from w2v.engines.compiled.windows import locate_words, read_windows
 
 
 @inner
@@ -136,7 +136,7 @@ def share_sorted(
     input row for each center word, the sum or mean of the vectors of its context words. The
     negative gradients of the input rows are in ``buffer.inputs``. Those of the words are written to
     ``buffer.center``. Without subwords, if a word has only one gradient in the step, the model is
-    updated at once instead (`w2v.engines.rows.choose_targets`).
+    updated at once instead (`rows.choose_targets`).
     """
     n, centers = step % len(plans.ids), strip_centers(sizes, shard, step, strip)
     start = strip * sizes.strip * sizes.tile

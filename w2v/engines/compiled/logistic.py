@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from w2v.engines.simd import (
+from w2v.engines.compiled.simd import (
     LANES,
     add,
     divide,

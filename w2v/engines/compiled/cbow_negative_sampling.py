@@ -3,14 +3,14 @@
 A tile is a group of `SHARED` center words. The input row of each center word is scored with the
 output vector of this word and with the tile's noise words. This module computes the scores with the
 output vectors of center words, and the gradients of these vectors and of the input rows.
-`w2v.engines.band` does the rest, and describes the arrays.
+``negative_sampling.py`` does the rest, and describes the arrays.
 """
 
 from typing import Any
 
-from w2v.engines.band import Terms, add_terms
-from w2v.engines.rows import Targets
-from w2v.engines.simd import (
+from w2v.engines.compiled.negative_sampling import Terms, add_terms
+from w2v.engines.compiled.rows import Targets
+from w2v.engines.compiled.simd import (
     LANES,
     ZERO,
     address,
@@ -29,8 +29,8 @@ from w2v.engines.simd import (
     store_each,
     sum_lanes_of_four,
 )
-from w2v.engines.sparse import MAX_VECTORS
-from w2v.engines.structures import I64, LINE, MR, Band, Sizes, Tile
+from w2v.engines.compiled.sparse import MAX_VECTORS
+from w2v.engines.compiled.structures import I64, LINE, MR, Band, Sizes, Tile
 from w2v.engines.tiles import NOISE, SHARED
 
 
@@ -94,7 +94,7 @@ def move_center(factor: int, C: int, targets: Targets, p: int, column: int, zero
     address ``factor``, is the negative derivative of the loss with respect to the dot product of
     this row and the output vector. Target ``p`` of ``targets`` says whether the negative gradient
     is written to the gradient buffer or, times a step size, added to the vector in the model
-    (`w2v.engines.rows.Targets`). ``column`` is the first column of the block, and ``zero`` a tuple
+    (`rows.Targets`). ``column`` is the first column of the block, and ``zero`` a tuple
     of as many zero SIMD vectors as the block has.
     """
     step = splat(load_float(targets.steps, p) * load_float(factor, 0))
@@ -141,7 +141,7 @@ def center_block(
         The number of float32 values in one of these rows.
     targets
         For each output vector, the address in the gradient buffer or in the model to write to, and
-        the step size (`w2v.engines.rows.Targets`).
+        the step size (`rows.Targets`).
     column
         The first column of the block.
     zero
@@ -184,7 +184,7 @@ def write_centers(sizes: Sizes, outside: I64, out: int, tile: Tile, own: Band) -
     tile
         The working memory that holds the input rows, the negative derivatives of the loss with
         respect to the scores, and the addresses to which the gradients of the output vectors are
-        written, in the gradient buffer or in the model (`w2v.engines.rows.Targets`).
+        written, in the gradient buffer or in the model (`rows.Targets`).
     own
         The working memory that holds the output vectors of the noise words.
     """

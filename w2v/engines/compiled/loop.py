@@ -1,7 +1,7 @@
 """The compiled training loop of ``engine=numba``, for losses that are sums of logistic terms.
 
 Each thread calls `train` with the same arguments, except for its own working memory. The work is
-divided into jobs, which the threads share (see `w2v.engines.jobs`). The result of a job does not
+divided into jobs, which the threads share (see ``jobs.py``). The result of a job does not
 depend on the thread that runs it. Jobs of kind 1 come first. Then, for a few training steps at a
 time, those of kind 2 prepare these steps, and the others run for one step after the other:
 
@@ -23,8 +23,8 @@ time, those of kind 2 prepare these steps, and the others run for one step after
 A strip consists of *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text. Not so
 for CBOW with the hierarchical softmax: there, all center words of the step are sorted by their tree
 paths and then divided into tiles, so the words of a tile come from anywhere in the step's text.
-Jobs of kind 1 and 2 are in `w2v.engines.plans`, those of kind 4 in `w2v.engines.strips` and
-`w2v.engines.sorted_centers`, and the others in `w2v.engines.updates`.
+Jobs of kind 1 and 2 are in ``plans.py``, those of kind 4 in ``strips.py`` and
+``cbow_hierarchical.py``, and the others in ``updates.py``.
 
 This module does not work with ``NUMBA_DISABLE_JIT=1``.
 """
@@ -32,13 +32,13 @@ This module does not work with ``NUMBA_DISABLE_JIT=1``.
 import numpy as np
 
 from w2v import sampling
-from w2v.engines.jobs import finish, take, wait
-from w2v.engines.plans import add_up, plan, step_centers, subsample
-from w2v.engines.simd import ZERO, compiled
-from w2v.engines.sorted_centers import compute_sorted, read_strip, share_sorted
-from w2v.engines.strips import compute_strip
-from w2v.engines.structures import Buffer, Plans, Problem, Scratch, Shard, Sizes, Source
-from w2v.engines.updates import WORDS, input_jobs, move, output_jobs, sum_parts, sum_words
+from w2v.engines.compiled.cbow_hierarchical import compute_sorted, read_strip, share_sorted
+from w2v.engines.compiled.jobs import finish, take, wait
+from w2v.engines.compiled.plans import add_up, plan, step_centers, subsample
+from w2v.engines.compiled.simd import ZERO, compiled
+from w2v.engines.compiled.strips import compute_strip
+from w2v.engines.compiled.structures import Buffer, Plans, Problem, Scratch, Shard, Sizes, Source
+from w2v.engines.compiled.updates import WORDS, input_jobs, move, output_jobs, sum_parts, sum_words
 
 
 @compiled

@@ -2,7 +2,7 @@
 
 A training step, which is one update of the model, is divided into strips of the text, and a strip
 into tiles of consecutive center words; for CBOW with the hierarchical softmax, tiles have center
-words with similar tree paths, from anywhere in the step (see `w2v.engines.kernels`). For each tile,
+words with similar tree paths, from anywhere in the step (see ``loop.py``). For each tile,
 input rows are multiplied with output rows:
 
 - Input rows: for skip-gram, the vectors of the center words. For CBOW (``Sizes.windows``), sums or
@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.engines.jobs import make_jobs
-from w2v.engines.simd import LANES
+from w2v.engines.compiled.jobs import make_jobs
+from w2v.engines.compiled.simd import LANES
 from w2v.engines.tiles import CENTERS, NOISE, SHARED
 
 F32 = NDArray[np.float32]
@@ -259,7 +259,7 @@ class Sizes(NamedTuple):
         Whether output rows are tree nodes (the hierarchical softmax).
     sorted
         True for CBOW with the hierarchical softmax, where a tile has center words with similar tree
-        paths, from anywhere in the step, instead of consecutive ones (see `w2v.engines.nodes`).
+        paths, from anywhere in the step, instead of consecutive ones (see ``hierarchical.py``).
     parts
         Whether word vectors are sums of rows (subwords).
     """
@@ -300,7 +300,7 @@ class Plans(NamedTuple):
     `center_words` and `outside_words` are the words, or nodes, with several rows in the buffer, and
     `center_heads` and `outside_heads` the first row of each of their lists. `center_next` and
     `outside_next` have, for each row, the next row of its list: -1 after the last one, or
-    `w2v.engines.rows.ALONE` for a row whose word has no other row. With subwords, `center_words`
+    `rows.ALONE` for a row whose word has no other row. With subwords, `center_words`
     also has the words with a single row in ``Buffer.center``, and `center_next` has -1 for this row
     instead of `ALONE`. How many elements of `center_words`, `outside_words` and `part_rows` a step
     uses is stored in ``Shard.several``; the elements after them have no meaning.
@@ -331,7 +331,7 @@ class Plans(NamedTuple):
         code, 0 or 1, of the branch that the path takes. For CBOW with the hierarchical softmax: the
         nodes on the paths of each group of `MR` center words. Each node is given as one number: it
         holds the index of the node among the nodes of the tile, and which of the `MR` paths have
-        the node and take which branch (`w2v.engines.plans.list_levels` has the formula).
+        the node and take which branch (`plans.list_levels` has the formula).
     key_starts : int32 (n, tiles * contexts + 1)
         For the hierarchical softmax: the index at which each path, or for CBOW each group, begins
         in ``keys``.
@@ -433,7 +433,7 @@ class Shard(NamedTuple):
     Attributes
     ----------
     jobs : int64 (phases, 16)
-        The counters by which threads share the jobs of each phase (`w2v.engines.jobs`).
+        The counters by which threads share the jobs of each phase (``jobs.py``).
     ids, documents : int32 (n,)
         The words kept by sub-sampling, and the numbers of their documents. The words kept from
         block b of the text begin at index b * `BLOCK`; the elements after them are unused.
@@ -460,7 +460,7 @@ class Shard(NamedTuple):
 
 
 class Planning(NamedTuple):
-    """The arrays in which a thread prepares training steps (`w2v.engines.plans`).
+    """The arrays in which a thread prepares training steps (``plans.py``).
 
     V is the size of the vocabulary. ``step``, ``entries`` and ``depth`` are attributes of `Sizes`.
 
@@ -534,14 +534,14 @@ class Tile(NamedTuple):
     scores : float32 (size,)
         The dot products of input and output vectors; then the negative derivative of the loss with
         respect to each. For negative sampling, each center word has `Sizes.row` elements (the
-        layout is in `w2v.engines.band`). For the hierarchical softmax, there are `MR` numbers for
-        each element of the sparse matrix in `Nodes`: the scores of the element's tree node with
+        layout is in ``negative_sampling.py``). For the hierarchical softmax, there are `MR` numbers
+        for each element of the sparse matrix in `Nodes`: the scores of the element's tree node with
         each of the `MR` center words of the element's group.
     curvature : float32 (size,)
         A bound on the second derivative of the loss with respect to each score, in the same layout.
     out, old, steps : int64, int64 and float32, one for each gradient that is written
         For each gradient: the row at the address `out` becomes the row at the address `old` plus
-        `steps` times the negative gradient (`w2v.engines.rows.Targets`).
+        `steps` times the negative gradient (`rows.Targets`).
     zeros : float32 (width,)
         A row of zeros.
     """
@@ -569,10 +569,10 @@ class Band(NamedTuple):
     Attributes
     ----------
     weights : float32 (2, tile * row)
-        The weight of each score, negative for noise words (the layout is in `w2v.engines.band`).
-        The second row is for tiles whose windows lie within one document (for CBOW, tiles whose
-        windows all have a word besides the center word); these tiles all have the same weights. The
-        first row is for the other tiles, and is filled in for each of them.
+        The weight of each score, negative for noise words (``negative_sampling.py`` has the
+        layout). The second row is for tiles whose windows lie within one document (for CBOW, tiles
+        whose windows all have a word besides the center word); these tiles all have the same
+        weights. The first row is for the other tiles, and is filled in for each of them.
     inside_pairs : float64 (1,)
         The summed weight of the pairs of a tile that uses the second row of `weights`, the same for
         all such tiles; 0 until it is computed.
@@ -584,7 +584,7 @@ class Band(NamedTuple):
         of the 2 reach + 1 words from `Sizes.reach` positions before a center word to `Sizes.reach`
         after it, padded likewise.
     sums : float32 (MR, contexts + NOISE + LANES)
-        Partial sums of the curvatures of output vectors (`w2v.engines.band.sum_curvature`).
+        Partial sums of the curvatures of output vectors (`negative_sampling.sum_curvature`).
     """
 
     weights: F32
@@ -647,7 +647,7 @@ class Nodes(NamedTuple):
     """The working memory of a thread for a tile of the hierarchical softmax.
 
     The scores are a sparse matrix, with a row for each group of `MR` center words and a column for
-    each node of the tile (see `w2v.engines.nodes`). It has n elements, each with `MR` scores.
+    each node of the tile (see ``hierarchical.py``). It has n elements, each with `MR` scores.
 
     Attributes
     ----------

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from w2v.engines.simd import (
+from w2v.engines.compiled.simd import (
     LANES,
     address,
     inlined,
@@ -21,11 +21,11 @@ from w2v.engines.simd import (
     store_each,
     sum_lanes_of_four,
 )
-from w2v.engines.structures import F32, I32, LINE, MR, Tile
+from w2v.engines.compiled.structures import F32, I32, LINE, MR, Tile
 
 ALONE = -2
 """Marks a row of the gradient buffer as the only one of its word, or tree node, in a training step.
-It takes the place of the number of the next row (`w2v.engines.structures.Plans`)."""
+It takes the place of the number of the next row (`structures.Plans`)."""
 
 TINY = np.float32(1e-30)
 """The smallest curvature that is distinguished from 0, to avoid dividing by 0."""

@@ -21,7 +21,7 @@ center rows has three columns at each end that are beyond the windows of some of
 there are zero, and products skip most of these scores.
 
 The products compute blocks of sums that stay in vector registers, and the logistic function works
-on whole vectors (see `w2v.engines.simd`). LLVM does neither by itself for loops over single
+on whole vectors (see ``simd.py``). LLVM does neither by itself for loops over single
 numbers.
 """
 
@@ -29,9 +29,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from w2v.engines.logistic import logistic
-from w2v.engines.rows import Targets, put_row
-from w2v.engines.simd import (
+from w2v.engines.compiled.logistic import logistic
+from w2v.engines.compiled.rows import Targets, put_row
+from w2v.engines.compiled.simd import (
     LANES,
     ZERO,
     add,
@@ -50,10 +50,10 @@ from w2v.engines.simd import (
     store,
     sum_lanes_of_four,
 )
-from w2v.engines.sparse import MAX_VECTORS
-from w2v.engines.structures import F32, I32, MR, NOISE_LANES, Band, Pairs, Sizes, Tile
+from w2v.engines.compiled.sparse import MAX_VECTORS
+from w2v.engines.compiled.structures import F32, I32, MR, NOISE_LANES, Band, Pairs, Sizes, Tile
+from w2v.engines.compiled.windows import find_targets
 from w2v.engines.tiles import NOISE, SHARED
-from w2v.engines.windows import find_targets
 
 FOUR_COLUMNS = LANES == 16
 """Whether scores are computed for blocks of `MR` center words and four outside words, not two. The
@@ -277,7 +277,7 @@ def gradient_block(
         The address of `MR` consecutive rows of ``width`` values; 0 if there are none to add.
     targets
         Where the result for each vector is written, and its step size
-        (`w2v.engines.rows.Targets`).
+        (`rows.Targets`).
     zero
         A tuple of zero SIMD vectors, as many as a row of the block has.
     """
@@ -485,8 +485,8 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
     A tile is a group of consecutive center words. The scores are written to ``tile.scores``, and
     then replaced by -∂J/∂S. An upper bound on the second derivative of the loss with respect to
     each score is written to ``tile.curvature``. For CBOW, only the scores of the noise words are
-    computed here; before the call, `w2v.engines.centers.score_centers` must have written the others
-    to ``tile.scores``.
+    computed here; before the call, `cbow_negative_sampling.score_centers` must have written the
+    others to ``tile.scores``.
 
     Parameters
     ----------
@@ -522,9 +522,9 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
 
     A tile is a group of consecutive center words, and a strip a sequence of tiles. The gradients
     follow from -∂J/∂S in ``tile.scores``. Each is written to its target, which is stored in
-    ``tile`` (`w2v.engines.rows.Targets`): its row of the gradient buffer, or the vector in the
+    ``tile`` (`rows.Targets`): its row of the gradient buffer, or the vector in the
     model, which is updated. For CBOW, only those of noise words are computed here
-    (`w2v.engines.centers.write_centers` computes the others). All rows are computed in some of
+    (`cbow_negative_sampling.write_centers` computes the others). All rows are computed in some of
     their columns before the next columns, so that the operands stay in the first cache.
 
     Parameters

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from w2v.engines.simd import (
+from w2v.engines.compiled.simd import (
     LANES,
     ZERO,
     add_ints,
@@ -33,8 +33,8 @@ from w2v.engines.simd import (
     store_each,
     subtract_ints,
 )
-from w2v.engines.sparse import MAX_SUMS
-from w2v.engines.structures import F32, I32, I64, LINE, Sizes, Tile, Windows
+from w2v.engines.compiled.sparse import MAX_SUMS
+from w2v.engines.compiled.structures import F32, I32, I64, LINE, Sizes, Tile, Windows
 
 AHEAD = 6
 """A row is prefetched this many rows before it is read or updated."""
@@ -309,7 +309,7 @@ def write_shares(sizes: Sizes, centers: int, rows: int, tile: Tile, windows: Win
     mean of the vectors of the words around the center word. The gradient of a word is the sum, over
     all windows, of a factor times the gradient of the window. `share_gradients` must have computed
     these factors before; here, the sums are computed. Each is written to the gradient buffer, or
-    updates the model directly, as the targets in ``tile`` say (`w2v.engines.rows.Targets`).
+    updates the model directly, as the targets in ``tile`` say (`rows.Targets`).
 
     Parameters
     ----------

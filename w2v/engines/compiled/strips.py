@@ -1,20 +1,25 @@
-"""Compute the gradients of a strip of the text, for the compiled loop in `w2v.engines.kernels`.
+"""Compute the gradients of a strip of the text, for the compiled loop in ``loop.py``.
 
 A strip is a part of the text of a training step. It consists of tiles, each of `Sizes.tile`
-consecutive center words (for CBOW with the hierarchical softmax, see `w2v.engines.sorted_centers`).
-What differs between skip-gram and CBOW is in `w2v.engines.windows`, and what differs between losses
-in `w2v.engines.band` and `w2v.engines.nodes`; this module calls the functions of all three.
+consecutive center words (for CBOW with the hierarchical softmax, see ``cbow_hierarchical.py``).
+What differs between skip-gram and CBOW is in ``windows.py``, and what differs between losses
+in ``negative_sampling.py`` and ``hierarchical.py``; this module calls the functions of all three.
 """
 
 import numpy as np
 
-from w2v.engines.band import choose_weights, compute_gradients, compute_scores, sum_curvature
-from w2v.engines.centers import score_centers, write_centers
-from w2v.engines.nodes import choose_node_targets, score_nodes, write_node_gradients
-from w2v.engines.plans import step_centers
-from w2v.engines.rows import choose_targets, gather_rows, prefetch_rows, put_gradients
-from w2v.engines.simd import LANES, address, inlined, inner
-from w2v.engines.structures import (
+from w2v.engines.compiled.cbow_negative_sampling import score_centers, write_centers
+from w2v.engines.compiled.hierarchical import choose_node_targets, score_nodes, write_node_gradients
+from w2v.engines.compiled.negative_sampling import (
+    choose_weights,
+    compute_gradients,
+    compute_scores,
+    sum_curvature,
+)
+from w2v.engines.compiled.plans import step_centers
+from w2v.engines.compiled.rows import choose_targets, gather_rows, prefetch_rows, put_gradients
+from w2v.engines.compiled.simd import LANES, address, inlined, inner
+from w2v.engines.compiled.structures import (
     F32,
     I32,
     MR,
@@ -27,8 +32,14 @@ from w2v.engines.structures import (
     Sizes,
     Tile,
 )
+from w2v.engines.compiled.windows import (
+    AHEAD,
+    locate_words,
+    read_windows,
+    share_gradients,
+    write_shares,
+)
 from w2v.engines.tiles import NOISE
-from w2v.engines.windows import AHEAD, locate_words, read_windows, share_gradients, write_shares
 
 
 @inlined
@@ -43,7 +54,7 @@ def strip_centers(sizes: Sizes, shard: Shard, step: int, strip: int) -> int:
 
 @inlined
 def prefetch_first_window(sizes: Sizes, matrix: F32, ids: I32) -> None:
-    """For CBOW, prefetch the rows of a matrix that `w2v.engines.windows.read_windows` reads first.
+    """For CBOW, prefetch the rows of a matrix that `windows.read_windows` reads first.
 
     `read_windows` itself prefetches the rows that it reads later. ``ids`` are the numbers of rows
     of ``matrix``, in the order of the text; -1 is skipped.
@@ -60,8 +71,8 @@ def read_band(
     A tile is a group of consecutive center words, and a strip a sequence of tiles. The vectors of
     words that the tile may predict are copied to ``tile.R``, except those that are there already
     because the previous tile of the strip needed them, too. For CBOW, none is copied (see
-    `w2v.engines.centers`). The vectors of noise words are copied to ``own.N``. The squared lengths
-    of the copied vectors are written to ``tile.norms`` and ``own.noise_norms``.
+    ``cbow_negative_sampling.py``). The vectors of noise words are copied to ``own.N``. The squared
+    lengths of the copied vectors are written to ``tile.norms`` and ``own.noise_norms``.
 
     Parameters
     ----------
@@ -103,7 +114,7 @@ def choose_band_targets(
     A tile is a group of consecutive center words, and a strip a sequence of tiles. A gradient
     updates the model directly if the vector's word has no other row in the gradient buffer in this
     training step and the next tile of the strip will not add to the gradient. Otherwise it is
-    written to the buffer (`w2v.engines.rows.choose_targets`). The decisions are stored
+    written to the buffer (`rows.choose_targets`). The decisions are stored
     in ``tile``. They include the step sizes, which depend on ``curvature``.
 
     Parameters
@@ -242,7 +253,7 @@ def write_node_tile(
 
     A tile is a group of center words, and the tree nodes that they are scored with. The gradients
     of its input rows are written to the addresses in ``scratch.tile.out``
-    (`w2v.engines.rows.Targets`). If no other tile of the step is scored with a node, the node's
+    (`rows.Targets`). If no other tile of the step is scored with a node, the node's
     vector in the model is updated; otherwise, the node's gradient is written to ``buffer``.
 
     Parameters
@@ -294,7 +305,7 @@ def share_strip(
     A strip is a part of the text. The gradient of a window is that of its input row, which is the
     sum or mean of the vectors of its words. The gradient of a word is applied to the model at once
     if it is the word's only one in the training step; otherwise, and always with subwords, it is
-    written to ``buffer`` (`w2v.engines.rows.choose_targets`).
+    written to ``buffer`` (`rows.choose_targets`).
 
     Parameters
     ----------
@@ -344,10 +355,10 @@ def compute_strip(
     """Compute the gradients of one strip, a part of the text of a training step.
 
     A gradient is applied to the model at once if it is the only one of its word, or tree node, in
-    the training step; otherwise it is written to ``buffer`` (`w2v.engines.rows.choose_targets`).
+    the training step; otherwise it is written to ``buffer`` (`rows.choose_targets`).
     With subwords, all gradients of input vectors are written to ``buffer``. The summed weight of
     the strip's pairs, and their loss, are stored in ``shard.tallies``. CBOW with the hierarchical
-    softmax does not use this function (`w2v.engines.sorted_centers`).
+    softmax does not use this function (``cbow_hierarchical.py``).
 
     Parameters
     ----------

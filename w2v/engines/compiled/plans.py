@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from w2v import sampling
-from w2v.engines.rows import ALONE
-from w2v.engines.simd import (
+from w2v.engines.compiled.rows import ALONE
+from w2v.engines.compiled.simd import (
     LANES,
     ZERO,
     add_ints,
@@ -27,8 +27,7 @@ from w2v.engines.simd import (
     splat_int,
     store,
 )
-from w2v.engines.step import NOISE_WORDS, SUBSAMPLING, WINDOW_SIZES
-from w2v.engines.structures import (
+from w2v.engines.compiled.structures import (
     BLOCK,
     F32,
     I32,
@@ -46,6 +45,7 @@ from w2v.engines.structures import (
     Sizes,
     Source,
 )
+from w2v.engines.step import NOISE_WORDS, SUBSAMPLING, WINDOW_SIZES
 from w2v.engines.tiles import NOISE
 from w2v.sampling import SPACING
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from w2v.engines.rows import Targets, put_row
-from w2v.engines.simd import (
+from w2v.engines.compiled.rows import Targets, put_row
+from w2v.engines.compiled.simd import (
     LANES,
     ZERO,
     inlined,
@@ -216,7 +216,7 @@ def combine_four(
         The matrix whose rows are summed.
     targets
         Where each sum is stored or, times a step size, added to a vector of the model
-        (`w2v.engines.rows.Targets`).
+        (`rows.Targets`).
     """
     zero, column, left = splat(0), ZERO, vectors
     for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):

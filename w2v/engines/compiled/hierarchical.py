@@ -16,7 +16,7 @@ With skip-gram, the center words of a tile are consecutive in the text, so four 
 nearly the same words. With CBOW, the input row of a center word is the sum or mean of the vectors
 in its window, and predicts only the center word. There the center words of a training step are
 sorted by their leaves in the tree, so that words with similar paths are in one group, and most
-nodes are in one tile only (`w2v.engines.plans.list_paths`).
+nodes are in one tile only (`plans.list_paths`).
 
 A score s has the weight a of the paths that take the node's branch of code 0, and the weight b of
 those that take the other branch. Its loss a log(1 + exp(-s)) + b log(1 + exp(s)) equals (a + b)
@@ -25,9 +25,9 @@ log(1 + exp(-s)) + b s, so each score needs one logarithm.
 
 import numpy as np
 
-from w2v.engines.logistic import logistic
-from w2v.engines.rows import ALONE, Targets, limit, prefetch_rows
-from w2v.engines.simd import (
+from w2v.engines.compiled.logistic import logistic
+from w2v.engines.compiled.rows import ALONE, Targets, limit, prefetch_rows
+from w2v.engines.compiled.simd import (
     LANES,
     add,
     address,
@@ -43,15 +43,15 @@ from w2v.engines.simd import (
     subtract,
     sum_lanes,
 )
-from w2v.engines.sparse import (
+from w2v.engines.compiled.sparse import (
     List,
     Rows,
     combine_four,
     score_four_rows,
     spread_four,
 )
-from w2v.engines.structures import F32, I32, MR, Nodes, Sizes, Tile
-from w2v.engines.windows import find_targets
+from w2v.engines.compiled.structures import F32, I32, MR, Nodes, Sizes, Tile
+from w2v.engines.compiled.windows import find_targets
 
 
 @inner
@@ -67,7 +67,7 @@ def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) 
     ----------
     weights
         The weight of a pair for each offset of the predicted word from the center word in the text,
-        from -``sizes.reach`` to ``sizes.reach`` (`w2v.engines.structures.Pairs`).
+        from -``sizes.reach`` to ``sizes.reach`` (`structures.Pairs`).
     first
         The index of the first of these center words in the tile, a longer sequence of center words.
     tile
@@ -97,10 +97,10 @@ def list_groups(
     ----------
     keys, starts
         The paths of the words in and around the tile (``keys`` and ``key_starts`` of
-        `w2v.engines.structures.Plans`).
+        `structures.Plans`).
     weights
         The weight of a pair for each offset of the predicted word from the center word in the text
-        (`w2v.engines.structures.Pairs`).
+        (`structures.Pairs`).
     """
     entries, marks = own.entries, own.marks
     sums, lanes = address(own.sums), address(own.lanes)
@@ -145,7 +145,7 @@ def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
     Parameters
     ----------
     keys, starts
-        The nodes of each group of the tile, encoded as by `w2v.engines.plans.list_levels`, and
+        The nodes of each group of the tile, encoded as by `plans.list_levels`, and
         where those of each group begin in ``keys``.
     """
     bits, factors, negatives = address(own.bits), address(own.factors), address(own.negatives)
@@ -198,11 +198,11 @@ def score_nodes(
     ----------
     weights
         The weight of a pair for each offset of the predicted word from the center word in the text
-        (`w2v.engines.structures.Pairs`). Not used for CBOW.
+        (`structures.Pairs`). Not used for CBOW.
     keys, starts
         For skip-gram: the tree paths of the words in and around the tile. For CBOW: the nodes of
         each group of `MR` center words of the tile. ``starts`` has the index in ``keys`` at which
-        each path, or group, begins (``key_starts`` of `w2v.engines.structures.Plans`).
+        each path, or group, begins (``key_starts`` of `structures.Plans`).
     documents
         For skip-gram, the document numbers of the words in and around the tile. Not used for CBOW.
     own
@@ -354,7 +354,7 @@ def write_node_gradients(
     A tile is a number of center words, each with an input row, and the tree nodes that they are
     scored with. It is divided into groups of `MR` center words; the words of a group are scored
     with the same nodes. The gradient of each input row is written to its target
-    (`w2v.engines.rows.Targets`). The gradient of each node is added to a row in the gradient buffer
+    (`rows.Targets`). The gradient of each node is added to a row in the gradient buffer
     or in the model.
 
     Parameters

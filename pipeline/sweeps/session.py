@@ -209,9 +209,9 @@ def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Lock a sweep's folder in the block; one with an earlier sweep is first renamed and made anew.
+    """Lock the folder of a sweep. If it holds an earlier sweep, this is first moved aside.
 
-    `InputError` is raised if another sweep has the lock, or the current folder is (in) `folder`.
+    Raise `InputError` if another sweep has the lock, or if this process runs in `folder`.
     """
     if Path.cwd().resolve().is_relative_to(folder.resolve()):
         raise InputError(f"hydra.sweep.dir={folder}: must be a folder of its own")

@@ -153,10 +153,11 @@ def score_table(judged: Judged) -> dict[str, Any]:
           with the reference, the configuration with which the others are compared;
         - ``rows``: at most `MAX_ROWS` comparisons as dicts, first those with the reference. They
           have the attributes of `Difference`, the names ``setting`` and ``than`` of the two
-          configurations, ``first`` (whether ``than`` is the reference), and ``more``
-          (`seeds_to_add`);
+          configurations, ``first`` (whether ``than`` is the reference), and ``more``, the number
+          of seeds that would have to be added to show the difference (`seeds_to_add`);
         - ``all``: the number of all comparisons;
-        - ``asked``: ``questions`` for an analogy score, else ``pairs``;
+        - ``asked``: the word for what a score is computed from: ``questions`` of analogies, or
+          ``pairs`` of words;
         - ``scale``: the axis for drawing the differences, a `Scale`.
     """
     sign = -1 if judged.larger_is_better else 1

@@ -14,15 +14,16 @@ time, those of kind 2 prepare these steps, and the others run for one step after
    vectors of each strip. A vector that has only one of these rows in the step is updated at once
    (with subwords, this is done for output vectors only). For CBOW with the hierarchical softmax,
    three kinds of jobs replace `compute_strip`, one after the other: `read_strip` computes the input
-   rows (sums or means over windows) of a strip, `compute_sorted` the gradients of some tiles with
-   respect to input rows and tree nodes, and `share_sorted` those of the words of a strip.
+   rows (sums or means over windows) of a strip, `compute_sorted` the gradients of the input rows
+   and tree nodes of some tiles, and `share_sorted` the gradients of the words of a strip.
 5. `sum_words`, with subwords: add up the gradients of some of the step's words.
 6. `move`: for some of the vectors that have not been updated, add up the gradients in a fixed
    order and update the model.
 
-A strip consists of *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text. Not so
-for CBOW with the hierarchical softmax: there, all center words of the step are sorted by their tree
-paths and then divided into tiles, so the words of a tile come from anywhere in the step's text.
+A strip consists of *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text. With
+CBOW and the hierarchical softmax, tiles are not parts of strips: all center words of the step are
+sorted by their tree paths and then divided into tiles, so the words of a tile come from anywhere in
+the step's text.
 Jobs of kind 1 and 2 are in ``plans.py``, those of kind 4 in ``strips.py`` and
 ``cbow_hierarchical.py``, and the others in ``updates.py``.
 

@@ -17,7 +17,9 @@ from pipeline.runtime.signals import StopRequest
 from pipeline.stages.base import Context, Expected, Stage
 from pipeline.stages.train import CHECKPOINTS
 from pipeline.tracking.tracker import Tracker
-from w2v.differences import (
+from w2v.files import canonical_json, free_disk, size_text
+from w2v.labels import format_duration
+from w2v.manifest_differences import (
     Manifest,
     by_distance,
     comparable,
@@ -26,8 +28,6 @@ from w2v.differences import (
     text_ratio,
     upstream_reasons,
 )
-from w2v.files import canonical_json, free_disk, size_text
-from w2v.labels import format_duration
 from w2v.training.memory import available_cores, free_memory
 
 NAMED = 4

@@ -23,7 +23,8 @@ from pipeline.tracking import Tracker
 from tests.commands import SMALL, TEXT, run
 from tests.test_config import settled
 from tests.test_hashes import an_hour_later
-from w2v import differences, hashes
+from w2v import hashes
+from w2v import manifest_differences as differences
 from w2v.losses import NegativeSampling, Softmax
 from w2v.objectives import Cbow, SkipGram
 from w2v.source_code import source_digests

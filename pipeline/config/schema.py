@@ -27,11 +27,11 @@ from pipeline.config.settings import TOKENIZERS, Config, Tracking
 from pipeline.config.values import as_yaml
 from w2v.bench.settings import MEASURES
 from w2v.cluster.settings import ClusterSettings
-from w2v.differences import flat
 from w2v.engines import EngineSettings
 from w2v.errors import InputError
 from w2v.evaluate.settings import Evaluate
 from w2v.losses import LOSSES
+from w2v.manifest_differences import flat
 from w2v.objectives import ARCHITECTURES
 from w2v.settings import SettingError, with_home
 from w2v.text.corpora import CORPORA

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from w2v.differences import flat
+from w2v.manifest_differences import flat
 
 NOT_IDENTITY = ("tracking", "outputs", "cache", "ray", "search", "report", "plan")
 """Top-level keys of settings that do not change a run's scores, such as where it is recorded. They

@@ -18,7 +18,7 @@ from w2v.evaluate.ensemble import HasVectors, vectors_of
 from w2v.evaluate.similarity import UNKNOWN, Unknown
 from w2v.evaluate.statistics import Interval, ratio, wilson
 from w2v.files import local_path
-from w2v.remember import remember_last
+from w2v.memoize import remember_last
 from w2v.settings import check_choice, check_whole
 from w2v.vectors import WordVectors
 from w2v.vectors.lookup import spellings

@@ -1,6 +1,6 @@
 """Test the decorator `remember_last`, which caches the last results of a function."""
 
-from w2v.remember import remember_last
+from w2v.memoize import remember_last
 
 
 def test_results_of_equal_arguments_are_remembered() -> None:

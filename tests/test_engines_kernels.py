@@ -316,20 +316,23 @@ def test_rows_start_on_cache_lines(dim: int) -> None:
 # Other processors, and several processes
 
 
-TRAIN_WITH_BOTH_LOSSES = """
+TRAIN_ALL_KINDS = """
 import hashlib
 import numpy as np
 from tests.test_engines import random_documents, text_of
 from w2v.engines import Task
 from w2v.engines.numba import NumbaEngine
 from w2v.losses import HierarchicalSoftmax, NegativeSampling
-from w2v.objectives import SkipGram, initial_model
+from w2v.objectives import Cbow, SkipGram, initial_model
 from w2v.sampling import generator
 
 documents = random_documents(0, 60_000, 300)
 counts = np.bincount(np.concatenate(documents), minlength=300) + 1
-for loss in NegativeSampling(), HierarchicalSoftmax():
-    objective = SkipGram(loss=loss)
+for objective in (
+    model(loss=loss)
+    for model in (SkipGram, Cbow)
+    for loss in (NegativeSampling(), HierarchicalSoftmax())
+):
     model = initial_model(objective, len(counts), generator(0, "init"))
     engine = NumbaEngine(Task(model, objective, counts, 60_000))
     tally = engine.train(text_of(documents), (0.05, 0.01), generator(0, "train"))
@@ -342,7 +345,7 @@ def start_with_features(
 ) -> "subprocess.Popen[str]":
     """Start tests in a new process that compiles as if for another processor; return the process.
 
-    Before the tests, it trains with both losses and prints the results.
+    Before the tests, it trains both models with both losses and prints the results.
 
     Parameters
     ----------
@@ -362,7 +365,7 @@ numba.njit("f8(f8)")(lambda x: x)
 numba.config.CPU_FEATURES = {features!r}
 from w2v.engines.compiled import simd
 print("lanes", simd.LANES)
-{TRAIN_WITH_BOTH_LOSSES}
+{TRAIN_ALL_KINDS}
 files = [f"tests/test_engines_{{name}}.py" for name in ("kernels", "simd", "family")]
 sys.exit(pytest.main(["-q", "-n0", "-p", "no:cacheprovider", "-k", {tests!r}, *files]))
 """
@@ -381,7 +384,7 @@ def assert_passed(process: "subprocess.Popen[str]", lanes: int) -> list[str]:
     assert process.returncode == 0, output
     assert f"lanes {lanes}" in output
     trained = [line for line in output.splitlines() if line.startswith("Tally")]
-    assert len(trained) == 2
+    assert len(trained) == 4
     return trained
 
 

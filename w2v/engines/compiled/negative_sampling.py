@@ -10,19 +10,18 @@ The weight of a noise word is -K / `NOISE` times the summed weight of the center
 K is the number of noise words per pair. It is negative to mark the word as noise.
 
 For context words (those that may be predicted), only the scores near the diagonal of S are needed,
-a band matrix. The scores are stored by center word, at these positions of an array (``first``,
-``row`` and ``band`` are attributes of `Sizes`):
+a band matrix. The scores are stored by center word, at these positions of an array (``row`` and
+``band`` are attributes of `Sizes`):
 
-    (center i, context j)  at  i * row + first + j - i
-    (center i, noise k)    at  i * row + first + band + k
+    (center i, context j)  at  i * row + j - i
+    (center i, noise k)    at  i * row + band + k
 
 These positions are linear in i, j and k, so a block of S has constant strides. A block of `MR`
 center rows has three columns at each end that are beyond the windows of some of them. The weights
-there are zero, and products skip most of these scores.
+of those pairs are zero, and most of their scores are not computed.
 
 The products compute blocks of sums that stay in vector registers, and the logistic function works
-on whole vectors (see ``simd.py``). LLVM does neither by itself for loops over single
-numbers.
+on whole vectors (see ``simd.py``). LLVM does neither by itself for loops over single numbers.
 """
 
 from typing import Any, NamedTuple
@@ -76,7 +75,8 @@ class Terms(NamedTuple):
     rising, falling
         Whether some factors of the first, or of the last, three rows are 0 and are skipped. If
         ``rising``, rows 0, 1 and 2 are only in the sums up to p = 0, 1 and 2. If ``falling``, the
-        last three rows are only in the sums from p = 1, 2 and 3 on.
+        last three rows are only in the sums from p = 1, 2 and 3 on. ``size`` is at least 3 if one
+        is true, and 6 if both are.
     """
 
     G: int
@@ -172,9 +172,9 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
     vectors
         The number of SIMD vectors that make up one word vector.
     out
-        The address for the score of center word 0 and word 0 of the group. Up to `MR` scores before
-        and after those at the ends are overwritten, too; the caller computes them afterwards, or
-        their weights are 0.
+        The address for the score of center word 0 and word 0 of the group. Up to three scores next
+        to those at the ends are overwritten, so the scores of the other words, and of noise words,
+        must be computed afterwards.
     down
         The number of float32 values between the scores of one center vector and those of the next.
     """
@@ -315,14 +315,14 @@ def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: 
         word that is `Sizes.reach` positions before the center word.
     weights
         Output, float32: a row of ``sizes.row`` elements for each center word, one row after the
-        other. In a row, element ``sizes.first`` + j is for the context word at offset j, from 0 to
-        twice `Sizes.reach`; the last `NOISE` elements are for the noise words. The other elements
-        are not changed.
+        other. In a row, element j is for the context word at offset j, from 0 to twice
+        `Sizes.reach`; the last `NOISE` elements are for the noise words. The other elements are not
+        changed.
     """
     weights_of, sums = pairs_of.weights, pairs_of.sums
     total = np.float64(0)
     for i in range(SHARED):
-        start = i * sizes.row + sizes.first
+        start = i * sizes.row
         low, high = lows[i], highs[i]
         for j in range(2 * sizes.reach + 1):
             is_pair = (j >= low) & (j < high)
@@ -426,7 +426,7 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
     context words.
     """
     sums = address(own.sums) + 4 * p * own.sums.shape[1]
-    H = address(tile.curvature) + 4 * ((i + p) * sizes.row + sizes.first)
+    H = address(tile.curvature) + 4 * (i + p) * sizes.row
     norm, mask = tile.center_norms[i + p], address(own.mask)
     of_contexts = add_curvature(
         H,
@@ -502,16 +502,15 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
     band, row, vectors = sizes.band, sizes.row, sizes.vectors
     C, N, S = address(tile.C), address(own.N), address(tile.scores)
     size = 4 * vectors * LANES  # bytes of a row
-    near = S + 4 * sizes.first
     for i in range(0, SHARED, MR):
         if not sizes.windows:
-            center, context, out = C + i * size, R + i * size, near + 4 * i * row
+            center, context, out = C + i * size, R + i * size, S + 4 * i * row
             score_edges(center, context, sizes.reach, vectors, out, row - 1)
             context, out = context + (MR - 1) * size, out + 4 * (MR - 1)
             score_columns(center, context, band - 2 * (MR - 1), vectors, out, row - 1)
     # In a loop of their own, so that the vectors of all noise words stay in the first cache.
     for i in range(0, SHARED, MR):
-        score_columns(C + i * size, N, NOISE, vectors, near + 4 * (i * row + band), row)
+        score_columns(C + i * size, N, NOISE, vectors, S + 4 * (i * row + band), row)
     loss: float = logistic(S, W, address(tile.curvature), SHARED * row // LANES)
     return loss
 
@@ -570,19 +569,19 @@ def gradient_columns(
     out, old, steps = address(tile.out), address(tile.old), address(tile.steps)
     width = sizes.vectors * LANES
     size = 4 * width  # bytes of a row
-    near = S + 4 * sizes.first
-    far = near + 4 * band
+    far = S + 4 * band
     nothing = Terms(S, 0, 0, 0, C, False, False)
     if not sizes.windows:
         for i in range(0, SHARED, MR):
-            of_contexts = Terms(near + 4 * i * row, row - 1, 1, band, R + i * size, True, True)
+            of_contexts = Terms(S + 4 * i * row, row - 1, 1, band, R + i * size, True, True)
             of_noise = Terms(far + 4 * i * row, row, 1, NOISE, N, False, False)
             targets = Targets(out + 8 * i, old + 8 * i, steps + 4 * i)
             gradient_block(of_contexts, of_noise, width, column, ZERO, targets, zero)
         for j in range(0, contexts, MR):
             i = max(0, j - 2 * reach)
             end = min(SHARED, j + MR)
-            factors = near + 4 * (i * (row - 1) + j)
+            factors = S + 4 * (i * (row - 1) + j)
+            # At the end of the tile, fewer than three rows are left if the window is odd.
             rising = j >= 2 * reach and end - i >= MR - 1
             falling = j + MR <= SHARED
             terms = Terms(factors, 1, row - 1, end - i, C + i * size, rising, falling)

@@ -43,8 +43,9 @@ class InnerFunction(CPUDispatcher):
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy"}
 """Options of Numba that `compiled`, `allocating`, `inner` and `inlined` use. ``fastmath`` is not
-among them: LLVM would then round in one way in code that was just compiled, and in another way in
-the same code from disk, because it optimizes the first together with other functions."""
+among them: LLVM would then round in one way in a process that has just compiled the code, where
+each function runs as it was compiled alone, and in another way in a process that loads the code
+from disk, where all functions were optimized together."""
 
 INNER: dict[str, Any] = OPTIONS | UNCOUNTED | {"nopython": True}
 INNER |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -323,9 +324,7 @@ def write_splat(builder: Any, number: Any, vector: Vector = FLOATS) -> Any:
 def write_multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
     """Emit LLVM code for ``x * y + z``, elementwise; one instruction on CPUs that have it."""
     kind, name = z.type, f"llvm.fmuladd.v{z.type.count}f32"
-    function = builder.module.globals.get(name) or ir.Function(
-        builder.module, ir.FunctionType(kind, [kind, kind, kind]), name
-    )
+    function = builder.module.declare_intrinsic(name, fnty=ir.FunctionType(kind, [kind] * 3))
     return builder.call(function, [x, y, z])
 
 

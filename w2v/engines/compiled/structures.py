@@ -214,17 +214,10 @@ class Sizes(NamedTuple):
         the window size for skip-gram, 0 for CBOW.
     band
         For negative sampling: the number of context words that at least one of `MR` consecutive
-        center words may predict. All these center words are scored with all these context words.
-        For CBOW: 1.
-    first
-        For negative sampling: of the `row` scores of each center word, element `first` + n is the
-        score with the word n positions after the start of its window, which is `reach` positions
-        before the center word. The elements before `first` have weight 0; scores with words before
-        the window may be written there, because `MR` center words are scored with the same context
-        words. For CBOW: 0.
+        center words may predict. For CBOW: 1.
     row
         For negative sampling: the number of elements for a center word in the array of scores,
-        `first` + `band` + `NOISE`.
+        `band` + `NOISE`.
     contexts
         The number of context words of a tile, rounded up to a multiple of `MR`.
     vectors
@@ -266,7 +259,6 @@ class Sizes(NamedTuple):
 
     reach: int
     band: int
-    first: int
     row: int
     contexts: int
     vectors: int
@@ -534,9 +526,10 @@ class Tile(NamedTuple):
     scores : float32 (size,)
         The dot products of input and output vectors; then the negative derivative of the loss with
         respect to each. For negative sampling, each center word has `Sizes.row` elements (the
-        layout is in ``negative_sampling.py``). For the hierarchical softmax, there are `MR` numbers
-        for each element of the sparse matrix in `Nodes`: the scores of the element's tree node with
-        each of the `MR` center words of the element's group.
+        layout is in ``negative_sampling.py``); those beyond the windows may never be written, and
+        stay 0. For the hierarchical softmax, there are `MR` numbers for each element of the sparse
+        matrix in `Nodes`: the scores of the element's tree node with each of the `MR` center words
+        of the element's group.
     curvature : float32 (size,)
         A bound on the second derivative of the loss with respect to each score, in the same layout.
     out, old, steps : int64, int64 and float32, one for each gradient that is written
@@ -762,7 +755,7 @@ def make_sizes(
         tile = next(n for n in range(NODE_TILE, 0, -CENTERS) if step % n == 0)
     distance = window if reach is None else reach
     # With CBOW, only one score in four of a block of center words and their vectors would count.
-    band, first = (1, 0) if windows else (2 * distance + MR, MR - 1)
+    band = 1 if windows else 2 * distance + MR
     contexts = round_up(tile + 2 * distance, MR)
     # A strip has at least as many center words as other words around it.
     strip = min(-(-max(STRIP, 2 * window) // tile), -(-step // tile))
@@ -774,8 +767,7 @@ def make_sizes(
         tile=tile,
         reach=distance,
         band=band,
-        first=first,
-        row=first + band + NOISE,
+        row=band + NOISE,
         contexts=contexts,
         vectors=-(-dim // LANES),
         window=window,

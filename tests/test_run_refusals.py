@@ -411,6 +411,24 @@ def test_a_setting_is_refused_before_any_work(here: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "outputs" / "mlflow.db").exists()
 
 
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ("", REFUSED_RUNS["train.init=cat.vec"]),
+        ("model.dim=3 model.subwords=true", "train.init=cat.vec: its words have no n-grams; "),
+    ],
+)
+def test_vectors_that_do_not_fit_are_refused_before_any_work(
+    settings: str, line: str, here: Path, tmp_path: Path
+) -> None:
+    outputs = tmp_path / "outputs"
+    overrides = overrides_of(f"train.init=cat.vec outputs={outputs} {settings}".strip())
+    with contextlib.chdir(here), pytest.raises(InputError) as refusal:
+        run_stages(overrides, tmp_path)
+    assert str(refusal.value).startswith(line)
+    assert not outputs.exists()
+
+
 def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     name = os.fsdecode(b"b\xff.txt")
     done = run(f"corpus.path='{name}'", cwd=tmp_path)

@@ -99,7 +99,7 @@ class Search(Settings):
     """
 
     objective: str = setting(
-        "heldout_loss, loss, words_per_second, or a score as summary.json names it, such as "
+        "heldout_loss, loss, words_per_second, seconds, or a score as in MLflow, such as "
         "similarity/wordsim353/spearman",
         text("a figure's name"),
         "heldout_loss",
@@ -172,18 +172,18 @@ class Config(Settings):
             if set(self.stages) == {"tokenize"}:
                 self.refuse("stages", "vocab or later, for measure=benchmark")
             if self.evaluate.vectors is not None:
-                wanted = "null with measure=benchmark, which trains on a corpus"
-                self.evaluate.refuse("vectors", wanted)
+                self.evaluate.refuse("vectors", "null with measure=benchmark, which trains")
         if self.measure is not None and self.cluster.name != "none":
             wanted = f"must be none with measure={self.measure.name}, which times one process"
             raise InputError(f"cluster={self.cluster.name}: {wanted}")
         if self.evaluate.vectors is not None and set(self.stages) != {"evaluate"}:
             self.refuse("stages", "[evaluate] where evaluate.vectors is given")
         if self.model.subwords and isinstance(self.measure, Complexity):
-            wanted = "false with measure=complexity, whose text has no letters"
-            self.model.refuse("subwords", wanted)
+            self.model.refuse("subwords", "false with measure=complexity: its text has no letters")
         self._check_curves()
         try:
+            if isinstance(self.measure, Benchmark):
+                self.measure.able(self.objective)
             check_objective(self.engine.name, self.objective)
             self.cluster.check(self.engine.name, self.objective)
         except InputError as error:

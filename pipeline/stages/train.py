@@ -25,7 +25,7 @@ from w2v.training.cost import objective_of, relative_cost
 from w2v.training.fit import fit
 from w2v.training.heldout import holds_out_passage
 from w2v.training.history import Epoch, Point, TrainState
-from w2v.training.init import fingerprint, given_files, given_vectors
+from w2v.training.init import check_given, fingerprint, given_vectors
 from w2v.training.memory import model_bytes, require_memory, training_disk, training_memory
 from w2v.training.result import read_history, read_state, save_result
 from w2v.vectors import VECTORS, VOCABULARY
@@ -50,7 +50,7 @@ class Train(Stage):
 
     def check(self, config: Config) -> None:
         if config.train.init is not None:
-            given_files(Path(config.train.init))
+            check_given(config.train.init, config.objective)
 
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         settings = key_settings(context.config, context.hashes)

@@ -15,7 +15,6 @@ import numpy as np
 from w2v.bench.settings import Benchmark
 from w2v.bench.timing import sgemm_gflops
 from w2v.bench.worker import run_worker
-from w2v.engines import can_train, check_objective
 from w2v.objectives import Objective
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary
@@ -76,9 +75,7 @@ def benchmark(
     RuntimeError
         A training ended with another error.
     """
-    names = [name for name in settings.engines if can_train(name, objective)]
-    if not names:
-        check_objective(settings.engines[0], objective)
+    names = settings.able(objective)
     corpus, vocabulary, ids = files
     counts = Vocabulary.load(vocabulary).counts
     seeds: dict[str, Any] = {

@@ -6,8 +6,9 @@ noise words; `Benchmark` is for the speed of several engines on the corpus.
 
 from dataclasses import dataclass
 
-from w2v.engines import ENGINES
+from w2v.engines import ENGINES, can_train, check_objective
 from w2v.limits import Limit, at_least, some_of
+from w2v.objectives import Objective
 from w2v.settings import Settings, setting
 
 
@@ -64,6 +65,13 @@ class Benchmark(Measure):
         Limit("numbers of at least 1", lambda values: bool(values) and min(values) >= 1),
         None,
     )
+
+    def able(self, objective: Objective) -> list[str]:
+        """Return those engines that can train an objective; raise `InputError` if none can."""
+        names = [name for name in self.engines if can_train(name, objective)]
+        if not names:
+            check_objective(self.engines[0], objective)
+        return names
 
 
 MEASURES = {"complexity": Complexity, "benchmark": Benchmark}

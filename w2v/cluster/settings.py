@@ -104,7 +104,7 @@ class ClusterSettings(Settings):
         if objective.loss.has_state:
             raise InputError(
                 f"loss={objective.loss.name}: cannot be trained with cluster={self.name}, because "
-                "its steps depend on sums beside the vectors"
+                "its optimizer keeps sums beside the vectors, or may do so"
             )
 
     def identity(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Make the initial vectors of a training from given word vectors."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,6 +65,54 @@ def given_vectors(path: str | Path) -> WordVectors:
     return WordVectors.load(path)
 
 
+def check_given(path: str | Path, objective: Objective) -> None:
+    """Raise `InputError` if training cannot begin with the word vectors at a path.
+
+    One vector is read, and the size of the n-grams if there are any: `check_shape` is called. All
+    other errors of the files are found only by `given_vectors`.
+    """
+    given_files(path)
+    with warnings.catch_warnings():  # they are shown when all vectors are read
+        warnings.simplefilter("ignore")
+        given = WordVectors.load(path, limit=1)
+    check_shape(given, objective, str(path))
+
+
+def check_shape(given: WordVectors, objective: Objective, name: str) -> None:
+    """Raise `InputError` if given vectors, or their n-grams, do not fit an objective.
+
+    The vectors must have the dimension of `objective`. With subwords, they must have n-grams of
+    words in UTF-8, with its lengths of n-grams and number of buckets. `name` is the name of the
+    vectors in the message.
+    """
+    dim = objective.dim
+    if given.dimensions != dim:
+        raise InputError(
+            f"init={name}: its vectors have {given.dimensions} numbers; "
+            f"set dim={given.dimensions}, not {dim}"
+        )
+    if not objective.subwords:
+        return
+    ngrams = given.subwords
+    wanted = objective.min_n, objective.max_n, objective.buckets
+    if ngrams is None:
+        raise InputError(
+            f"init={name}: its words have no n-grams; set subwords=false, or give a run with "
+            "subwords or a .bin of fastText"
+        )
+    if ngrams.encoding not in ("utf-8", "ascii"):
+        raise InputError(
+            f"init={name}: its n-grams are those of words in {ngrams.encoding}, and training makes "
+            "n-grams of words in utf-8; set subwords=false"
+        )
+    found = ngrams.shortest, ngrams.longest, len(ngrams.rows)
+    if found != wanted:
+        raise InputError(
+            f"init={name}: its n-grams have min_n={found[0]}, max_n={found[1]} and "
+            f"buckets={found[2]}; set them, not {wanted[0]}, {wanted[1]} and {wanted[2]}"
+        )
+
+
 def model_from(
     given: WordVectors,
     words: Sequence[str],
@@ -102,12 +151,7 @@ def model_from(
         vocabulary; or, with subwords, they have no n-grams, or n-grams of words that are not in
         UTF-8, or their lengths of n-grams or number of buckets are not those of `objective`.
     """
-    dim = objective.dim
-    if given.dimensions != dim:
-        raise InputError(
-            f"init={name}: its vectors have {given.dimensions} numbers; "
-            f"set dim={given.dimensions}, not {dim}"
-        )
+    check_shape(given, objective, name)
     rows = np.array([i for i, word in enumerate(words) if word in given], np.int64)
     given_rows = np.array([given.row(words[i]) for i in rows], np.int64)
     if len(rows) == 0:
@@ -117,7 +161,7 @@ def model_from(
         )
     model = initial_model(objective, len(words), random)
     if objective.subwords:
-        fill_subwords(model.center, given, words, rows, given_rows, objective, name)
+        fill_subwords(model.center, given, words, rows, given_rows)
     else:
         model.center[rows] = given.vectors[given_rows]
     if given.outside is not None and objective.loss.output_vectors == "words":
@@ -133,8 +177,6 @@ def fill_subwords(
     words: Sequence[str],
     rows: NDArray[np.int64],
     given_rows: NDArray[np.int64],
-    objective: Objective,
-    name: str,
 ) -> None:
     """Fill `table`, the matrix of input vectors (V + buckets, d), from a given model with n-grams.
 
@@ -147,39 +189,15 @@ def fill_subwords(
     table
         The matrix, which is overwritten: one row for each word, then one for each bucket (hash
         value) of n-grams.
-    given, name
-        The given vectors, and their name in error messages.
+    given
+        The given vectors, whose n-grams fit the objective of the training (`check_shape`).
     words
         The words of the vocabulary.
     rows, given_rows
         The words that are in both `words` and `given`, by their indices in each.
-    objective
-        The lengths of n-grams and the number of buckets, which must be those of the given model.
-
-    Raises
-    ------
-    InputError
-        The given model has no n-grams, or n-grams of words that are not in UTF-8, or its lengths of
-        n-grams or number of buckets are not those of `objective`.
     """
     ngrams = given.subwords
-    wanted = objective.min_n, objective.max_n, objective.buckets
-    if ngrams is None:
-        raise InputError(
-            f"init={name}: its words have no n-grams; set subwords=false, or give a run with "
-            "subwords or a .bin of fastText"
-        )
-    if ngrams.encoding not in ("utf-8", "ascii"):
-        raise InputError(
-            f"init={name}: its n-grams are those of words in {ngrams.encoding}, and training makes "
-            "n-grams of words in utf-8; set subwords=false"
-        )
-    found = ngrams.shortest, ngrams.longest, len(ngrams.rows)
-    if found != wanted:
-        raise InputError(
-            f"init={name}: its n-grams have min_n={found[0]}, max_n={found[1]} and "
-            f"buckets={found[2]}; set them, not {wanted[0]}, {wanted[1]} and {wanted[2]}"
-        )
+    assert ngrams is not None  # see `check_shape`
     encoded = [word.encode("utf-8", "replace") for word in words]
     table[: len(words)] = ngrams.means(encoded)
     table[len(words) :] = ngrams.rows

@@ -52,7 +52,7 @@ def outside_probability(
     if vectors.outside is None:
         raise InputError(
             "there are no outside vectors; they are in the folder of a model, which "
-            "w2v.train(...).save or a run writes"
+            "w2v.train(...).save or a run writes, except with the hierarchical softmax"
         )
     if not isinstance(exponent, int | float | np.integer | np.floating) or not np.isfinite(
         exponent

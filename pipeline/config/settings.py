@@ -208,11 +208,9 @@ class Config(Settings):
             return
         if watch not in evaluate.followed:
             followed = ", ".join(evaluate.followed) or "nothing without evaluate.every"
-            wanted = f"heldout_loss or a score that is computed after epochs ({followed})"
-            self.train.refuse("watch", wanted)
+            self.train.refuse("watch", f"heldout_loss or a score that is computed ({followed})")
         if (every := evaluate.every or 1) > self.train.patience:
-            wanted = f"at least evaluate.every={every}, after which the score is computed"
-            self.train.refuse("patience", wanted)
+            self.train.refuse("patience", f"at least evaluate.every={every}, to have the score")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as nested dictionaries.

@@ -1,4 +1,8 @@
-"""Compiled code that loads rows of the model and decides where their gradients are written."""
+"""Compiled code that loads rows of the model, and decides where their gradients go.
+
+A gradient updates the model at once if it is the only one of its row in the training step;
+otherwise it goes to the gradient buffer.
+"""
 
 from typing import Any, NamedTuple
 

@@ -399,4 +399,5 @@ def test_a_sweep_outlives_a_node(faults: int, two_nodes: Any, tmp_path: Path) ->
     assert made["counts"] == {"finished": 12}
     assert len(train_entries(tmp_path)) == 12
     assert set(statuses(tmp_path)) <= {"FINISHED", "KILLED"}
-    assert statuses(tmp_path)["FINISHED"] == 13
+    # A job that had ended, but whose answer was lost with the node, runs again, from the cache.
+    assert statuses(tmp_path)["FINISHED"] in (13, 14)

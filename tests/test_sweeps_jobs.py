@@ -159,16 +159,6 @@ def job_in(folder: Path) -> JobContext:
     )
 
 
-def test_a_job_that_had_ended_when_its_machine_was_lost_is_not_run_again(tmp_path: Path) -> None:
-    (tmp_path / "job.json").write_text('{"number": 3, "finished": true, "value": 2.5}')
-
-    def run(*_: object) -> Any:
-        raise AssertionError
-
-    assert run_job(job_in(tmp_path), OmegaConf.create(), run) == 2.5
-    assert json.loads((tmp_path / "job.json").read_bytes())["finished"]
-
-
 @pytest.mark.parametrize("error", [MemoryError(), ValueError("odd"), RecursionError("deep")])
 def test_a_job_that_crashes_is_written_down(
     tmp_path: Path,

@@ -166,8 +166,6 @@ def run_job(
     """
     label = " ".join(context.varied)
     with FileLock(context.folder / LOCK):
-        if (ended := read_json(context.folder / JOB)).get("finished"):
-            return float(ended["value"])  # its process or machine was lost after it had ended
         job: dict[str, Any] = {
             "number": context.number,
             "overrides": context.overrides,

@@ -40,7 +40,10 @@ class Cluster:
     """
 
     def memory(self, task: Task) -> int:
-        """Estimate the bytes of memory of the processes on this machine, without the text."""
+        """Estimate the bytes of memory of all worker processes on this machine.
+
+        The memory that the text takes is not counted.
+        """
         settings, pool = self.settings, self.pool
         workers = -(-settings.workers // max(1, pool.processes or self.here))
         return self.here * replica_bytes(task, self.round_words(task), workers)

@@ -119,8 +119,8 @@ def center_block(
 
     Each center word has an input row and an output vector. The negative gradient of the input row
     is written to ``out``. That of the output vector is multiplied by a step size and added to the
-    vector in the model, if the word has no other row in the gradient buffer in this training step;
-    otherwise it is written to the gradient buffer. The own score of a center word is the dot
+    vector in the model, if it is the only gradient of this vector in the training step; otherwise
+    it is written to the gradient buffer. The own score of a center word is the dot
     product of its input row and its output vector.
 
     Parameters

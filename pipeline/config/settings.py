@@ -208,9 +208,11 @@ class Config(Settings):
             return
         if watch not in evaluate.followed:
             followed = ", ".join(evaluate.followed) or "nothing without evaluate.every"
-            self.train.refuse("watch", f"heldout_loss or a score that is computed ({followed})")
+            wanted = f"heldout_loss or a score that is computed after epochs ({followed})"
+            self.train.refuse("watch", wanted)
         if (every := evaluate.every or 1) > self.train.patience:
-            self.train.refuse("patience", f"at least evaluate.every={every}, to have the score")
+            wanted = f"at least evaluate.every={every}, after which the score is computed"
+            self.train.refuse("patience", wanted)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as nested dictionaries.

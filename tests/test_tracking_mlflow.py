@@ -33,7 +33,7 @@ from pipeline.tracking import (
     track,
 )
 from pipeline.tracking.killed_runs import PARENT, lost_jobs, run_lock, unlock
-from pipeline.tracking.mlflow_tracker import MAX_NOTE, MlflowTracker
+from pipeline.tracking.mlflow_tracker import MAX_NOTE, MlflowTracker, close_queue
 from pipeline.tracking.provenance import git_tags
 from pipeline.tracking.retries import RetryQueue
 from pipeline.tracking.store import open_experiment
@@ -482,6 +482,41 @@ def test_jobs_record_the_same_text_at_the_same_time(
         found = {one.dataset.digest for one in inputs.dataset_inputs}
         assert found == {f"{text:016}" for text in range(texts)}
     assert recorded(outputs, "select count(*) from datasets") == [(texts,)]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_a_run_that_is_interrupted_at_its_end_is_recorded(
+    stop: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "RETRY_PAUSES", (0.01,))
+    interrupted, failing = threading.Event(), threading.Event()
+    recorded: list[str] = []
+
+    class Interrupted(RetryQueue):
+        def close(self, max_wait: float = retries.MAX_WAIT) -> str:
+            if not interrupted.is_set():
+                interrupted.set()
+                raise stop
+            return super().close(max_wait)
+
+    def fail() -> None:
+        failing.set()
+        raise OSError(111, "Connection refused")
+
+    calls = Interrupted("the store")
+    calls.put(interrupted.wait, 60)
+    calls.put(recorded.append, "the run has ended")
+    with pytest.raises(stop):
+        close_queue(calls)
+    assert recorded == ["the run has ended"]
+
+    interrupted.clear()
+    calls = Interrupted("the store")
+    calls.put(fail)  # forever: no more time is spent on it
+    assert failing.wait(60)
+    with pytest.raises(stop):
+        close_queue(calls)
+    assert calls.stopped.is_set()
 
 
 @pytest.mark.parametrize("words", ["null nan b a", "007 1990 1e5 7"])

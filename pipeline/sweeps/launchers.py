@@ -126,8 +126,7 @@ def run_all_jobs(
     `jobs` has the overrides of all jobs, from number 0; `folder` is the sweep's folder. Submitit's
     local launcher starts all given jobs at once, so it gets as many at a time as the cores allow.
     """
-    limit = jobs_at_once(config) if launcher_class(config) == "LocalLauncher" else None
-    size = limit or len(jobs)
+    size = (jobs_at_once(config) if launcher_class(config) == "LocalLauncher" else 0) or len(jobs)
     for first in range(start, len(jobs), size):
         numbers = range(first, min(first + size, len(jobs)))
         run_jobs(launcher, Path(config.outputs), folder, jobs, numbers)

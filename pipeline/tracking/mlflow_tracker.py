@@ -216,10 +216,8 @@ def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator
         killed_runs.wait_for_run(outputs, run_id, retries.MAX_WAIT)
         run = retry_while_locked(lambda: client.get_run(run_id))
     except (MlflowException, InputError) as error:
-        print(
-            f"warning: {store}: nothing is added to run {run_id} ({one_line(error)})",
-            file=sys.stderr,
-        )
+        problem = f"nothing is added to run {run_id} ({one_line(error)})"
+        print(f"warning: {store}: {problem}", file=sys.stderr)
         yield Tracker()
         return
     calls = RetryQueue(store)
@@ -263,7 +261,12 @@ def queue_of_jobs(shared: SharedStore, store: str) -> RetryQueue | None:
 
 def close_queue(calls: RetryQueue) -> None:
     """Close a `RetryQueue`, and print a warning if some of its calls to MLflow failed."""
-    if problem := calls.close():
+    try:
+        problem = calls.close()
+    except (KeyboardInterrupt, SystemExit):
+        calls.close(max_wait=0.0)  # what the store takes is recorded, a store that fails is left
+        raise
+    if problem:
         print(
             f"warning: {calls.name} did not take all of this run ({problem}); the results are "
             "on disk, and the same command, given again, logs them from there",
@@ -302,8 +305,7 @@ def track_in_mlflow(
         lock.acquire()
         stack.callback(killed_runs.unlock, lock)
         params = [Param(key, str(value)) for key, value in parameters.items()]
-        creation: dict[str, Any] | None
-        creation = {
+        creation: dict[str, Any] | None = {
             "run_name": run_name,
             "tags": {**provenance_tags(), **tags, killed_runs.TAG: str(lock.lock_file)},
         }
@@ -347,8 +349,7 @@ def track_in_mlflow(
             status = "KILLED"
             raise
         except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            calls.put(tracker.tag, {"failure": reason})
+            calls.put(tracker.tag, {"failure": " ".join(f"{type(error).__name__}: {error}".split())})
             raise
         finally:
             opening.cancel()

@@ -189,8 +189,8 @@ def run_tasks(
     on_end
         A function that is called with each result as soon as it is available.
     """
-    remote = ray.remote(num_cpus=cores, max_retries=RETRIES)(function)
-    started = [remote.remote(*arguments) for arguments in tasks]
+    remote = ray.remote(num_cpus=cores, max_retries=RETRIES)(call_in_own_group)
+    started = [remote.remote(function, *arguments) for arguments in tasks]
     waiting, errors, results = list(started), [], {}
     try:
         while waiting:
@@ -202,12 +202,24 @@ def run_tasks(
                 wrapped = isinstance(error, ray.exceptions.RayTaskError)
                 errors.append(error.cause if wrapped else error)
     finally:
-        for one in waiting:
-            ray.cancel(one)
-        ray.wait(waiting, num_returns=len(waiting), timeout=10) if waiting else None
+        if waiting:
+            # Ray crashes if a task is cancelled just as it ends, which is when Ctrl-C is noticed.
+            _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=0.1)
+            for one in waiting:
+                ray.cancel(one)
+            ray.wait(waiting, num_returns=len(waiting), timeout=10) if waiting else None
     if errors:
         raise errors[0]
     return [results[one] for one in started]
+
+
+def call_in_own_group(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Return ``function(*arguments)``, called after this process has left its process group.
+
+    Ctrl-C in a terminal then does not interrupt the function, in addition to Ray's cancelling it.
+    """
+    os.setpgrp()
+    return function(*arguments)
 
 
 def call_on_every_node(ray: Any, function: Callable[..., None], *arguments: Any) -> None:

@@ -1,4 +1,4 @@
-"""`InputError`, for errors that users can correct; `sanitize`, for text that is displayed."""
+"""`InputError`, for errors that users can correct; how errors and texts are displayed."""
 
 import re
 from typing import Any
@@ -19,6 +19,14 @@ class InputError(ValueError):
 
 def _received(kind: type[InputError], arguments: tuple[Any, ...]) -> InputError:
     return kind.__new__(kind, *arguments)
+
+
+def failure_reason(error: BaseException) -> str:
+    """Describe an exception in one line, with its type unless it is an `InputError`."""
+    line = " ".join(str(error).split())[:500]
+    if isinstance(error, InputError):
+        return line
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 
 _ACTIVE = re.compile(

@@ -32,13 +32,12 @@ from pipeline.sweeps.results import (
     JOB,
     LOCK,
     SWEEP,
-    failure_reason,
     read_json,
     write_failure,
     write_json,
 )
 from pipeline.tracking import SharedStore
-from w2v.errors import InputError, sanitize
+from w2v.errors import InputError, failure_reason, sanitize
 from w2v.labels import short_names
 
 log = logging.getLogger("pipeline")

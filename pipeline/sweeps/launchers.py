@@ -15,10 +15,10 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from pipeline.sweeps.overrides import Jobs, set_hydra
-from pipeline.sweeps.results import JOB, SWEEP, failure_reason, has_ended, read_json, write_failure
+from pipeline.sweeps.results import JOB, SWEEP, has_ended, read_json, write_failure
 from pipeline.tracking.killed_runs import lost_jobs
 from w2v.cluster.settings import require_ray
-from w2v.errors import InputError
+from w2v.errors import InputError, failure_reason
 from w2v.training.memory import available_cores
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,6 @@ from typing import Any
 from pipeline.config.values import NOT_IDENTITY, flatten
 from pipeline.sweeps.objective import figures_of
 from pipeline.sweeps.overrides import override_values
-from w2v.errors import InputError
 from w2v.evaluate.answers import ANSWERS
 from w2v.evaluate.sweep import Run
 from w2v.files import json_page, written_aside
@@ -94,14 +93,6 @@ def write_failure(folder: Path, kind: str, reason: str, cached: bool | None = No
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / FAILURE, {"kind": kind, "reason": reason, "cached": cached})
-
-
-def failure_reason(error: BaseException) -> str:
-    """Describe an exception in one line, with its type unless it is an `InputError`."""
-    line = " ".join(str(error).split())[:500]
-    if isinstance(error, InputError):
-        return line
-    return f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 
 def read_json(path: Path) -> dict[str, Any]:

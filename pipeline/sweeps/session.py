@@ -29,11 +29,11 @@ from pipeline.sweeps.launchers import (
 )
 from pipeline.sweeps.objective import incomparable
 from pipeline.sweeps.overrides import keys_and_texts, varied_overrides
-from pipeline.sweeps.results import LOCK, SWEEP, failure_reason, read_jobs, read_json, write_json
+from pipeline.sweeps.results import LOCK, SWEEP, read_jobs, read_json, write_json
 from pipeline.sweeps.watch import Watch, watching
 from pipeline.tracking import SharedStore, Tracker, track
 from pipeline.tracking.artifacts import record_job_vectors, record_sweep
-from w2v.errors import InputError
+from w2v.errors import InputError, failure_reason
 
 if TYPE_CHECKING:
     from pipeline.sweeps.results import Job

@@ -33,7 +33,7 @@ from pipeline.tracking.store import (
     store_uri,
 )
 from pipeline.tracking.tracker import SharedStore, Tracker
-from w2v.errors import InputError
+from w2v.errors import InputError, failure_reason
 
 if TYPE_CHECKING:
     from pipeline.config.settings import Tracking
@@ -305,7 +305,8 @@ def track_in_mlflow(
         lock.acquire()
         stack.callback(killed_runs.unlock, lock)
         params = [Param(key, str(value)) for key, value in parameters.items()]
-        creation: dict[str, Any] | None = {
+        creation: dict[str, Any] | None
+        creation = {
             "run_name": run_name,
             "tags": {**provenance_tags(), **tags, killed_runs.TAG: str(lock.lock_file)},
         }
@@ -349,7 +350,7 @@ def track_in_mlflow(
             status = "KILLED"
             raise
         except Exception as error:
-            calls.put(tracker.tag, {"failure": " ".join(f"{type(error).__name__}: {error}".split())})
+            calls.put(tracker.tag, {"failure": failure_reason(error)})
             raise
         finally:
             opening.cancel()

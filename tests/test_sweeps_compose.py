@@ -97,6 +97,7 @@ def test_the_jobs_of_a_grid_are_composed_once_to_plan_and_to_run_them(master: Di
     assert config.hydra.job.name == "job3"
 
 
+@pytest.mark.usefixtures("master")  # it makes Hydra look for its plug-ins
 def test_a_folder_without_settings_is_no_group(tmp_path: Path) -> None:
     path = ConfigSearchPathImpl()
     path.append("user", f"file://{tmp_path}")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from w2v.engines.compiled.functions import compiled
 from w2v.engines.compiled.jobs import BYTES, finish, make_jobs, take, wait
-from w2v.engines.compiled.simd import compiled
 
 
 @compiled

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.engines.compiled.simd import allocating, compiled
+from w2v.engines.compiled.functions import allocating, compiled
 
 SUM, MEAN, ORTHOGONAL, SEQUENTIAL = 0, 1, 2, 3
 """How `add_changes` treats a row that several workers have changed, numbered as in `COMBINERS`."""

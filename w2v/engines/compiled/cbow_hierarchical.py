@@ -11,9 +11,10 @@ computed in three phases (see ``loop.py``):
 
 import numpy as np
 
+from w2v.engines.compiled.functions import inner
 from w2v.engines.compiled.plans import step_centers
 from w2v.engines.compiled.rows import gather_rows, prefetch_rows
-from w2v.engines.compiled.simd import LANES, ZERO, address, inner
+from w2v.engines.compiled.simd import LANES, ZERO, address
 from w2v.engines.compiled.strips import (
     prefetch_first_window,
     score_node_tile,

@@ -8,14 +8,13 @@ output vectors of center words, and the gradients of these vectors and of the in
 
 from typing import Any
 
+from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.negative_sampling import Terms, add_terms
 from w2v.engines.compiled.rows import Targets
 from w2v.engines.compiled.simd import (
     LANES,
     ZERO,
     address,
-    inlined,
-    inner,
     load,
     load_address,
     load_each,

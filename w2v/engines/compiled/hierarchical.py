@@ -25,14 +25,13 @@ log(1 + exp(-s)) + b s, so each score needs one logarithm.
 
 import numpy as np
 
+from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.logistic import logistic
 from w2v.engines.compiled.rows import ALONE, Targets, limit, prefetch_rows
 from w2v.engines.compiled.simd import (
     LANES,
     add,
     address,
-    inlined,
-    inner,
     load,
     load_four,
     multiply,

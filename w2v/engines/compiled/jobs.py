@@ -21,7 +21,8 @@ from llvmlite import ir
 from numba import types
 from numpy.typing import NDArray
 
-from w2v.engines.compiled.simd import address, inlined, inner, instruction
+from w2v.engines.compiled.functions import inlined, inner
+from w2v.engines.compiled.simd import address, instruction
 
 BYTES = 128
 """Bytes of a phase's two counters, jobs taken and jobs finished, each on its own cache line."""

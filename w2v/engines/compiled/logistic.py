@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from w2v.engines.compiled.functions import inner
 from w2v.engines.compiled.simd import (
     LANES,
     add,
     divide,
     greater,
-    inner,
     load,
     multiply,
     multiply_add,

@@ -34,9 +34,10 @@ import numpy as np
 
 from w2v import sampling
 from w2v.engines.compiled.cbow_hierarchical import compute_sorted, read_strip, share_sorted
+from w2v.engines.compiled.functions import compiled
 from w2v.engines.compiled.jobs import finish, take, wait
 from w2v.engines.compiled.plans import add_up, plan, step_centers, subsample
-from w2v.engines.compiled.simd import ZERO, compiled
+from w2v.engines.compiled.simd import ZERO
 from w2v.engines.compiled.strips import compute_strip
 from w2v.engines.compiled.structures import Buffer, Plans, Problem, Scratch, Shard, Sizes, Source
 from w2v.engines.compiled.updates import WORDS, input_jobs, move, output_jobs, sum_parts, sum_words

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.logistic import logistic
 from w2v.engines.compiled.rows import Targets, put_row
 from w2v.engines.compiled.simd import (
@@ -36,8 +37,6 @@ from w2v.engines.compiled.simd import (
     add,
     address,
     high_half,
-    inlined,
-    inner,
     load,
     load_each,
     load_float,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from w2v import sampling
+from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.rows import ALONE
 from w2v.engines.compiled.simd import (
     LANES,
@@ -16,8 +17,6 @@ from w2v.engines.compiled.simd import (
     add_ints,
     address,
     common_bits,
-    inlined,
-    inner,
     less_ints,
     load_ints,
     multiply_ints,

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.simd import (
     LANES,
     address,
-    inlined,
-    inner,
     load,
     load_address,
     load_each,

@@ -11,79 +11,16 @@ in units of 4 bytes. The location need not be aligned to the size of a vector.
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numba
 import numpy as np
 from llvmlite import binding, ir
 from numba import types
-from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-UNCOUNTED: dict[str, Any] = {"_nrt": False}
-"""The option of Numba that compiles code without reference counting of arrays. Such code cannot
-make arrays. Counting would take a tenth of the time, and all threads would write to the same
-counters."""
-
-
-class InnerFunction(CPUDispatcher):
-    """A compiled function that only other compiled functions can call, not Python."""
-
-    def __call__(self, *_: Any) -> None:
-        """Raise TypeError: a call from Python would end the process.
-
-        Functions of this class are compiled without the code by which Numba converts Python objects
-        to arguments.
-        """
-        raise TypeError(f"{self.py_func.__name__} can only be called by compiled functions")
-
-
-OPTIONS: dict[str, Any] = {"error_model": "numpy"}
-"""Options of Numba that `compiled`, `allocating`, `inner` and `inlined` use. ``fastmath`` is not
-among them: LLVM would then round in one way in a process that has just compiled the code, where
-each function runs as it was compiled alone, and in another way in a process that loads the code
-from disk, where all functions were optimized together."""
-
-INNER: dict[str, Any] = OPTIONS | UNCOUNTED | {"nopython": True}
-INNER |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-"""Options for functions that Python does not call. Wrappers, which convert Python objects to
-arguments, would take a third of the time for compiling."""
-
-
-def compiled(function: Function) -> Function:
-    """Decorator: compile a function that is called from Python, and cache the result on disk.
-
-    The function is compiled when it is first called. The compiled code does not count references to
-    arrays, so it cannot create arrays. Counting would take longer than many of the functions, and
-    all threads would write to the same counters.
-    """
-    options = numba.njit(cache=True, nogil=True, **OPTIONS, **UNCOUNTED)
-    return cast(Function, options(function))
-
-
-def allocating(function: Function) -> Function:
-    """Decorator: compile a function as `compiled` does, but allow it to create arrays."""
-    return cast(Function, numba.njit(cache=True, nogil=True, **OPTIONS)(function))
-
-
-def inner(function: Function) -> Function:
-    """Decorator: compile a function that only compiled functions call.
-
-    The function is compiled together with the first function that calls it.
-    """
-    return cast(Function, InnerFunction(function, targetoptions={**INNER}))
-
-
-def inlined(function: Function) -> Function:
-    """Decorator: compile a function into each function that calls it.
-
-    Vectors that are arguments or results of the function then stay in registers.
-    """
-    options = INNER | {"forceinline": True}
-    return cast(Function, InnerFunction(function, targetoptions=options))
+from w2v.engines.compiled.functions import UNCOUNTED
 
 
 def count_lanes(features: str) -> int:

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.rows import Targets, put_row
 from w2v.engines.compiled.simd import (
     LANES,
     ZERO,
-    inlined,
-    inner,
     load,
     load_address,
     load_each,

@@ -9,6 +9,7 @@ in ``negative_sampling.py`` and ``hierarchical.py``; this module calls the funct
 import numpy as np
 
 from w2v.engines.compiled.cbow_negative_sampling import score_centers, write_centers
+from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.hierarchical import choose_node_targets, score_nodes, write_node_gradients
 from w2v.engines.compiled.negative_sampling import (
     choose_weights,
@@ -18,7 +19,7 @@ from w2v.engines.compiled.negative_sampling import (
 )
 from w2v.engines.compiled.plans import step_centers
 from w2v.engines.compiled.rows import choose_targets, gather_rows, prefetch_rows, put_gradients
-from w2v.engines.compiled.simd import LANES, address, inlined, inner
+from w2v.engines.compiled.simd import LANES, address
 from w2v.engines.compiled.structures import (
     F32,
     I32,

@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.rows import limit, prefetch_rows
 from w2v.engines.compiled.simd import (
     LANES,
     address,
-    inlined,
-    inner,
     load_each,
     load_float,
     load_int,

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.simd import (
     LANES,
     ZERO,
     add_ints,
     address,
-    inlined,
-    inner,
     less_ints,
     load,
     load_address,

@@ -1,0 +1,106 @@
+"""How functions are compiled: those that Python calls, and those that only they call."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+from numba.core.registry import CPUDispatcher
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+UNCOUNTED: dict[str, Any] = {"_nrt": False}
+"""The option of Numba that compiles code without reference counting of arrays. Such code cannot
+make arrays. Counting would take a tenth of the time, and all threads would write to the same
+counters."""
+
+OPTIONS: dict[str, Any] = {"error_model": "numpy"}
+"""Options of Numba for all functions compiled here. ``fastmath`` is not among them: with it, the
+rounding of a result would depend on how LLVM optimizes the code around it."""
+
+INNER: dict[str, Any] = OPTIONS | UNCOUNTED | {"nopython": True}
+INNER |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""Options for functions that Python does not call. Wrappers, which convert Python objects to
+arguments, would take a third of the time for compiling."""
+
+
+def compiled(function: Function) -> Function:
+    """Decorator: compile a function that is called from Python, and cache the result on disk.
+
+    The function is compiled when it is first called. The compiled code does not count references to
+    arrays, so it cannot create arrays. Counting would take longer than many of the functions, and
+    all threads would write to the same counters.
+    """
+    options = numba.njit(cache=True, nogil=True, **OPTIONS, **UNCOUNTED)
+    return cast(Function, options(function))
+
+
+def allocating(function: Function) -> Function:
+    """Decorator: compile a function as `compiled` does, but allow it to create arrays."""
+    return cast(Function, numba.njit(cache=True, nogil=True, **OPTIONS)(function))
+
+
+def inner(function: Function) -> Function:
+    """Decorator: compile a function that only compiled functions call.
+
+    The function is compiled together with the functions that call it.
+    """
+    return cast(Function, InnerFunction(function, INNER))
+
+
+def inlined(function: Function) -> Function:
+    """Decorator: compile a function into each function that calls it.
+
+    Vectors that are arguments or results of the function then stay in registers.
+    """
+    return cast(Function, InnerFunction(function, INNER | {"forceinline": True}))
+
+
+class InnerFunction(CPUDispatcher):
+    """A compiled function that only other compiled functions can call, not Python."""
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        super().__init__(function, targetoptions=dict(options), pipeline_class=InnerCompiler)
+
+    def __call__(self, *_: Any) -> None:
+        """Raise TypeError: there is no code that converts Python objects to arguments."""
+        raise TypeError(f"{self.py_func.__name__} can only be called by compiled functions")
+
+    def add_overload(self, result: Any) -> None:
+        """Store the result of compiling the function for some types of arguments.
+
+        Numba finds the code of a compiled function by its entry point, an object that Python can
+        call. Here the library takes its place.
+        """
+        known = result._replace(entry_point=result.library)
+        self.overloads[tuple(result.signature.args)] = known
+        self.targetctx.insert_user_function(  # type: ignore[no-untyped-call]
+            result.library, result.fndesc, [result.library]
+        )
+
+
+class InnerCompiler(Compiler):
+    """Numba's compiler for inner functions, whose result is an `InnerLibrary`."""
+
+    def __init__(self, typing: Any, target: Any, _: Any, *arguments: Any) -> None:
+        library = InnerLibrary(target.codegen(), "inner")  # type: ignore[no-untyped-call]
+        super().__init__(typing, target, library, *arguments)  # type: ignore[no-untyped-call]
+        self.state.flags.no_compile = True  # no machine code
+
+
+class InnerLibrary(JITCodeLibrary):
+    """The LLVM code of an inner function and of the functions that it calls.
+
+    It is copied into the code of each function that calls the inner function, and only the code of
+    the function that Python calls is optimized and becomes machine code. Numba would do both for
+    each function, with all that it calls, which takes half as long again.
+    """
+
+    def _optimize_final_module(self) -> None:
+        """Do nothing: the code is optimized where it is copied to."""
+
+    def _finalize_final_module(self) -> None:
+        """Mark the code as complete, without making machine code."""
+        self._finalize_dynamic_globals()  # type: ignore[no-untyped-call]
+        self._finalized = True

@@ -18,7 +18,7 @@ from w2v.vectors import VOCABULARY
 
 
 def measure(context: Context, run_dir: Path) -> dict[str, Any]:
-    """Run the speed test of ``config.measure``, if any; return results for the summary, or {}."""
+    """Run the speed test of ``config.measure``, if any; return its figures for ``summary.json``."""
     match context.config.measure:
         case Complexity() as settings:
             return {"complexity": run_complexity(context, settings, run_dir)}

@@ -166,12 +166,12 @@ def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
     """Return whether `value`, which is not None, has at least one of the types in `kinds`.
 
     NumPy's numbers count as numbers, an integer also counts as a float, and a bool does not count
-    as a number. A tuple also counts as a list, and a list as a tuple. Of the items of a list or
-    tuple, one of each type that occurs is checked.
+    as a number. A tuple also counts as a list, and a list as a tuple. Of the items in a list or
+    tuple, only the first of each Python type is compared with the type that `kinds` has for items.
 
-    int, float, bool, str, and lists and tuples with a type of items, such as ``list[str]``, can be
-    tested for. If `kinds` has a type that cannot, such as dict, the result is True. NoneType in
-    `kinds` is ignored.
+    The types that can be tested are int, float, bool, str, and lists and tuples with a type for
+    their items, such as ``list[str]``. If `kinds` contains another type, such as dict, the result
+    is True for any value. NoneType in `kinds` is ignored.
     """
     return any(_is(value, kind) for kind in kinds)
 

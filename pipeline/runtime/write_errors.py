@@ -18,11 +18,12 @@ NO_FOLDER = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 def write_error_line(
     error: OSError, outputs: Path | None = None, stage: str | None = None
 ) -> str | None:
-    """Return a one-line message for an error in writing a file, or ``None`` if it has none.
+    """Return a one-line message for an error in writing a file, or None for an unexpected error.
 
     A full disk always has a message; it names the running stage if `outputs` and `stage` are given.
-    Any other error has one only if it names a file. With `outputs`, this file must be in that
-    folder, and the cause be a missing permission, or a file in place of a folder, or vice versa.
+    Other errors have a message if they name a file. If `outputs` is given, there are two more
+    conditions: the file is in that folder, and the cause is a missing permission, a file in place
+    of a folder, or a folder in place of a file.
     """
     # NumPy raises errors without an errno: "5 requested and 3 written".
     is_disk_full = error.errno in DISK_FULL or "requested and" in str(error)

@@ -20,8 +20,9 @@ def write_ensembles(folder: Path, result: Sweep[Job]) -> list[Path]:
 
     Return the paths of the pages; [] if none has several seeds. The pages are a report, a map of
     words unless ``evaluate.map`` is empty, and, with ``evaluate.compare``, a comparison with the
-    vectors of another text. If a page cannot be made, a warning is printed. Of groups of
-    configurations that do not compare with each other, the first with several seeds is used.
+    vectors of another text. If a page cannot be made, a warning is printed. If the configurations
+    are ranked in several groups, because their scores do not compare, the first group is used that
+    has a configuration with several seeds.
     """
     every = (one for ranked in result.ranking.values() for one in ranked)
     best = next((one for one in every if len(one.vectors) > 1), None)

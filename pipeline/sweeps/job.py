@@ -74,7 +74,7 @@ def end_after(process: multiprocessing.process.BaseProcess) -> None:
 
 
 def run_in_process(shared: bytes, number: int, overrides: Sequence[str]) -> utils.JobReturn:
-    """Run a job in this worker process; return its result. `shared` is what `pickled` returned."""
+    """Run a job in this worker process, given the bytes that `pickled` made; return its result."""
     return run_composed(prepare_process(shared), number, overrides)
 
 

@@ -44,8 +44,9 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
     """Record a sweep's files, metrics, tags and description.
 
     `summary` is the content of ``summary.json``; `note` is the description in Markdown. If a single
-    configuration is best, the model of its best job gets the alias in ``tracking.register``. If
-    this sweep continues a search that had found a better job, it gets an unused alias only.
+    configuration is best, the model of its best job gets the alias in ``tracking.register``. But if
+    this sweep continues a search that had found a better job before, a model that already has the
+    alias keeps it.
     """
     tracker.files(sorted(folder.glob("*.png")), "plots")
     # MLflow's UI compares artifacts by the first table, so that must be one the jobs have, too.

@@ -53,9 +53,10 @@ class RetryQueue:
         self._wait(made.wait, MAX_WAIT)
 
     def close(self, max_wait: float = MAX_WAIT) -> str:
-        """Wait until all calls are made; return the errors of dropped calls as one text, or "".
+        """Wait until all calls are made; return the errors of calls that failed permanently, or "".
 
-        If calls have failed for ``max_wait`` seconds of this wait, return why; repeat them no more.
+        A call that keeps failing for ``max_wait`` seconds is given up, with all calls after it, and
+        its error is returned.
         """
 
         def ended(seconds: float) -> bool:

@@ -216,7 +216,8 @@ def run_tasks(
 def call_in_own_group(function: Callable[..., Result], *arguments: Any) -> Result:
     """Return ``function(*arguments)``, called after this process has left its process group.
 
-    Ctrl-C in a terminal then does not interrupt the function, in addition to Ray's cancelling it.
+    Ctrl-C in a terminal reaches all processes of a group. Ray cancels the function after Ctrl-C,
+    and this must be the only interruption, for a second one would end the function's cleaning up.
     """
     os.setpgrp()
     return function(*arguments)

@@ -59,10 +59,12 @@ sub-samples the others. If more than 10,000 are left, it drops the excess.
   has at most 11,112 words. At most nine tenths of them are known, so not more than 10,000."""
 
 UNKNOWN = "- "
-"""A filler word, which is a dash, and the space after it. gensim counts the filler word when it
-reads a batch, and then skips it as unknown (see `MAX_KEPT`). The words that gensim knows are the
-letter w and a number. A gensim thread may start reading in the middle of such a word; it then reads
-only digits, which are no known word either."""
+"""The filler word with which lines are padded: a dash, and the space after it. gensim counts it
+when it reads a batch, and then skips it, because it is not in the vocabulary (see `MAX_KEPT`).
+
+Each word of the vocabulary is written as the letter w and a number, so neither a dash nor digits
+alone are a word of it. gensim may get digits alone, because its threads may start to read in the
+middle of a word."""
 
 MIN_THREAD_WORDS = 10 * BATCH
 """The fewest words per thread, if there are several threads. Each of n threads starts at another

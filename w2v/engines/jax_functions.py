@@ -27,11 +27,13 @@ GROUP = 32
 multiplied by a square matrix of this size."""
 
 LAST_GROUP = 1024
-"""The largest number of gradients that `sum_equal_rows` adds up as one group, by one matrix
-product. If there are more, they are cut into groups of `GROUP`, in the order of the rows of the
-model that they belong to. In each group, the gradients of the same row are added up. The sum for
-the first row of each group goes on to the next round, because an earlier group may have gradients
-of this row, too. The last round is the one that begins with at most this many gradients."""
+"""The largest number of gradients that `sum_equal_rows` adds up by a single matrix product.
+
+If there are more, it works in rounds. A round sorts the gradients by the rows of the model that
+they belong to, cuts them into groups of `GROUP`, and adds up gradients of the same row in each
+group. These sums are complete, except perhaps that of the first row of each group, because earlier
+groups may have gradients of this row, too. Only the sums of first rows are added up in the next
+round, until at most `LAST_GROUP` are left for the single product."""
 
 
 class Vectors(NamedTuple):

@@ -320,9 +320,10 @@ class SoftmaxStep:
         return list(self.threads.map(work, repeat(argument), self.blocks))
 
     def _logits(self, words: slice, rows: int) -> F32:
-        """Return the part of a buffer that holds the logits of `rows` input vectors for some words.
+        """Return the part of a buffer for the logits of `rows` input vectors and some words.
 
-        `words` is a slice of the vocabulary. The contents are those of the last use.
+        `words` is a slice of the vocabulary. The result has the shape (words, rows). It is not
+        cleared: until the caller writes to it, it has old values.
         """
         size = words.stop - words.start
         return self.logits[words.start * rows :][: rows * size].reshape(rows, size)

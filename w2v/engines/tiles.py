@@ -26,8 +26,8 @@ CENTERS = 32
 (part of the text)."""
 
 SHARED, NOISE = 64, 20
-"""`SHARED` consecutive center words, which are several tiles, share `NOISE` noise words. With fewer
-noise words, vectors are worse; with more, training is slower."""
+"""`SHARED` consecutive center words, the `CENTERS` words of each of several tiles, share `NOISE`
+noise words. With fewer noise words, vectors are worse; with more, training is slower."""
 
 STEP_NUMBERS, MAX_STEP_WORDS = 1 << 18, 4096
 """Default limits of a training step: at most `STEP_NUMBERS` numbers in all of its center vectors,

@@ -253,13 +253,13 @@ class _Found(NamedTuple):
         pairs of runs), the distance expected by chance, and the first less the second. `expected`
         and `moved` are None if both texts have a single run.
     low, high, p
-        The 95 % confidence interval of `moved`, and the corrected p-value of the null hypothesis
-        that the word is used alike. None if no text has three runs.
+        The 95 % confidence interval of `moved`, and the p-value of the null hypothesis that the
+        word is used alike, corrected for the number of words. None if no text has three runs.
     rank
-        The number by which words are ordered, the largest first. If a text has three or more runs,
-        it is the z value of the test: the larger, the smaller the p-value. With fewer runs, it is
-        the squared distance between the word's mean vectors over the runs of each text; if a text
-        has two runs, this is divided by the squared distance expected by chance.
+        The number by which words are ordered, the largest first. It depends on the runs of the text
+        that has more of them. Three or more: the z value of the test. Two: the squared distance
+        between the word's mean vectors in the two texts (means over the runs), divided by the
+        squared distance expected by chance. One: the squared distance alone.
     inflation
         By what factor the test statistics exceed those expected under the null hypothesis, as in
         `Change.inflation`. None if both texts have a single run; else 1 if no text has three runs.

@@ -153,8 +153,9 @@ class Difference:
         ``better`` or ``worse`` if `a` differs significantly from `b`, or else ``no difference
         shown``. If the two cannot be compared, the verdict is the reason: ``one seed`` (fewer than
         two in common), ``too few pairs`` (fewer than `MIN_PAIRS` independent word pairs or
-        questions, or too many that share a pair: `MAX_SHARE`) or ``undefined`` (the score of a run
-        is NaN, such as the loss of a training that diverged).
+        questions, or questions so many of which contain the same word pair that their variance
+        cannot be estimated: `MAX_SHARE`) or ``undefined`` (the score of a run is NaN, such as the
+        loss of a training that diverged).
     low, high
         The confidence interval of the difference. It is so wide that the intervals of all compared
         differences hold at once with a probability of 95 %. It excludes 0 if the verdict is
@@ -212,8 +213,8 @@ class Family:
         corrected.
     whole
         The accepted probability of any false positive in all families together; equal to `level` if
-        there is only one family. p-values are corrected for all families: a p-value that is `level`
-        when corrected for this family alone becomes `whole`.
+        there is only one family. p-values are corrected for all families together: a difference
+        that just reaches significance, at `level` in this family, gets the p-value `whole`.
     """
 
     settings: int

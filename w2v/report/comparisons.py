@@ -117,7 +117,7 @@ def agreement_verdict(agreement: Sequence[Agreement]) -> str:
 
     The text gives the mean number over the words, and says how far neighbors can be relied on.
     `agreement` has, for each word, the fraction of its ten nearest neighbors that two trainings
-    have in common; of all other words, if there are fewer.
+    have in common. With fewer than eleven words, all other words are its neighbors.
     """
     k = min(10, len(agreement) - 1)
     share = sum(one.share for one in agreement) / len(agreement)

@@ -197,8 +197,8 @@ def seeds_to_add(one: Difference) -> str:
 
     - a dash if `one` is significant already, ``one.size`` is 0, or the two configurations cannot be
       compared;
-    - ``more pairs`` for a benchmark score, if 1,000 seeds would not suffice or the runs are not a
-      sample of seeds, so that only more word pairs or questions help;
+    - ``more pairs`` for a benchmark score, if only more word pairs or questions would help, because
+      1,000 seeds would not suffice, or because more seeds change nothing (`Comparison.fixed`);
     - ``over 1,000`` for another score, such as a loss, if 1,000 seeds would not suffice.
     """
     if one.verdict in SHOWN or not one.size or one.low is None:

@@ -403,8 +403,8 @@ def choose_with_given(
         chosen from the text alone.
     vocabulary
         Not used if `given` is None. ``"given"``: choose the words of `given`, and any of
-        ``settings.keep`` that occur in the text; `words` is not used. ``"union"``: choose these,
-        and the words of the text that `words` (if None, their counts) would choose.
+        ``settings.keep`` that occur in the text; `words` is not used. ``"union"``: choose all of
+        these words, and also the words that would be chosen without `given`.
 
     Returns
     -------

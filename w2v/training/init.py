@@ -68,8 +68,8 @@ def given_vectors(path: str | Path) -> WordVectors:
 def check_given(path: str | Path, objective: Objective) -> None:
     """Raise `InputError` if training cannot begin with the word vectors at a path.
 
-    One vector is read, and the size of the n-grams if there are any: `check_shape` is called. All
-    other errors of the files are found only by `given_vectors`.
+    Only one vector is read, and of n-grams, if there are any, their lengths and number of buckets.
+    They are checked by `check_shape`. Damage in the rest of the files is found by `given_vectors`.
     """
     given_files(path)
     with warnings.catch_warnings():  # they are shown when all vectors are read

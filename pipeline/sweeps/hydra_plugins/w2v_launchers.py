@@ -17,7 +17,7 @@ from w2v.training.memory import available_cores
 
 
 class ProcessLauncher(Launcher):
-    """Base class of `JoblibLauncher` and `RayLauncher`; stores what their worker processes need."""
+    """Base class of `JoblibLauncher` and `RayLauncher`, which run jobs in worker processes."""
 
     def setup(self, **arguments: Any) -> None:
         """Store Hydra's arguments: context, task function and configuration."""
@@ -25,7 +25,7 @@ class ProcessLauncher(Launcher):
 
     @cached_property
     def shared(self) -> bytes:
-        """Hydra's state and `arguments`, pickled for processes once the sweep's folder is known."""
+        """Hydra's state and `arguments`, pickled at the first use, when the sweep has a folder."""
         return pickled(self.arguments)
 
 

@@ -32,7 +32,7 @@ class ProjectSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Store the arguments and check settings; prepare job processes unless ``plan=true``."""
+        """Store the arguments and check settings. Call `prepare_processes` unless ``plan=true``."""
         shared: Any = SharedComposition(hydra_context.config_loader)
         self.hydra_context: HydraContext = HydraContext(shared, hydra_context.callbacks)
         self.shared = SharedStore()

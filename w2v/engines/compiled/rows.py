@@ -100,7 +100,8 @@ class Targets(NamedTuple):
     A gradient that is added to others later is written to the gradient buffer: ``out`` is its place
     in the buffer, ``old`` is a row of zeros, and ``step`` is 1. A gradient that is the only one of
     its word, or tree node, in the training step can update the model directly: ``out`` is the
-    vector in the model, ``old`` its value before the step, and ``step`` what `limit` returns.
+    vector in the model, ``old`` its value before the step, and ``step`` the learning rate, or less
+    where that could increase the loss (`limit`).
 
     Attributes
     ----------
@@ -117,11 +118,11 @@ class Targets(NamedTuple):
 
 @inlined
 def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
-    """Write a negative gradient to row ``p`` of ``targets``, in some columns from ``column`` on.
+    """Write some columns of row ``p``, from ``column`` on: old values + step size * ``sums``.
 
-    ``sums`` is the negative gradient in these columns, a tuple of SIMD vectors. It is multiplied by
-    a step size and added to old values of the row. The step size, the address of the old values and
-    the address to which the sum is written are the elements ``p`` of the arrays of ``targets``.
+    ``sums`` is the row's negative gradient in these columns, a tuple of SIMD vectors. The step
+    size, the address of the old values and the address to which the result is written are the
+    elements ``p`` of the arrays of ``targets``.
     """
     step = splat(load_float(targets.steps, p))
     old = load_each(sums, load_address(targets.old, p), column)

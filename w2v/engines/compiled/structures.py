@@ -32,8 +32,8 @@ I64 = NDArray[np.int64]
 U32 = NDArray[np.uint32]
 
 MR = 4
-"""The number of center rows in a block of scores, or of sums of rows. The code is written out for
-this number, and does not work with another."""
+"""The number of center rows for which a block of scores is computed at once, or a block of weighted
+sums of rows. The code is written out for this number, and does not work with another."""
 
 LINE = 16
 """Float32 numbers in a cache line."""
@@ -438,7 +438,7 @@ class Shard(NamedTuple):
         `Plans` are in use.
     tallies : float64 (steps * strips, 2)
         For each job that computes scores: the summed weight of its pairs, and their summed loss. A
-        training step has at most ``strips`` such jobs, as many as its text has parts (strips).
+        job computes the scores of one strip, and a training step has at most ``strips`` strips.
     """
 
     jobs: I64

@@ -56,8 +56,8 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
 
     A tile is a number of consecutive center words. The start and the end (excluded) of each range
     are written to ``tile.lows`` and ``tile.highs``, as offsets from the word that is `Sizes.reach`
-    positions before the center word. For CBOW, the range is the center word itself, or empty if its
-    window has no other word.
+    positions before the center word. With CBOW, the center word is what its window predicts, so
+    the range has this word only; it is empty if the window has no other word.
 
     Parameters
     ----------

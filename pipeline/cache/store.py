@@ -89,9 +89,9 @@ def find_or_make(
     `folder` is the cache folder of the stage. `make` writes the result into the empty folder that
     it is given, and returns facts about the result, saved as ``facts`` in ``manifest.json``.
     `about` is metadata for that file: ``settings``, ``upstream`` and more (`Stage.about`). Hashes
-    of source files in ``about["code"]`` are saved in a file of their own, whose key the manifest
-    has (`code_path`). `on_damaged` gets the old path of a damaged entry, the path it was moved to,
-    and the damage. With `verify`, the SHA-256 of files is checked, otherwise the size.
+    of source files in ``about["code"]`` are saved in a file of their own, at the path that
+    `code_path` returns. `on_damaged` gets the old path of a damaged entry, the path it was moved
+    to, and the damage. With `verify`, the SHA-256 of files is checked, otherwise the size.
     """
     if found := find(folder, key, verify):
         return found

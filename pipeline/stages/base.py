@@ -192,7 +192,7 @@ ROOMS = ("w2v.", "pipeline.stages.")
 """Packages whose code can change a result; other packages only run and record the stages."""
 
 SHARED = ("w2v", "pipeline.stages.base")
-"""Modules not hashed, as they change no result: ``w2v/__init__.py`` alone, and this file."""
+"""Modules not hashed, as they change no result: ``w2v/__init__.py`` and this file, no others."""
 
 DATA = {"w2v.report.page": "templates/*"}
 """Data files that modules read, hashed like code: results are made anew if such a file changes.

@@ -17,7 +17,7 @@ from w2v.text.vocabulary import MAX_WORD, digest_of, read_words
 from w2v.vectors import VOCABULARY
 
 IDS = "ids.npy"
-"""The file with the word id of each token id of the corpus; -1 if not in the vocabulary."""
+"""The file with the word id of each type (distinct token); -1 if not in the vocabulary."""
 
 FREQUENCIES = "frequencies.csv"
 

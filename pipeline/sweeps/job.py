@@ -54,7 +54,7 @@ def pickled(arguments: dict[str, Any]) -> bytes:
 def prepare_process(shared: bytes) -> dict[str, Any]:
     """Restore Hydra's state in this process; return the arguments of the launcher's ``setup``.
 
-    `shared` are the bytes of both, from `pickled`. Later calls with equal bytes only return the
+    `shared` is what `pickled` made of the two. Later calls with equal bytes only return the
     arguments. If this is a child process of `multiprocessing`, the first call also starts a thread,
     which ends the process once its parent has ended.
     """

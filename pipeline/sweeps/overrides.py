@@ -64,7 +64,7 @@ def varied_overrides(config: DictConfig) -> dict[str, Override]:
 
 
 def value_texts(override: Override) -> list[str]:
-    """Return the distinct values of an override as texts; `InputError` if none or not listable."""
+    """Return an override's distinct values as texts; `InputError` for none, or an interval."""
     if not override.is_sweep_override():
         return [override.get_value_element_as_str()]
     if not override.is_discrete_sweep():

@@ -148,7 +148,7 @@ def study_name(settings: Config, space: Mapping[str, Override]) -> str:
     """Return a name for the Optuna study of a search; the same search, run again, gets the same.
 
     It has a hash of search space, objective and settings, of the files that the settings name, and
-    of the code. What the files among the searched values contain is not part of it.
+    of the code. Files that are values of the search space count by their names alone.
     """
     from pipeline.plan import result_keys
 

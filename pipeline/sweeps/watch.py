@@ -62,7 +62,7 @@ class Watch:
         self.start_reports(max(1, available_cores() // 2))
 
     def start_reports(self, processes: int) -> None:
-        """Start up to `processes` processes to report on `waiting` jobs, unless one still runs."""
+        """If no report process runs, start up to `processes` of them for the `waiting` jobs."""
         self.processes = [process for process in self.processes if process.poll() is None]
         if self.processes:
             return

@@ -31,7 +31,7 @@ def record_vectors(tracker: Tracker, folder: Path) -> None:
 
 
 def record_job_vectors(folder: Path) -> None:
-    """If ``tracking.vectors=best``, upload to its run the vectors of the best job (in `folder`)."""
+    """If ``tracking.vectors=best``, upload the best job's vectors to its run; it is in `folder`."""
     summary = json.loads((folder / "summary.json").read_bytes())
     tracking = Tracking(**summary["config"]["tracking"])
     if tracking.vectors == "best" and "train" in summary["stages"]:

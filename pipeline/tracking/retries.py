@@ -104,7 +104,7 @@ class RetryQueue:
 
 
 class QueueProxy:
-    """Puts calls of `target`'s methods into a `RetryQueue`, which makes them; `wait` waits."""
+    """Puts calls of `target`'s methods into a `RetryQueue`, and returns at once; see its `wait`."""
 
     def __init__(self, target: object, calls: RetryQueue) -> None:
         self._target = target

@@ -233,9 +233,9 @@ def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs were moved or copied.
 
     MLflow stores absolute addresses. If an experiment's artifacts are in another folder with the
-    same name as `artifacts`, addresses in that folder are changed to `artifacts` in two cases: the
-    folder is gone, or `artifacts` is a copy of it, that is, it is beside `database` and has, at the
-    same relative path, the artifacts of a run in that folder. Other addresses stay.
+    same name as `artifacts`, addresses in that folder are changed to `artifacts` in two cases: that
+    folder is gone, or `artifacts` is its copy. It counts as a copy if it is beside `database` and
+    has a folder of the same name for a run whose artifacts are in that folder.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

@@ -1,4 +1,4 @@
-"""The methods that record a run, and what the jobs of a sweep share to record their runs."""
+"""The methods that record a run; the tracking store and the queue that jobs of a sweep share."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

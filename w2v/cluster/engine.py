@@ -62,10 +62,10 @@ class Pool(Protocol):
         ...
 
     def load(self, table: NDArray[np.float32]) -> None:
-        """Replace the model of all processes.
+        """Replace the model of all processes, at once or when `round` is called next.
 
-        A pool does so at once, or only when `round` is called next. So that call must be given a
-        table of the same values.
+        The next call of `round` must be given a table with the same values, because a pool may take
+        the model from that call.
 
         `table` has the input and output vectors concatenated, float32 (rows, d).
         """

@@ -162,10 +162,10 @@ class InputTable:
 
         Without subwords, each word is one row of the table, and the arguments are returned
         unchanged. With subwords, the vector of a word is a sum of rows. The result then has one
-        element for each of the k distinct words in `sums`. The gradient for a word's vector is the
-        total, over the given sums, of the sum's gradient times the word's share in the sum
-        (`Sums.shares`). The curvature bound for the vector is the total, over the given sums, of
-        the sum's bound times the total weight of the sum's words times the word's share in the sum.
+        element for each of the k distinct words in `sums`. Let g be the gradient of a given sum, h
+        its curvature bound, W the total weight of its words, and s the share of a word in its
+        gradient (`Sums.shares`). The gradient for the word's vector is then Σ s g over the given
+        sums that have the word, and the curvature bound Σ s W h.
 
         Parameters
         ----------

@@ -372,7 +372,7 @@ class JaxEngine:
         return self._programs[key]
 
     def _compile_ahead(self) -> None:
-        """Compile the program that trains on a shard (part of the text) with the usual size."""
+        """Compile the program that trains on a shard of the text with ``shard_words`` words."""
         array: Any = jax.ShapeDtypeStruct
         texts = array((1,), np.int32), array((1,), np.int32), array((1, 2), np.int32)
         draw = partial(self._draw, capacity=round(self.shard_words * (1 + SPARE)))

@@ -27,13 +27,8 @@ GROUP = 32
 multiplied by a square matrix of this size."""
 
 LAST_GROUP = 1024
-"""The largest number of gradients that `sum_equal_rows` adds up by a single matrix product.
-
-If there are more, it works in rounds. A round sorts the gradients by the rows of the model that
-they belong to, cuts them into groups of `GROUP`, and adds up gradients of the same row in each
-group. These sums are complete, except perhaps that of the first row of each group, because earlier
-groups may have gradients of this row, too. Only the sums of first rows are added up in the next
-round, until at most `LAST_GROUP` are left for the single product."""
+"""The largest number of gradients that `sum_equal_rows` adds up as one group, by a single matrix
+product. If there are more, they are cut into groups of `GROUP`."""
 
 
 class Vectors(NamedTuple):
@@ -201,8 +196,9 @@ def sum_equal_rows(
     the entries (a gradient and a curvature each), which are sorted by row, are cut into groups.
     Within each group, the entries of each row are added up, for gradients by a product with a 0/1
     matrix. The row with which a group begins may also have entries in earlier groups. The sums of
-    these first rows are therefore the entries of a second level, which is cut into groups and added
-    up in the same way, and so on until a level has only one group.
+    these first rows are therefore left out of the first level's result. They are the entries of a
+    second level, which is cut into groups and added up in the same way, and so on until a level has
+    only one group.
 
     Parameters
     ----------

@@ -119,9 +119,9 @@ class NumbaEngine:
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Copy the arrays of an earlier engine's state into this engine.
 
-        The argument is what the method `state` of that engine returned for the same task. Nothing
-        is done unless a `NumpyEngine` trains the task (with the exact softmax or frozen vectors),
-        because `state` returns no arrays for other tasks.
+        The argument is what the method `state` of that engine returned for the same task. It is
+        empty, and nothing is done, unless this engine leaves the task to a `NumpyEngine`, as with
+        the exact softmax or frozen vectors.
         """
         if self.numpy is not None:
             self.numpy.restore(state)

@@ -143,8 +143,8 @@ class _Noise(NamedTuple):
     square : (2, V)
         Estimates of tr Σ², corrected for bias, which need three runs; None if no text has three.
     cross : (V,)
-        Estimates of tr Σ₁Σ₂ for the two texts' Σ₁ and Σ₂. If one text has a single run, it is the
-        `square` of the other text; if that is None, it is not used.
+        Estimates of tr Σ₁Σ₂ for the two texts' Σ₁ and Σ₂. If one text has a single run, they are
+        equal to `square` of the other text. Not used if `square` is None.
     along : (2, V)
         Estimates of δ·Σδ, which need two runs. δ is the difference between the word's mean vectors
         in the two texts.

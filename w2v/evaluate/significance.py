@@ -15,11 +15,12 @@ by
 Here, q(e) estimates the variance, over random samples of items, of a difference to which the items
 contribute e: the sum of e_i e_j over all items i and j that depend on each other; for independent
 items, it is the sum of the squares of e. ``noise`` is the part of q(mean of e_s) that is due to the
-seeds. The contributions of the n items are relative to the mean of the same items. This makes the
-expectation of each e_i e_j smaller by about the variance of that mean. As q sums the fraction
-q(1/n) of all products, the division by 1 - q(1/n) corrects it. For the u (u - 1) analogy questions
-that can be made of u word pairs, 1 - q(1/n) is (u - 2) (u - 3) / (u (u - 1)), and the corrected
-estimate has no bias.
+seeds. The contributions of the n items are measured from their own mean, which makes the
+expectation of each product e_i e_j smaller by about the variance of that mean. Of all n² products,
+q adds up those of items that depend on each other. Their fraction is q(1/n), which stands for q(e)
+with each e_i equal to 1/n. So the sum is too small by the factor 1 - q(1/n), by which it is
+divided. For the u (u - 1) analogy questions that can be made of u word pairs, 1 - q(1/n) is (u - 2)
+(u - 3) / (u (u - 1)), and the corrected estimate has no bias.
 
 With few seeds, var(d_s) is not reliable. With more than two configurations, the larger one of
 v_a + v_b and 2 v is therefore used in place of var(d_s). Here, v_a and v_b are the variances over
@@ -67,10 +68,11 @@ MIN_PAIRS = 10
 """With fewer independent word pairs or questions in common, configurations are not compared."""
 
 MAX_SHARE = 0.4
-"""If q(1/n) is larger (see above), too many items share a pair, and nothing is compared.
+"""The largest fraction of the pairs of items that may depend on each other, because they share a
+word pair. If it is larger, nothing is compared. It is q(1/n) in the module's docstring.
 
-It is 0.38 for all questions of ten word pairs, and larger for those of fewer. If one pair is in all
-questions, it is 1, and nothing is known of their variance.
+It is 0.38 for all analogy questions that ten word pairs give, and larger with fewer word pairs. It
+is 1 if one word pair is in all questions; then nothing is known of the variance of the score.
 """
 
 MAX_SEEDS = 1000

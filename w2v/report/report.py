@@ -57,7 +57,7 @@ class Scale:
         """Return an axis that covers 0 and the values in columns `column`, ``low`` and ``high``.
 
         ``low`` and ``high`` are the ends of the interval of a row. Values that are None are left
-        out. `digits` and `factor` are stored for display; the axis itself is not multiplied.
+        out. `digits` and `factor` become attributes of the result, and do not change the axis.
         """
         values = [row[key] for row in rows for key in (column, "low", "high")]
         known = [0.0, *(value for value in values if value is not None)]

@@ -281,9 +281,9 @@ class Records:
         return first.index(self.field), True
 
     def _parquet(self, path: str) -> Iterator[tuple[str, int]]:
-        """Yield each document of a Parquet file, and where reading is, for the progress.
+        """Yield each document of a Parquet file, and how many bytes of the file are read so far.
 
-        This is the current position in the stored (perhaps compressed) file, in bytes.
+        The number is for showing progress. If the file is compressed, it counts compressed bytes.
         """
         # pyarrow is slow to import, and few runs need it.
         import pyarrow

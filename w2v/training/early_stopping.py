@@ -31,12 +31,17 @@ class EarlyStopping:
     watch: str = HELDOUT_LOSS
 
     def check(self, scores: Mapping[str, float]) -> None:
-        """Check that the score that `watch` names is among the scores of some vectors.
+        """Check that `scores` has the score that `watch` names.
+
+        Parameters
+        ----------
+        scores
+            The scores of some vectors, without those that are undefined for them.
 
         Raises
         ------
         InputError
-            `watch` names a score, and it is not among `scores`, which have no undefined ones.
+            The score is missing. This is never raised if `watch` is ``heldout_loss``.
         """
         if self.watch != HELDOUT_LOSS and self.watch not in scores:
             raise InputError(

@@ -81,9 +81,9 @@ def check_given(path: str | Path, objective: Objective) -> None:
 def check_shape(given: WordVectors, objective: Objective, name: str) -> None:
     """Raise `InputError` if given vectors, or their n-grams, do not fit an objective.
 
-    The vectors must have the dimension of `objective`. With subwords, they must have n-grams of
-    words in UTF-8, with its lengths of n-grams and number of buckets. `name` is the name of the
-    vectors in the message.
+    The vectors must have the dimension of `objective`. If `objective` has subwords, they must have
+    n-grams, too, of the same lengths, with the same number of buckets, and of words encoded in
+    UTF-8. `name` is the name of the vectors in the message.
     """
     dim = objective.dim
     if given.dimensions != dim:
@@ -147,9 +147,8 @@ def model_from(
     Raises
     ------
     InputError
-        The given vectors have another dimension or are not finite; none of their words is in the
-        vocabulary; or, with subwords, they have no n-grams, or n-grams of words that are not in
-        UTF-8, or their lengths of n-grams or number of buckets are not those of `objective`.
+        The given vectors do not fit `objective` (see `check_shape`) or are not finite, or none of
+        their words is in the vocabulary.
     """
     check_shape(given, objective, name)
     rows = np.array([i for i, word in enumerate(words) if word in given], np.int64)

@@ -35,9 +35,9 @@ class TrainedModel:
     points : list of w2v.training.history.Point
         Loss and learning rate at many points within the epochs, for plots.
     kept_epoch
-        The number of the epoch at whose end training had these vectors. But for an interrupted
-        training, and for a loaded model even after early stopping, it is the number of complete
-        epochs.
+        The number of the epoch at whose end training had these vectors. There are two exceptions,
+        in which it is the number of complete epochs: if training was interrupted, and if the model
+        was loaded from files (also after early stopping).
     words
         The number of in-vocabulary tokens read in all epochs, before sub-sampling.
     seconds

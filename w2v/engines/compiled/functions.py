@@ -12,8 +12,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 UNCOUNTED: dict[str, Any] = {"_nrt": False}
 """The option of Numba that compiles code without reference counting of arrays. Such code cannot
-make arrays. Counting would take a tenth of the time, and all threads would write to the same
-counters."""
+make arrays. With counting, a tenth of the training time would go into it, and all threads would
+write to the same counters."""
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy"}
 """Options of Numba for all functions compiled here. ``fastmath`` is not among them: with it, the

@@ -166,8 +166,8 @@ def prefetch_part(matrix: F32, ids: I32, group: int, sizes: Sizes) -> None:
     """Prefetch one part of the rows ``ids`` of a matrix, into the processor's cache.
 
     The rows are divided into equal parts, one for each group of `MR` center words of a tile;
-    ``group`` is the number of the part. Prefetching only a few rows before the products of each
-    group does not keep the products waiting.
+    ``group`` is the number of the part. It is prefetched before the products of that group are
+    computed. If all rows were prefetched before the first products, these would have to wait.
     """
     groups = sizes.tile // MR
     first, last = len(ids) * group // groups, len(ids) * (group + 1) // groups

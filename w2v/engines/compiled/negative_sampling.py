@@ -16,9 +16,10 @@ a band matrix. The scores are stored by center word, at these positions of an ar
     (center i, context j)  at  i * row + j - i
     (center i, noise k)    at  i * row + band + k
 
-These positions are linear in i, j and k, so a block of S has constant strides. A block of `MR`
-center rows has three columns at each end that are beyond the windows of some of them. The weights
-of those pairs are zero, and most of their scores are not computed.
+These positions are linear in i, j and k, so a block of S has constant strides. Scores are computed
+for `MR` = 4 center words at a time. Their windows begin and end at four different words; so at each
+end, there are three words that only some of the four predict. The weights of the other pairs are
+zero, and most of their scores are not computed.
 
 The products compute blocks of sums that stay in vector registers, and the logistic function works
 on whole vectors (see ``simd.py``). LLVM does neither by itself for loops over single numbers.
@@ -73,9 +74,9 @@ class Terms(NamedTuple):
         The address of the rows R[k], which are contiguous.
     rising, falling
         Whether some factors of the first, or of the last, three rows are 0 and are skipped. If
-        ``rising``, rows 0, 1 and 2 are only in the sums up to p = 0, 1 and 2. If ``falling``, the
-        last three rows are only in the sums from p = 1, 2 and 3 on. ``size`` is at least 3 if one
-        is true, and 6 if both are.
+        ``rising``, row k is only in the sums p <= k, for k = 0, 1 and 2. If ``falling``, row
+        ``size`` - 3 is only in the sums p >= 1, the next row only in p >= 2, and the last only in
+        p >= 3. ``size`` is at least 3 if one of the two is true, and 6 if both are.
     """
 
     G: int
@@ -171,9 +172,9 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
     vectors
         The number of SIMD vectors that make up one word vector.
     out
-        The address for the score of center word 0 and word 0 of the group. Up to three scores next
-        to those at the ends are overwritten, so the scores of the other words, and of noise words,
-        must be computed afterwards.
+        The address for the score of center word 0 and word 0 of the group. The caller must compute
+        the other scores afterwards, those of the words between the two ends and of noise words,
+        because up to three of them after each end are overwritten.
     down
         The number of float32 values between the scores of one center vector and those of the next.
     """
@@ -209,12 +210,12 @@ def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
 
 @inlined
 def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
-    """Return ``tile`` plus `MR` weighted sums of rows, each in the same block of columns.
+    """Compute `MR` weighted sums of rows, in a block of columns, and return them added to ``tile``.
 
     Parameters
     ----------
     terms
-        The weighted sums.
+        The addresses of the rows and of their weights.
     width
         The number of float32 values in a row.
     column

@@ -18,6 +18,7 @@ from typing import Any
 import mlflow.data
 import numpy as np
 import pytest
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -257,6 +258,22 @@ def test_a_job_that_ends_meanwhile_is_not_lost(outputs: Path, killed: bool) -> N
         lock.release(force=True) if killed else unlock(lock)
         assert list(lost.result()) == [3] * killed
     assert (lost_jobs(outputs, "sweep") != {}) == killed
+
+
+def test_a_job_that_ends_while_its_lock_is_tried_is_not_lost(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = run_lock(outputs, {PARENT: "sweep", "job": "3"}, "run")
+    lock.acquire()
+
+    class JustBefore(FileLock):
+        def acquire(self, *arguments: Any, **options: Any) -> Any:
+            unlock(lock)
+            return super().acquire(*arguments, **options)
+
+    monkeypatch.setattr(killed_runs, "FileLock", JustBefore)
+    assert lost_jobs(outputs, "sweep") == {}
+    assert not Path(lock.lock_file).exists()
 
 
 @pytest.mark.long

@@ -3,6 +3,7 @@
 A process locks a file until its run is recorded; ``kill -9`` unlocks it. A tag has the file's path.
 """
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -55,8 +56,11 @@ def lost_jobs(outputs: Path, sweep: str | None) -> dict[int, Path]:
     for path in (outputs.absolute() / FOLDER).glob(f"{sweep}.*.lock"):
         number, ends = int(path.name.split(".")[1]), monotonic() + JOB_SECONDS
         while path.exists() and number not in found and monotonic() < ends:
-            with suppress(Timeout), FileLock(path, timeout=0):
-                found[number] = path
+            with suppress(FileNotFoundError, Timeout), path.open() as f, FileLock(path, timeout=0):
+                if os.fstat(f.fileno()).st_nlink:
+                    found[number] = path
+                else:  # the job has just ended, and `FileLock` has made the file anew
+                    path.unlink()
             sleep(0.05)
     return found
 

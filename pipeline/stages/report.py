@@ -34,7 +34,7 @@ NAME = "report"
 """The name of the folder in the cache with the plots of runs."""
 
 SUMMARY, LATER = "summary.json", "report.json"
-"""Files in the folder of a run: the summary, and what else `report_later` needs."""
+"""Files in the folder of a run: the summary, and the command and title for a report made later."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ PROGRAM = Path(__file__).parents[1] / "run.py"
 
 
 class Watch:
-    """Reads a sweep's progress from its jobs' files, with any launcher; `line` returns the text."""
+    """Reads a sweep's progress from its jobs' files, with any launcher, to show it in one line."""
 
     def __init__(self, folder: Path, total: int, objective: str, reports: bool) -> None:
         self.folder = folder

@@ -250,8 +250,8 @@ def queue_of_jobs(shared: SharedStore, store: str) -> RetryQueue | None:
     """Return ``shared.calls``, the queue of MLflow calls that the jobs of this process share.
 
     In the sweep's process, the sweep has set it. In a child process of `multiprocessing`, the first
-    job creates the queue, which is closed when the process ends; messages name its store `store`.
-    In other processes, such as submitit's, None is returned: each job makes its own queue.
+    job creates the queue, which is closed when the process ends; its warnings name `store`, the
+    address. In other processes, such as submitit's, None is returned: each job makes its own queue.
     """
     if shared.calls is None and multiprocessing.parent_process() is not None:
         shared.calls = RetryQueue(store)

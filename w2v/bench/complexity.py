@@ -145,12 +145,12 @@ def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, T
 
 
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
-    """Fit the exponents by which the time per pair grows, for each loss and engine.
+    """Fit exponents: the time per pair is modelled as proportional to a power of each number.
 
-    For each loss and engine there is an exponent for the size V of the vocabulary, and for negative
-    sampling also one for the number of noise words. The softmax of an engine has another exponent,
-    for the number of dot products per pair. With skip-gram this number is below V, because the
-    pairs of a batch with the same center word share their dot products.
+    Each loss and engine has an exponent for the size V of the vocabulary. Negative sampling has a
+    second one, for the number of noise words. The softmax of an engine has a second one, for the
+    number of dot products per pair. With skip-gram this number is below V, because the pairs of a
+    batch with the same center word share their dot products.
     """
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):

@@ -88,8 +88,8 @@ class TrainState:
     epoch_seconds
         The training time of the current epoch so far.
     epochs, points
-        The history so far: the results of each finished epoch, and in all epochs, after each shard,
-        its loss, the learning rate and the training time.
+        The history so far. `epochs` has the results of each finished epoch. `points` has, for each
+        shard of all epochs, its loss, the learning rate after it, and the total training time.
     """
 
     epoch: int = 1

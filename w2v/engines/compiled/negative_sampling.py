@@ -203,7 +203,11 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
 
 @inlined
 def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
-    """Return ``sums`` plus term k of sum p, whose row R[k] has the columns ``y``."""
+    """Return ``sums`` plus the product of row R[k] and its factor in sum p of ``terms``.
+
+    ``y`` are some columns of R[k], and ``sums`` the same columns of the sum so far: tuples of SIMD
+    vectors.
+    """
     factor = splat(load_float(terms.G, p * terms.down + k * terms.along))
     return multiply_add_each(factor, y, sums)
 

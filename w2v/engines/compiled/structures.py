@@ -78,10 +78,12 @@ class Parts(NamedTuple):
         The weight of each summand.
     shares : float32 (E,)
         The factor by which the gradient of the word is multiplied to get that of the summand's row:
-        the weight for the exact gradient, 1 for fastText's. With `Problem.by_rows`, weights are 1,
-        and with `Problem.exact` shares are multiplied by the word's number of rows.
+        the weight for the exact gradient, 1 for fastText's. With `Problem.by_rows`, weights are 1;
+        with `Problem.by_rows` and `Problem.exact`, shares are multiplied by the word's number of
+        rows.
     totals : float32 (V,)
-        For each word, the sum of the weights of its summands, if its vector is their mean.
+        For each word, the sum of the weights of its summands, before the change that
+        `Problem.by_rows` makes.
     """
 
     starts: I32
@@ -232,8 +234,7 @@ class Sizes(NamedTuple):
         The number of tiles in a strip, and of strips in a step.
     slots
         The number of rows for each strip in ``Buffer.outside``: for its context words, then for its
-        noise words. For the hierarchical softmax: `columns` for each tile of a strip, the most that
-        it can need.
+        noise words. For the hierarchical softmax: `columns` times the number of tiles in a strip.
     input_slots
         The number of rows that a strip has in ``Buffer.center``.
     columns

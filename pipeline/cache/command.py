@@ -83,7 +83,7 @@ def prune(outputs: Path, stages: Sequence[str], older: float, to: float, dry: bo
 
 
 def remove_item(outputs: Path, item: Item, dry: bool) -> bool:
-    """Delete `item` or, if `dry`, only lock it; return ``False`` if it is in use or that fails."""
+    """Delete an item of the cache, unless `dry`; return False if it is in use or not deletable."""
     stage = "train" if item.kind == "checkpoint" else item.stage
     lock = lock_path(outputs / "cache" / stage, item.key)
     try:

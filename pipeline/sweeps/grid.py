@@ -90,9 +90,9 @@ def check_job(
 ) -> Config:
     """Return the settings of a job; raise `InputError` if they are invalid.
 
-    `job` has all overrides of the job. In `base`, those of the config groups `groups` are applied
-    already; the others are applied to a copy of `base`. But if any override has ``+``, ``~`` or
-    ``@`` in its key, `loader` composes the job from the sweep's `config`, which is slow.
+    `job` has all overrides of the job. `base` has the job's choices for the config groups named in
+    `groups`; the overrides of other keys are applied to a copy of it. But if any override has
+    ``+``, ``~`` or ``@`` in its key, `loader` composes the job from `config`, which is slow.
     """
     schema.check_overrides(job)
     if all(is_plain(text.partition("=")[0]) for text in job):

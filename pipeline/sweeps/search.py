@@ -175,9 +175,9 @@ def storage_errors(url: str) -> Iterator[None]:
 def resume(url: str, study_name: str, direction: str) -> tuple[int, int, float | None]:
     """Open or create an Optuna study, queue its killed trials again, and count its trials.
 
-    Return the number of ended trials, without those queued again; that of all, with queued ones;
-    and the best value (None: none completed). No other process may use the study, so a trial marked
-    as running was killed. One killed twice is not repeated: its parameters may be the cause.
+    Return how many trials have ended (except killed trials that are queued again), how many trials
+    the study has, and the best value (None: none completed). No other process may use the study, so
+    a trial marked as running was killed. It is queued again, but not after it was killed twice.
     """
     import optuna
     from optuna.exceptions import ExperimentalWarning

@@ -230,8 +230,8 @@ def advice(result: Sweep[Job]) -> list[str]:
 def by_group(result: Sweep[Job]) -> dict[str, list[Row]]:
     """Return the rows of `Sweep.configurations` by group, with None in place of NaN.
 
-    Each row is for one configuration. Configurations of a group can be compared by the objective.
-    The key is their values of the settings that must be equal for this, as one text ("" if none).
+    Each row is for one configuration. A group has those that the objective can compare, because
+    some of their settings are equal. The keys are these settings as one text, or "" if none.
     """
     rows = itertools.groupby(without_nan(result.configurations), itemgetter("group"))
     return {group: list(inside) for group, inside in rows}

@@ -479,10 +479,10 @@ class Comparison:
               sample;
             - for a score with items, also a finite `difference`, and that `few` is false.
         items : int or None
-            The number of items that were used. If the benchmark skips unknown words, these are the
-            items whose words are known to the runs of both configurations with every one of
-            `seeds`, without those of sets that the mean over sets leaves out. None without seeds,
-            or for a score without items.
+            The number of items that were used. If the benchmark skips unknown words, an item is
+            used if its words are known to the runs of both configurations with every one of
+            `seeds`. If the score is a mean over several sets of items, the items of sets that the
+            mean leaves out are not used. None without seeds, or for a score without items.
         few : bool
             Whether these items are too few: they have fewer than `MIN_PAIRS` sampling units
             (`Benchmark.units`), or too many share a word pair (`MAX_SHARE`).

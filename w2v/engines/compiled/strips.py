@@ -113,10 +113,11 @@ def choose_band_targets(
     """For negative sampling, decide where the gradient of each output vector of a tile is written.
 
     A tile is a group of consecutive center words, and a strip a sequence of tiles. A gradient
-    updates the model directly if the vector's word has no other row in the gradient buffer in this
-    training step and the next tile of the strip will not add to the gradient. Otherwise it is
-    written to the buffer (`rows.choose_targets`). The decisions are stored
-    in ``tile``. They include the step sizes, which depend on ``curvature``.
+    updates the model directly if it is complete and the word has no other in this training step:
+    the word has one row in the gradient buffer, and is not near the end of the tile, where the next
+    tile of the strip predicts it, too. Otherwise the gradient is written to the buffer
+    (`rows.choose_targets`). The decisions are stored in ``tile``. They include the step sizes,
+    which depend on ``curvature``.
 
     Parameters
     ----------
@@ -132,8 +133,8 @@ def choose_band_targets(
         after the last one, `ALONE` for the only one.
     curvature
         For each of these rows, a bound on the curvature (second derivative) of the loss with
-        respect to its vector. It is first updated by what the tile contributes (``own.sums``): this
-        is added for context words, and replaces the old value for noise words.
+        respect to its vector. Before it is used, the tile's bound (``own.sums``) is added to that
+        of a context word, and replaces that of a noise word.
     rate
         The learning rate.
     place

@@ -210,9 +210,10 @@ def sum_words(
 
     One job does this for up to `WORDS` distinct words, from number ``job * WORDS`` of the step's
     distinct words on. The sum for a word is stored in ``buffer.words``, in place of the word's
-    vector. An upper bound on the curvature (second derivative) of the loss along this vector,
-    multiplied by a weight, is stored in ``buffer.word_curvature``. The vector is a weighted sum of
-    rows of the input matrix; the weight is the sum of the weights of these rows (``Parts.totals``).
+    vector. A word's vector is a weighted sum of rows of the input matrix. Stored in
+    ``buffer.word_curvature`` is the product of two numbers: an upper bound on the curvature (second
+    derivative) of the loss with respect to the vector, and the total weight of its rows
+    (``Parts.totals``).
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     words, heads, after = plans.center_words[n], plans.center_heads[n], plans.center_next[n]

@@ -173,7 +173,7 @@ def read_windows(
         The start and the end (excluded) of the window of each center word of the strip, as indices
         among the words of the training step (``Plans.ids``). A window includes the center word.
     weights
-        The weight of each word vector in the window of each center word.
+        For each center word, the weight that each word of its window has in the input vector.
     start
         The index, among the words of the training step, of the first word whose vector the strip
         may need: the word m words before its first center word, if m is the window size.
@@ -223,8 +223,8 @@ def share_gradients(
 
     The gradient of a word is the sum, over the windows of all center words of a strip, of a factor
     times the gradient of the window. A strip is a part of the text. The factor, called the word's
-    share in the window, is zero if the window does not contain the word. The shares are stored in
-    ``windows.shares`` for `write_shares`.
+    share in the window, is zero for the center word itself and for words outside the window. The
+    shares are stored in ``windows.shares`` for `write_shares`.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ def share_gradients(
         The start and the end (excluded) of the window of each center word of the strip, as indices
         among the words of the training step (``Plans.ids``). A window includes the center word.
     weights
-        The weight of each word vector in the window of each center word.
+        For each center word, the weight that each word of its window has in the input vector.
     start
         The index, among the words of the training step, of the first word whose vector the strip
         may need: the word m words before its first center word, if m is the window size.

@@ -246,7 +246,7 @@ def check_hydra_settings(config: DictConfig) -> None:
 
 
 def refuse_sweep_without_multirun() -> None:
-    """Without ``-m``, raise `InputError` for a sweep's launcher, search, values; or chdir=true."""
+    """Raise `InputError`, in a run without ``-m``, for settings of a sweep and for chdir=true."""
     hydra = HydraConfig.get()
     choices = hydra.runtime.choices
     launcher = choices.get("hydra/launcher", "basic")

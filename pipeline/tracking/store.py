@@ -72,9 +72,9 @@ def open_experiment(
 ) -> tuple[MlflowClient, str]:
     """Return an MLflow client and the id of the experiment ``name``, created if needed.
 
-    A new experiment keeps its artifacts in ``outputs``, unless the store is a server. An SQLite
-    file of a store is first created if needed, and corrected if the artifacts were moved. Both are
-    left out if ``made`` is true: the sweep of this job has done them.
+    A new experiment keeps its artifacts in ``outputs``, unless the store is a server. A store that
+    is an SQLite file is first created if needed, and its addresses of artifacts are corrected if
+    these were moved; but not if ``made`` is true, because the sweep of this job has done so.
     `InputError` is raised if the store cannot be used, or the experiment was deleted.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError

@@ -66,8 +66,8 @@ def add_changes(
         row's combined change is added. With `SEQUENTIAL`, the part that is parallel to the combined
         change is added as well, but multiplied by exp(-`STEEP` * times * approach).
     approach : float32 (rows,)
-        For `SEQUENTIAL`: a measure of how close the changes of one worker, on average, bring each
-        row to its optimum; 0: not at all. It comes from `w2v.cluster.approach.approach`.
+        For `SEQUENTIAL`: a measure of how close the changes of one worker bring each row to its
+        optimum, from 0 (not at all) up, from `w2v.cluster.approach.approach`.
     """
     dim = total.shape[1]
     for i in range(len(places)):
@@ -96,9 +96,9 @@ def scale_changes(
 ) -> None:
     """Scale the combined changes of each row after the changes of all workers have been added.
 
-    With `MEAN`, they are divided by the number of workers that changed the row. With `SEQUENTIAL`,
-    the divisor is between 1 and this number: near 1 for rows that a round brings only a little
-    closer to their optimum.
+    With `MEAN`, they are divided by the number n of workers that changed the row. With
+    `SEQUENTIAL`, the divisor is between 1 and n: 1 for a row with `approach` 0, which none of the
+    workers brings closer to its optimum, and nearer to n the larger `approach` is.
 
     Parameters
     ----------
@@ -109,8 +109,8 @@ def scale_changes(
     how
         `MEAN` or `SEQUENTIAL`.
     approach : float32 (rows,)
-        For `SEQUENTIAL`: a measure of how close the changes of one worker, on average, bring each
-        row to its optimum; 0: not at all. It comes from `w2v.cluster.approach.approach`.
+        For `SEQUENTIAL`: a measure of how close the changes of one worker bring each row to its
+        optimum, from 0 (not at all) up, from `w2v.cluster.approach.approach`.
     """
     for row in range(len(total)):
         factor = 1.0 / times[row]

@@ -118,7 +118,7 @@ class Step(Protocol[Draw]):
     """Interface of the NumPy training step of a loss: one gradient update by one batch.
 
     `draw` makes all random choices of a batch; `loss` and `update` are deterministic. Tests can
-    thus compare an update with a simple implementation of the same draw.
+    thus give the same draw to a simple implementation of the update, and compare the results.
     """
 
     batch_words: int

@@ -86,8 +86,8 @@ class Benchmark(ABC):
     def scored(self, used: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which of the used items have an influence on the score: bool (n,).
 
-        `used`, bool (n,), says which items are used. All of them have one, except pairs of sets
-        that `MeanOfSets` leaves out.
+        `used`, bool (n,), says which items are used. All of them have an influence, except word
+        pairs that belong to a similarity set that `MeanOfSets` leaves out of the mean.
         """
         return used
 

@@ -265,7 +265,7 @@ ALONE = Family(2)
 """The family of one planned comparison of two configurations, for intervals without correction."""
 
 MAX_FREEDOM = 1e5
-"""The most degrees of freedom that are distinguished; more would not change the printed digits."""
+"""Larger degrees of freedom are replaced by this number, which does not change printed digits."""
 
 
 @cache

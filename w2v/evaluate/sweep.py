@@ -274,12 +274,12 @@ class Sweep(Generic[R]):
         reference of a group is
 
         - for the objective, the best configuration of the group by the objective;
-        - for another score, if all configurations can be compared by the objective, also the best
-          one of the group by the objective;
-        - for another score otherwise, the best one of the group by a benchmark score that all runs
-          have (not NaN) and by which all configurations can be compared: the mean over the
-          similarity benchmarks if possible, else the first such score; if there is none, the first
-          configuration of the group in `ranking`.
+        - for another score, if all configurations of the sweep can be compared by the objective,
+          also the best one of the group by the objective;
+        - for another score otherwise, the best one of the group by a benchmark score: the mean over
+          the similarity benchmarks, or else the first benchmark score. It must be defined (not NaN)
+          for all runs of the sweep, and all configurations must be comparable by it. If there is no
+          such score, the reference is the first configuration of the group in `ranking`.
 
         A configuration is left out if another one, with which it can be compared by the objective,
         was trained for more epochs.

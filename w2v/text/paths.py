@@ -182,8 +182,8 @@ def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
 def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
     """Add the files that match a glob pattern to `found`.
 
-    `skip` says which folders are not searched. Matching files that are left out, for this or
-    another reason, are recorded in `found`, too.
+    Some matching files are not added, and only listed or counted in `found`: those in folders that
+    `skip` excludes, those behind a symbolic link that ``**`` matched, and `SYSTEM_FILES`.
     """
     matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 (it takes absolute patterns)
     start = Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)).resolve()

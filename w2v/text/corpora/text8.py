@@ -31,8 +31,9 @@ def read_text8(path: Path, words: int, open: Open = open_binary) -> Iterator[str
     Raises
     ------
     InputError
-        The text is not UTF-8; it has a word of more than `MAX_WORD_BYTES` bytes (a word of less
-        than twice as many bytes may pass); or the zip archive does not hold one ``text8``.
+        The text is not UTF-8; it has a word of at least twice `MAX_WORD_BYTES` bytes (shorter ones
+        of more than `MAX_WORD_BYTES` are found only sometimes, depending on where blocks of the
+        file end); or the zip archive does not hold one ``text8``.
     """
     document: list[str] = []
     rest, offset = b"", 0

@@ -91,7 +91,7 @@ class Program:
 def line_of(error: Exception, starting: bool) -> str | None:
     """Return a one-line message for an error that the user can correct, otherwise ``None``.
 
-    `starting`: without ``-m``, Hydra failed before `Program.run`; then errors of files count, too.
+    If `starting` (Hydra failed before `Program.run`, without ``-m``), errors of files are included.
     """
     match error:
         case InputError():

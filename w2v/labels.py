@@ -56,8 +56,8 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
 def format_scores(scores: Mapping[str, float]) -> str:
     """Format scores, which have names such as ``similarity/mine/pearson``, for a line.
 
-    Each begins with two spaces and the name of its benchmark, ``mine``; where several scores have
-    the same benchmark, with ``mine pearson``.
+    For this score, the text is ``  mine 0.512``. If several scores have the same benchmark, it is
+    ``  mine pearson 0.512``.
     """
     parts = [name.split("/") for name in scores]
     names = [part[1] for part in parts]

@@ -112,9 +112,8 @@ class Benchmark(ABC):
         """Return the number of sampling units, which are word pairs, in the used items.
 
         `used`, bool (n,), says which items are used. A pair that occurs several times, such as in
-        several questions or sets of pairs, counts once. An analogy question has two word pairs; but
-        there are no more units than questions, because questions that share no pair are
-        independent.
+        several questions or sets of pairs, counts once. An analogy question has two word pairs; if
+        there are more of these than questions, the result is the number of questions.
         """
 
     def variances(self, parts: FloatArray) -> FloatArray:

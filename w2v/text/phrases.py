@@ -57,8 +57,8 @@ class Phrases(Settings):
     The score of a pair (a, b) depends on the setting `scoring`:
 
     - ``default``: (count(a, b) - min_count) / (count(a) count(b)) * types, where `types` is the
-      number of different strings among these phrases and all words except connectors (Mikolov et
-      al. 2013b, equation 6, as gensim scales it);
+      number of distinct strings that are counted: words, except connectors, and the phrases that
+      pairs would become (Mikolov et al. 2013b, equation 6, as gensim scales it);
     - ``npmi``: log(p(a, b) / (p(a) p(b))) / -log p(a, b), where p is a count divided by the
       number of tokens (Bouma 2009).
 

@@ -242,10 +242,11 @@ class Sizes(NamedTuple):
     depth
         For the hierarchical softmax: the length of the longest path; else 0.
     words
-        With subwords: the largest possible number of distinct words among the input rows of a step;
-        else 0.
+        With subwords: the largest possible number of distinct words whose vectors are read for the
+        input rows of a step; else 0.
     entries
-        With subwords: the largest possible number of summands of these words in total; else 0.
+        With subwords, where a word's vector is a weighted sum: the largest possible number of
+        summands in the sums of these words together; else 0.
     windows
         True for CBOW, where an input row is the sum or mean of the vectors of the words in a
         window; False for skip-gram, where it is the vector of one word.

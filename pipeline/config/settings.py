@@ -93,9 +93,9 @@ class Tracking(Settings):
 
 @dataclass(frozen=True)
 class Search(Settings):
-    """Settings of a sweep: the metric by which runs are compared, and a difference in this metric.
+    """Settings of a sweep: the metric by which runs are compared, and what difference matters.
 
-    The results of the sweep say how many seeds would show a difference of this size.
+    The results of the sweep say how many seeds are needed to detect a difference of this size.
     """
 
     objective: str = setting(
@@ -105,7 +105,7 @@ class Search(Settings):
         "heldout_loss",
     )
     difference: float | None = setting(
-        "a difference of scores: the verdicts say how many seeds would show one of this size; "
+        "a difference of scores: the verdicts say how many seeds are needed to detect it; "
         "null: one as large as the difference that was found",
         above(0),
         None,

@@ -201,7 +201,7 @@ def show_jobs(jobs: Mapping[tuple[str, ...], Config], at_once: int) -> int:
 
 
 def result_keys(config: Config) -> list[str]:
-    """Return the cache keys of a run's results; they change if a file changes that it reads."""
+    """Return the cache keys of a run's results, which depend on its settings, input and code."""
     context = Context(config, Display(), Tracker(), StopRequest(), cores=1, threads=1)
     for stage in stages_of(config):
         with stage.explaining(config):

@@ -431,8 +431,8 @@ def compare(
     Returns
     -------
     Judged
-        Comparisons of all pairs of configurations. The reference is the configuration with the best
-        mean score.
+        Comparisons of all pairs of configurations. The attribute ``reference``, with which a short
+        summary compares all others, is the configuration with the best mean score.
 
     Raises
     ------

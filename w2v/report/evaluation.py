@@ -51,8 +51,8 @@ def evaluate_vectors(
         The words whose neighbors are listed unless `settings` names some; None to choose them from
         the vocabulary.
     brief
-        Write only one of the tables, that of neighbors, and leave long lists, such as that of the
-        unknown words, out of ``scores.json``. The answers are written all the same.
+        Write fewer files: of the tables only that of neighbors, and ``scores.json`` without long
+        lists, such as that of the unknown words. The answers are written all the same.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def evaluate_vectors(
         The section ``evaluate`` of ``summary.json``.
     findings : Findings
         The data for the plots: the vectors, the losses of the training (empty if `trained` is
-        None), and the tables (all empty if `brief`, also that of neighbors).
+        None), and the tables. If `brief`, all tables in it are empty, also that of neighbors.
 
     Raises
     ------

@@ -58,9 +58,10 @@ threefry = inlined(sampling.threefry)
 def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32) -> None:
     """Fill two arrays with random bits, which are a function of a key, a purpose and a counter.
 
-    There are 64 bits for each counter. Those for the counter ``first`` + i are stored as two
-    numbers, in ``bits[i]`` and ``more[i]``. They equal the two results of `w2v.sampling.draw`. If
-    ``more`` is longer than ``bits``, its last elements are not changed.
+    The purpose is a number that says what the bits are for, such as `SUBSAMPLING`; other purposes
+    have other bits. There are 64 bits for each counter. Those for the counter ``first`` + i are
+    stored as two numbers, in ``bits[i]`` and ``more[i]``. They equal the two results of
+    `w2v.sampling.draw`. If ``more`` is longer than ``bits``, its last elements are not changed.
     """
     stream = np.uint32(purpose)
     for i in range(len(bits)):

@@ -579,7 +579,8 @@ class Band(NamedTuple):
         of the 2 reach + 1 words from `Sizes.reach` positions before a center word to `Sizes.reach`
         after it, padded likewise.
     sums : float32 (MR, contexts + NOISE + LANES)
-        Partial sums of the curvatures of output vectors (`negative_sampling.sum_curvature`).
+        For each output vector, in a column, `MR` numbers whose sum is a bound on the curvature of
+        the loss with respect to it (`negative_sampling.sum_curvature`).
     """
 
     weights: F32

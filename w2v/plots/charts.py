@@ -136,7 +136,7 @@ def zipf(counts: ArrayLike, kept: ArrayLike, path: str | Path, title: str = "") 
     counts
         How often each type (distinct token) occurs, (types,), in any order.
     kept
-        Whether each type is in the vocabulary, bool (types,).
+        Whether each type is in the vocabulary, bool (types,). The two kinds get different lines.
     path
         The PNG file to write.
     """

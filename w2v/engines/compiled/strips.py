@@ -1,7 +1,8 @@
 """Compute the gradients of a strip of the text, for the compiled loop in ``loop.py``.
 
 A strip is a part of the text of a training step. It consists of tiles, each of `Sizes.tile`
-consecutive center words (for CBOW with the hierarchical softmax, see ``cbow_hierarchical.py``).
+consecutive center words. Only for CBOW with the hierarchical softmax, the center words of a tile
+are not consecutive: they are sorted by the tree (``cbow_hierarchical.py``).
 What differs between skip-gram and CBOW is in ``windows.py``, and what differs between losses
 in ``negative_sampling.py`` and ``hierarchical.py``; this module calls the functions of all three.
 """

@@ -161,9 +161,10 @@ class LogisticStep(ABC):
         return self.batch_words
 
     def draw(self, batch: Batch, key: Key, first: int) -> Draw:
-        """Choose the input vectors, output vectors and weights of a batch, and return them.
+        """Choose which vectors of a batch are scored with each other, and how much scores weigh.
 
-        The next call of this method overwrites ``columns.weights`` of the result.
+        The weight of a score is the factor of its loss in the loss of the batch. The next call
+        of this method overwrites the weights in the result (`Columns.weights`).
 
         Parameters
         ----------

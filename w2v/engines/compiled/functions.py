@@ -29,8 +29,7 @@ def compiled(function: Function) -> Function:
     """Decorator: compile a function that is called from Python, and cache the result on disk.
 
     The function is compiled when it is first called. The compiled code does not count references to
-    arrays, so it cannot create arrays. Counting would take longer than many of the functions, and
-    all threads would write to the same counters.
+    arrays, so it cannot create arrays (`UNCOUNTED`).
     """
     options = numba.njit(cache=True, nogil=True, **OPTIONS, **UNCOUNTED)
     return cast(Function, options(function))

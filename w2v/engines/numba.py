@@ -73,8 +73,8 @@ class NumbaEngine:
         center, outside = map(align_rows, task.model)
         dim = task.objective.dim
         self.task = replace(task, model=Model(center[:, :dim], outside[:, :dim]))
-        self.problem, self.sizes = make_problem(self.task, center, outside)
-        sizes = self.sizes
+        self.problem, sizes = make_problem(self.task, center, outside)
+        sizes = self.sizes = sizes._replace(halves=task.threads <= 2 and not sizes.sorted)
         self.plans = structures.make_plans(sizes, STEPS_AHEAD * task.threads)
         self.buffer = structures.make_buffer(sizes)
         self.scratches = [structures.make_scratch(sizes, self.problem) for _ in range(task.threads)]

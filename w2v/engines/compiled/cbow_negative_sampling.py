@@ -10,7 +10,7 @@ from typing import Any
 
 from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.negative_sampling import Terms, add_terms
-from w2v.engines.compiled.rows import Targets
+from w2v.engines.compiled.rows import Targets, put_row
 from w2v.engines.compiled.simd import (
     LANES,
     ZERO,
@@ -86,23 +86,6 @@ def own_term(factor: int, row: int, column: int, zero: Any) -> Any:
 
 
 @inlined
-def move_center(factor: int, C: int, targets: Targets, p: int, column: int, zero: Any) -> None:
-    """Write the negative gradient of a center word's output vector, in a block of columns.
-
-    The negative gradient is a number times the input row at the address ``C``. The number, at the
-    address ``factor``, is the negative derivative of the loss with respect to the dot product of
-    this row and the output vector. Target ``p`` of ``targets`` says whether the negative gradient
-    is written to the gradient buffer or, times a step size, added to the vector in the model
-    (`rows.Targets`). ``column`` is the first column of the block, and ``zero`` a tuple
-    of as many zero SIMD vectors as the block has.
-    """
-    step = splat(load_float(targets.steps, p) * load_float(factor, 0))
-    old = load_each(zero, load_address(targets.old, p), column)
-    moved = multiply_add_each(step, load_each(zero, C, column), old)
-    store_each(moved, load_address(targets.out, p), column)
-
-
-@inlined
 def center_block(
     noise: Terms,
     own: int,
@@ -159,10 +142,10 @@ def center_block(
     store_each(sums2, out, column + 2 * width)
     store_each(sums3, out, column + 3 * width)
     # An output vector is not read any more once it is updated.
-    move_center(own, C, targets, 0, column, zero)
-    move_center(own1, C + 4 * width, targets, 1, column, zero)
-    move_center(own2, C + 8 * width, targets, 2, column, zero)
-    move_center(own3, C + 12 * width, targets, 3, column, zero)
+    put_row(targets, 0, column, own_term(own, C, column, zero))
+    put_row(targets, 1, column, own_term(own1, C + 4 * width, column, zero))
+    put_row(targets, 2, column, own_term(own2, C + 8 * width, column, zero))
+    put_row(targets, 3, column, own_term(own3, C + 12 * width, column, zero))
 
 
 @inner

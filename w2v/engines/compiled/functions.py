@@ -70,7 +70,7 @@ class InnerFunction(CPUDispatcher):
         """Store the result of compiling the function for some types of arguments.
 
         Numba finds the code of a compiled function by its entry point, an object that Python can
-        call. Here the library takes its place.
+        call. This function has none, so its code library is stored in place of the entry point.
         """
         known = result._replace(entry_point=result.library)
         self.overloads[tuple(result.signature.args)] = known
@@ -80,7 +80,7 @@ class InnerFunction(CPUDispatcher):
 
 
 class InnerCompiler(Compiler):
-    """Numba's compiler for inner functions, whose result is an `InnerLibrary`."""
+    """Numba's compiler for an `InnerFunction`; the resulting code is an `InnerLibrary`."""
 
     def __init__(self, typing: Any, target: Any, _: Any, *arguments: Any) -> None:
         library = InnerLibrary(target.codegen(), "inner")  # type: ignore[no-untyped-call]
@@ -89,9 +89,9 @@ class InnerCompiler(Compiler):
 
 
 class InnerLibrary(JITCodeLibrary):
-    """The LLVM code of an inner function and of the functions that it calls.
+    """The LLVM code of an `InnerFunction` and of the functions that it calls.
 
-    It is copied into the code of each function that calls the inner function, and only the code of
+    It is copied into the code of each function that calls this function, and only the code of
     the function that Python calls is optimized and becomes machine code. Numba would do both for
     each function, with all that it calls, which takes half as long again.
     """

@@ -287,7 +287,7 @@ def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nod
 def choose_node_targets(
     matrix: F32,
     ids: I32,
-    following: I32,
+    listed: I32,
     curvature: F32,
     rate: np.float32,
     places: int,
@@ -301,12 +301,12 @@ def choose_node_targets(
     sum of input rows, each multiplied by a factor: the negative derivative of the loss with respect
     to the score of the input row and the node (in ``tile.scores``).
 
-    If no other tile of the step has the node, this sum is added directly to the node's vector in
-    the model, times a step size: the smaller of ``rate`` and 2 / ``curvature`` (`limit`). Otherwise
-    it is added to the node's row for this tile in the gradient buffer, which is set to zero here.
-    The address of this vector or row is stored in ``own.out``. The factors are stored in
-    ``own.factors``; those of a node whose vector is updated directly are multiplied by its step
-    size.
+    `write_node_gradients` adds up this sum later. If no other tile of the step has the node, it
+    adds the sum to the node's vector in the model, times a step size: the smaller of ``rate`` and
+    2 / ``curvature`` (`limit`). Otherwise it adds the sum to the node's row for this tile in the
+    gradient buffer; here, this row is set to zero. The address of the vector or row is stored in
+    ``own.out``, and the factors in ``own.factors``; those of a node whose vector is updated
+    directly are multiplied by its step size.
 
     Parameters
     ----------
@@ -314,9 +314,9 @@ def choose_node_targets(
         The vectors of all nodes.
     ids
         The nodes of the tile; -1 where there is none.
-    following
-        For each node of the tile, `ALONE` if no other tile of the step has the node; otherwise the
-        node's next row in the gradient buffer, or -1 if this is the last one.
+    listed
+        For each node of the tile, `ALONE` if no other tile of the step has the node
+        (``Lists.places``).
     curvature
         For each node of the tile, a bound on the curvature (second derivative) of the loss with
         respect to the node's vector.
@@ -331,7 +331,7 @@ def choose_node_targets(
     """
     model, stride, zero = address(matrix), np.int64(4 * matrix.shape[1]), splat(0)
     for j in range(len(ids)):
-        alone = following[j] == ALONE
+        alone = listed[j] == ALONE
         step = limit(rate, curvature[j])
         own.steps[j] = step if alone else np.float32(1)
         place = places + 4 * j * width

@@ -12,10 +12,12 @@ time, those of kind 2 prepare these steps, and the others run for one step after
 4. `compute_strip`: compute the gradients of a strip, a part of the step's text, from the model
    before the step. Gradients are written to a buffer, which has rows for the input and output
    vectors of each strip. A vector that has only one of these rows in the step is updated at once
-   (with subwords, this is done for output vectors only). For CBOW with the hierarchical softmax,
-   three kinds of jobs replace `compute_strip`, one after the other: `read_strip` computes the input
-   rows (sums or means over windows) of a strip, `compute_sorted` the gradients of the input rows
-   and tree nodes of some tiles, and `share_sorted` the gradients of the words of a strip.
+   (with subwords, this is done for output vectors only). With one or two threads, a job computes
+   all strips of a half of the step, and adds up the gradients of a word (`Sizes.halves`). For CBOW
+   with the hierarchical softmax, three kinds of jobs replace `compute_strip`, one after the other:
+   `read_strip` computes the input rows (sums or means over windows) of a strip, `compute_sorted`
+   the gradients of the input rows and tree nodes of some tiles, and `share_sorted` the gradients of
+   the words of a strip.
 5. `sum_words`, with subwords: add up the gradients of some of the step's words.
 6. `move`: for some of the vectors that have not been updated, add up the gradients in a fixed
    order and update the model.
@@ -36,7 +38,7 @@ from w2v import sampling
 from w2v.engines.compiled.cbow_hierarchical import compute_sorted, read_strip, share_sorted
 from w2v.engines.compiled.functions import compiled
 from w2v.engines.compiled.jobs import finish, take, wait
-from w2v.engines.compiled.plans import add_up, plan, step_centers, subsample
+from w2v.engines.compiled.plans import add_up, plan, step_strips, strips_of_half, subsample
 from w2v.engines.compiled.simd import ZERO
 from w2v.engines.compiled.strips import compute_strip
 from w2v.engines.compiled.structures import Buffer, Plans, Problem, Scratch, Shard, Sizes, Source
@@ -118,7 +120,7 @@ def train(
                     job = take(jobs, phase)
                 wait(jobs, phase, words)
                 phase += 1
-            strips = -(-step_centers(sizes, shard, step) // (sizes.strip * sizes.tile))
+            strips = step_strips(sizes, shard, step)
             if sizes.sorted:
                 job = take(jobs, phase)
                 while job < strips:
@@ -134,15 +136,18 @@ def train(
                     job = take(jobs, phase)
                 wait(jobs, phase, strips)
                 phase += 1
+            size = strips_of_half(strips) if sizes.halves else 1
+            number = -(-strips // size)
             job = take(jobs, phase)
-            while job < strips:
-                if sizes.sorted:
-                    share_sorted(problem, sizes, step, job, plans, buffer, shard, rate, scratch)
-                else:
-                    compute_strip(problem, sizes, step, job, plans, buffer, shard, rate, scratch)
+            while job < number:
+                for k in range(job * size, min((job + 1) * size, strips)):
+                    if sizes.sorted:
+                        share_sorted(problem, sizes, step, k, plans, buffer, shard, rate, scratch)
+                    else:
+                        compute_strip(problem, sizes, step, k, plans, buffer, shard, rate, scratch)
                 finish(jobs, phase)
                 job = take(jobs, phase)
-            wait(jobs, phase, strips)
+            wait(jobs, phase, number)
             phase += 1
             if sizes.parts:
                 job = take(jobs, phase)

@@ -18,8 +18,8 @@ a band matrix. The scores are stored by center word, at these positions of an ar
 
 These positions are linear in i, j and k, so a block of S has constant strides. Scores are computed
 for `MR` = 4 center words at a time. Their windows begin and end at four different words; so at each
-end, there are three words that only some of the four predict. The weights of the other pairs are
-zero, and most of their scores are not computed.
+end, there are three words that only some of the four predict. A pair of such a word and a center
+word that does not predict it has the weight zero, and most of these scores are not computed.
 
 The products compute blocks of sums that stay in vector registers, and the logistic function works
 on whole vectors (see ``simd.py``). LLVM does neither by itself for loops over single numbers.
@@ -60,7 +60,7 @@ sums of such a block take 16 SIMD registers, which only some processors have to 
 
 
 class Terms(NamedTuple):
-    """Several weighted sums of the same rows R[k] of float32 values in memory.
+    """Four weighted sums, p = 0 to 3, of the same rows R[k] of float32 values in memory.
 
     Sum p is Σ G[p * down + k * along] R[k], over k from 0 to ``size`` - 1.
 
@@ -172,9 +172,10 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
     vectors
         The number of SIMD vectors that make up one word vector.
     out
-        The address for the score of center word 0 and word 0 of the group. The caller must compute
-        the other scores afterwards, those of the words between the two ends and of noise words,
-        because up to three of them after each end are overwritten.
+        The address for the score of center word 0 and word 0 of the group. Whole SIMD vectors are
+        stored, so up to three numbers after the scores of each end are overwritten. Therefore the
+        caller must compute the scores of the words between the two ends, and those of noise words,
+        after this call.
     down
         The number of float32 values between the scores of one center vector and those of the next.
     """
@@ -203,10 +204,10 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
 
 @inlined
 def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
-    """Return ``sums`` plus the product of row R[k] and its factor in sum p of ``terms``.
+    """Add the product of row R[k] and its factor to weighted sum number p, in some columns.
 
-    ``y`` are some columns of R[k], and ``sums`` the same columns of the sum so far: tuples of SIMD
-    vectors.
+    ``terms`` has the factors. ``y`` are these columns of R[k], and ``sums`` those of the sum so
+    far: tuples of SIMD vectors. Returns the new sum.
     """
     factor = splat(load_float(terms.G, p * terms.down + k * terms.along))
     return multiply_add_each(factor, y, sums)
@@ -527,8 +528,9 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     follow from -∂J/∂S in ``tile.scores``. Each is written to its target, which is stored in
     ``tile`` (`rows.Targets`): its row of the gradient buffer, or the vector in the
     model, which is updated. For CBOW, only those of noise words are computed here
-    (`cbow_negative_sampling.write_centers` computes the others). All rows are computed in some of
-    their columns before the next columns, so that the operands stay in the first cache.
+    (`cbow_negative_sampling.write_centers` computes the others). The columns are divided into
+    blocks; each block is computed for all rows before the next one, so that the operands stay in
+    the first-level cache.
 
     Parameters
     ----------

@@ -35,6 +35,7 @@ from w2v.engines.compiled.structures import (
     MR,
     RADIX_BITS,
     U32,
+    Lists,
     Parts,
     Paths,
     Planning,
@@ -131,69 +132,72 @@ def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
 
 
 @inlined
-def add_row(word: int, row: int, count: int, heads: I32, words: I32, following: I32) -> int:
-    """Insert a row of the gradient buffer at the front of the linked list of its word's rows.
+def lists_of(lists: Lists, n: int) -> Lists:
+    """Return the lists of one step: row ``n`` of each array."""
+    return Lists(lists.words[n], lists.heads[n], lists.next[n], lists.places[n])
+
+
+@inlined
+def add_row(
+    word: int, row: int, begin: int, joins: bool, count: int, heads: I32, lists: Lists
+) -> int:
+    """Add a row of the gradient buffer to the rows of its word; return the new number of lists.
 
     Parameters
     ----------
     word, row
         The word, and the number of the row.
+    begin
+        The number of the first row in the same half of the training step.
+    joins
+        Whether the row's gradient is added to the last row of the word's list, if this is in the
+        same half. Otherwise the row becomes the last one of the list.
     count
         The number of words that have a list.
     heads
-        The first row of each word's list, or -1 if the list is empty; updated.
-    words
-        The words that have a list; updated.
-    following
-        The next row of each row in its list; set for this row, to -1 if its list was empty.
-
-    Returns
-    -------
-    int
-        The new number of words that have a list.
+        The last row of each word's list, or -1 if there is none; updated.
+    lists
+        The lists; updated. The element of ``lists.next`` for the first row of a word is `ALONE`
+        until another row is added.
     """
     head = heads[word]
-    following[row] = head
-    heads[word] = row
-    words[count] = word
-    return int(count + (head < 0))
+    known, same = head >= 0, head >= begin
+    # Selected without branches, which would often be mispredicted.
+    last, place = head if known else row, head if same and joins else row
+    after = -1 if same and joins else row if same else ~row
+    lists.words[count], lists.heads[count] = word, row  # overwritten by the next list unless new
+    lists.next[row] = -1 if known else ALONE
+    lists.next[last] = after if known else ALONE
+    lists.places[row] = heads[word] = place
+    return int(count + (not known))
 
 
 @inner
-def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, following: I32) -> int:
-    """List the words that have several rows of gradients, and the first row of each.
-
-    The rows of a word are a linked list. ``heads`` is reset for its next use.
+def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
+    """Remove the lists of words that have a single row of gradients; return how many lists remain.
 
     Parameters
     ----------
-    heads
-        The first row of each word's list; reset to -1.
-    words, count
-        The words that have a list; overwritten by the words kept.
+    count
+        The number of lists.
     every
-        Whether words with a single row are kept as well.
-    first
-        Output: the first row of each word kept.
-    following
-        The next row of each row; set to `ALONE` for the row of a word that is not kept.
-
-    Returns
-    -------
-    int
-        The number of words kept.
+        Whether these lists are kept as well. Then no row has the place `ALONE`.
+    heads
+        The last row of each word's list; reset to -1.
+    lists
+        The lists; those that remain are moved to the front.
     """
     several = 0
     for n in range(count):
-        word = words[n]
-        row = heads[word]
+        word, row = lists.words[n], lists.heads[n]
         heads[word] = -1
-        # Each word is written, and overwritten by the next one unless it is kept.
-        words[several], first[several] = word, row
-        if following[row] < 0 and not every:
-            following[row] = ALONE
-        else:
-            several += 1
+        # Each list is written, and overwritten by the next one unless it is kept.
+        lists.words[several], lists.heads[several] = word, row
+        after = lists.next[row]
+        single = after == ALONE
+        lists.next[row] = -1 if single else after
+        lists.places[row] = ALONE if single and not every else row
+        several += every or not single
     return several
 
 
@@ -294,14 +298,18 @@ def window_weight(problem: Problem, ids: I32, low: int, high: int, center: int) 
     return np.float32(1) / np.float32(max(count, 1)) if problem.mean else np.float32(1)
 
 
+@inlined
+def strips_of_half(strips: int) -> int:
+    """Return how many of a step's strips, the parts of its text, belong to its first half."""
+    return -(-strips // 2)
+
+
 @inner
-def list_inputs(
-    sizes: Sizes, centers: int, ids: I32, heads: I32, words: I32, first: I32, following: I32
-) -> int:
-    """Make a linked list of the rows in the gradient buffer for each input word of a step.
+def list_inputs(sizes: Sizes, centers: int, ids: I32, heads: I32, lists: Lists) -> int:
+    """List the rows in the gradient buffer for each input word of a step; return how many lists.
 
     A step consists of strips, which are parts of its text. Each occurrence of an input word in a
-    strip has a row. The list of a word has its rows of all strips, in the order of the buffer.
+    strip has a row. Rows are listed in the order in which their gradients are computed.
 
     Parameters
     ----------
@@ -310,47 +318,34 @@ def list_inputs(
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
     heads
-        Working memory: the first row of each word of the vocabulary; -1 before and after the call.
-    words, first
-        Output: the words with several rows (with subwords, all words), and the first row of each.
-    following
-        Output: the next row of each row in its list; -1 for the last one, and `ALONE` for the only
-        row of a word that is not in ``words``.
-
-    Returns
-    -------
-    int
-        The number of words in ``words``.
+        Working memory: a number for each word of the vocabulary; -1 before and after the call.
+    lists
+        Output: the lists of the words with several rows (with subwords, of all words).
     """
-    following[:] = -1  # also for rows without a word
+    lists.places[:] = -1  # also for rows without a word
     skipped, extra = (0, 2 * sizes.window) if sizes.windows else (sizes.window, 0)
     count, length = ZERO, sizes.strip * sizes.tile
-    for strip in range((centers - 1) // length, -1, -1):
+    strips = -(-centers // length)
+    half = strips_of_half(strips)
+    for strip in range(strips):
         place, row = strip * length + skipped, strip * sizes.input_slots
-        for j in range(min(length, centers - strip * length) + extra - 1, -1, -1):
+        begin = (half if strip >= half else ZERO) * sizes.input_slots
+        for j in range(min(length, centers - strip * length) + extra):
             word = ids[place + j]
             if word >= 0:
-                count = add_row(word, row + j, count, heads, words, following)
-    return take_heads(heads, words, count, sizes.parts, first, following)
+                count = add_row(word, row + j, begin, sizes.halves, count, heads, lists)
+    return keep_lists(count, sizes.parts, heads, lists)
 
 
 @inner
-def list_band(
-    sizes: Sizes,
-    centers: int,
-    ids: I32,
-    noise: I32,
-    heads: I32,
-    words: I32,
-    first: I32,
-    following: I32,
-) -> int:
-    """Make a linked list of the rows in the gradient buffer for each output word of a step.
+def list_band(sizes: Sizes, centers: int, ids: I32, noise: I32, heads: I32, lists: Lists) -> int:
+    """List the rows in the gradient buffer for each output word of a step; return how many lists.
 
     This is for negative sampling. A step consists of strips, which are parts of its text. The
     output words of a strip are the words that its center words may predict, and the noise words
-    drawn for it. Each occurrence of an output word in a strip has a row. The list of a word has its
-    rows of all strips, in the order of the buffer. Returns the number of words with several rows.
+    drawn for it. Each occurrence of an output word in a strip has a row. Rows are listed in the
+    order in which their gradients are computed: for each tile of a strip, those of its words, and
+    then those of its noise words.
 
     Parameters
     ----------
@@ -361,29 +356,30 @@ def list_band(
     noise
         The noise words of the step, strip by strip.
     heads
-        Working memory: the first row of each word of the vocabulary; -1 before and after the call.
-    words, first
-        Output: the words with several rows, and the first row of each.
-    following
-        Output: the next row of each row in its list; -1 for the last one, and `ALONE` for the only
-        row of a word.
+        Working memory: a number for each word of the vocabulary; -1 before and after the call.
+    lists
+        Output: the lists of the words with several rows.
     """
-    following[:] = -1
-    count = ZERO
-    reach, skipped = sizes.reach, sizes.window - sizes.reach
+    lists.places[:] = -1
+    count, skipped = ZERO, sizes.window - sizes.reach
     tiles = -(-centers // sizes.tile)
-    for strip in range((tiles - 1) // sizes.strip, -1, -1):
-        begin = strip * sizes.strip
-        end = min(begin + sizes.strip, tiles)
-        row = strip * sizes.slots + sizes.slots - sizes.strip * NOISE
-        for k in range((end - begin) * NOISE - 1, -1, -1):
-            count = add_row(noise[begin * NOISE + k], row + k, count, heads, words, following)
-        row = strip * sizes.slots
-        for j in range((end - begin) * sizes.tile + 2 * reach - 1, -1, -1):
-            word = ids[begin * sizes.tile + skipped + j]
+    half = strips_of_half(-(-tiles // sizes.strip))
+    for tile in range(tiles):
+        strip, number = tile // sizes.strip, tile % sizes.strip
+        row = strip * sizes.slots + number * sizes.tile
+        begin = (half if strip >= half else ZERO) * sizes.slots
+        # The words after the tile belong to the next tile of the strip, if there is one.
+        ends = number + 1 == sizes.strip or tile + 1 == tiles
+        for j in range(sizes.tile + 2 * sizes.reach * ends):
+            word = ids[tile * sizes.tile + skipped + j]
             if word >= 0:
-                count = add_row(word, row + j, count, heads, words, following)
-    return take_heads(heads, words, count, False, first, following)
+                count = add_row(word, row + j, begin, sizes.halves, count, heads, lists)
+        row = (strip + 1) * sizes.slots - (sizes.strip - number) * NOISE
+        for k in range(NOISE):
+            count = add_row(
+                noise[tile * NOISE + k], row + k, begin, sizes.halves, count, heads, lists
+            )
+    return keep_lists(count, False, heads, lists)
 
 
 @inlined
@@ -400,29 +396,26 @@ def pad_rows(nodes: I32, row: int) -> int:
 
 
 @inner
-def list_rows(nodes: I32, heads: I32, words: I32, first: I32, following: I32) -> int:
-    """Make a linked list of the rows in the gradient buffer for each tree node.
+def list_rows(nodes: I32, heads: I32, lists: Lists) -> int:
+    """List the rows in the gradient buffer for each tree node; return how many lists.
 
-    The list of a node is in the order of the buffer. Returns the number of nodes with several rows.
+    The list of a node is in the order of the buffer.
 
     Parameters
     ----------
     nodes
         The tree node of each row; -1 for a row without a node.
     heads
-        Working memory: the first row of each node's list; -1 before and after the call.
-    words, first
-        Output: the nodes with several rows, and the first row of each.
-    following
-        Output: the next row of each row in its list; -1 for the last one and for a row without a
-        node, and `ALONE` for the only row of a node.
+        Working memory: a number for each node; -1 before and after the call.
+    lists
+        Output: the lists of the nodes with several rows.
     """
-    following[: len(nodes)] = -1
+    lists.places[: len(nodes)] = -1
     count = ZERO
-    for row in range(len(nodes) - 1, -1, -1):
+    for row in range(len(nodes)):
         if nodes[row] >= 0:
-            count = add_row(nodes[row], row, count, heads, words, following)
-    return take_heads(heads, words, count, False, first, following)
+            count = add_row(nodes[row], row, ZERO, False, count, heads, lists)
+    return keep_lists(count, False, heads, lists)
 
 
 @inlined
@@ -452,16 +445,14 @@ def list_nodes(
     key_starts: I32,
     seen: I32,
     heads: I32,
-    words: I32,
-    first: I32,
-    following: I32,
+    lists: Lists,
 ) -> int:
     """List the tree nodes with which each tile of a training step is scored, for skip-gram.
 
     A tile is a number of consecutive center words. Its nodes are those on the tree paths of the
     words in the tile and of the ``sizes.reach`` words before and after it. The gradient buffer has
-    a row for each node of each tile. The rows of the same node form a linked list. Returns the
-    number of nodes with several rows.
+    a row for each node of each tile. The rows of the same node form a list. Returns the number of
+    lists.
 
     Parameters
     ----------
@@ -474,11 +465,8 @@ def list_nodes(
         of the gradient buffer belongs to ``nodes[r]``.
     seen, heads
         Working memory with a number for each tree node, -1 before and after the call.
-    words, first
-        Output: the nodes with several rows, and the first row of each.
-    following
-        Output: the next row of each row in its list; -1 for the last one, and `ALONE` for the only
-        row of a node.
+    lists
+        Output: the lists of the nodes with several rows.
     """
     reach, skipped = sizes.reach, sizes.window - sizes.reach
     tiles, branches = -(-centers // sizes.tile), paths.branches
@@ -510,7 +498,7 @@ def list_nodes(
     for node in nodes[:row]:
         if node >= 0:
             seen[node] = -1
-    return list_rows(nodes[:row], heads, words, first, following)
+    return list_rows(nodes[:row], heads, lists)
 
 
 @inner
@@ -600,8 +588,8 @@ def list_levels(
     scratch
         For each center word of the group, the array ``lanes`` has the index in ``Paths.branches``
         at which its path begins, and the number of nodes that it shares with the path of the center
-        word before it. The array ``columns`` has, for the node at each level of this center word's
-        path, its index among the nodes of the tile.
+        word before it. The array ``columns`` has, for the node at each level of the path of center
+        word ``lane``, its index among the nodes of the tile.
     lane, filled
         The number of the center word in the group, and how many center words the group has.
     keys
@@ -684,9 +672,7 @@ def list_paths(
     keys: I32,
     key_starts: I32,
     heads: I32,
-    words: I32,
-    first: I32,
-    following: I32,
+    lists: Lists,
     scratch: Planning,
 ) -> int:
     """List the tree nodes with which each tile of a training step is scored, for CBOW.
@@ -696,8 +682,8 @@ def list_paths(
     the path of the word before it in the tile. No node is then listed twice, because all words
     whose paths have the node are consecutive in ``order``.
 
-    The gradient buffer has a row for each node of each tile. The rows of the same node form a
-    linked list. Returns the number of nodes with several rows.
+    The gradient buffer has a row for each node of each tile. The rows of the same node form a list.
+    Returns the number of lists.
 
     Parameters
     ----------
@@ -713,11 +699,8 @@ def list_paths(
         of the gradient buffer belongs to ``nodes[r]``.
     heads
         Working memory with a number for each tree node, -1 before and after the call.
-    words, first
-        Output: the nodes with several rows, and the first row of each.
-    following
-        Output: the next row of each row in its list; -1 for the last one, and `ALONE` for the only
-        row of a node.
+    lists
+        Output: the lists of the nodes with several rows.
     """
     tiles, groups, branches = -(-centers // sizes.tile), sizes.tile // MR, address(paths.branches)
     levels, columns, lanes = address(scratch.levels), address(scratch.columns), scratch.lanes
@@ -745,7 +728,7 @@ def list_paths(
                 before = int(ids[sizes.window + order[group * MR + MR - 1]])
         row = pad_rows(nodes, row)
     starts[tiles], key_starts[tiles * groups] = row, count
-    return list_rows(nodes[:row], heads, words, first, following)
+    return list_rows(nodes[:row], heads, lists)
 
 
 @inner
@@ -824,12 +807,12 @@ def plan(
     """Prepare a training step: find its words, its random numbers and where its gradients are kept.
 
     The result is stored in ``plans``. It does not depend on the model's vectors. In the gradient
-    buffer, a word or tree node has one row or several. Several rows form a linked list; with
-    subwords, an input word has a list even if it has only one row. In ``shard.several``, this
-    function stores how many elements of these arrays of ``plans`` are in use:
+    buffer, a word or tree node has one row or several. Several rows form a list; with subwords, an
+    input word has a list even if it has only one row. In ``shard.several``, this function stores
+    how many elements of these arrays of ``plans`` are in use:
 
-    - ``center_words``: the input words that have a list.
-    - ``outside_words``: the output words, or tree nodes, that have a list.
+    - ``center.words``: the input words that have a list.
+    - ``outside.words``: the output words, or tree nodes, that have a list.
     - ``part_rows``, with subwords only: the rows of the input matrix that are added up to the
       vectors of the step's words.
     """
@@ -841,14 +824,14 @@ def plan(
     if sizes.windows:
         lows, highs, weights = plans.lows[n], plans.highs[n], plans.weights[n]
         draw_windows(problem, sizes, key, first, ids, documents, lows, highs, weights, scratch)
-    words, following = plans.center_words[n], plans.center_next[n]
-    count = list_inputs(sizes, centers, ids, heads, words, plans.center_heads[n], following)
+    inputs, outputs = lists_of(plans.center, n), lists_of(plans.outside, n)
+    count = list_inputs(sizes, centers, ids, heads, inputs)
     shard.several[step, 0] = count
     if sizes.parts:
         shard.several[step, 2] = list_parts(
             problem.parts,
             ids,
-            words,
+            inputs.words,
             count,
             plans.numbers[n],
             plans.part_rows[n],
@@ -857,7 +840,6 @@ def plan(
             plans.part_shares[n],
             scratch,
         )
-    words, following = plans.outside_words[n], plans.outside_next[n]
     if sizes.sorted:
         order = plans.order[n]
         leaves, lows, highs = problem.paths.leaves, plans.lows[n], plans.highs[n]
@@ -873,9 +855,7 @@ def plan(
             plans.keys[n],
             plans.key_starts[n],
             heads,
-            words,
-            plans.outside_heads[n],
-            following,
+            outputs,
             scratch,
         )
     elif sizes.nodes:
@@ -890,18 +870,20 @@ def plan(
             plans.key_starts[n],
             scratch.seen,
             heads,
-            words,
-            plans.outside_heads[n],
-            following,
+            outputs,
         )
     else:
         draw_noise(problem, key, step * len(noise), noise)
-        shard.several[step, 1] = list_band(
-            sizes, centers, ids, noise, heads, words, plans.outside_heads[n], following
-        )
+        shard.several[step, 1] = list_band(sizes, centers, ids, noise, heads, outputs)
 
 
 @inlined
 def step_centers(sizes: Sizes, shard: Shard, step: int) -> int:
     """Return the number of center words of a step: `Sizes.step`, or fewer for the last step."""
     return int(min(sizes.step, shard.starts[-1] - step * sizes.step))
+
+
+@inlined
+def step_strips(sizes: Sizes, shard: Shard, step: int) -> int:
+    """Return the number of strips of a step, which are parts of its text."""
+    return int(-(-step_centers(sizes, shard, step) // (sizes.strip * sizes.tile)))

@@ -27,8 +27,8 @@ from w2v.engines.compiled.simd import (
 from w2v.engines.compiled.structures import F32, I32, LINE, MR, Tile
 
 ALONE = -2
-"""Marks a row of the gradient buffer as the only one of its word, or tree node, in a training step.
-It takes the place of the number of the next row (`structures.Plans`)."""
+"""Marks a row of the gradient buffer as the only one of its word, or tree node, in a training step
+(`structures.Lists`)."""
 
 TINY = np.float32(1e-30)
 """The smallest curvature that is distinguished from 0, to avoid dividing by 0."""
@@ -97,8 +97,9 @@ def gather_rows(matrix: F32, ids: I32, rows: F32, norms: F32) -> None:
 class Targets(NamedTuple):
     """Where the gradients of rows are written: ``out = old + step * g``, g a negative gradient.
 
-    A gradient that is added to others later is written to the gradient buffer: ``out`` is its place
-    in the buffer, ``old`` is a row of zeros, and ``step`` is 1. A gradient that is the only one of
+    A gradient that is added to others later is written to a row of the gradient buffer: ``out`` is
+    this row, ``old`` is a row of zeros, and ``step`` is 1. A gradient that is added to a row of the
+    buffer at once has this row as ``out`` and ``old``. A gradient that is the only one of
     its word, or tree node, in the training step can update the model directly: ``out`` is the
     vector in the model, ``old`` its value before the step, and ``step`` the learning rate, or less
     where that could increase the loss (`limit`).
@@ -147,18 +148,19 @@ def limit(rate: np.float32, curvature: np.float32) -> np.float32:
 def choose_targets(
     matrix: F32,
     ids: I32,
-    following: I32,
+    places: I32,
     curvature: F32,
     rate: np.float32,
     copies: int,
-    places: int,
+    gradients: int,
+    start: int,
     tile: Tile,
     first: int,
 ) -> None:
     """Decide where the gradients of some rows are written: to the buffer, or directly to the model.
 
-    A gradient updates the model directly if ``following`` marks it as the only one of its word, or
-    tree node, in the training step. The results are stored in ``tile`` as `Targets`.
+    A gradient updates the model directly if it is the only one of its word, or tree node, in the
+    training step. The results are stored in ``tile`` as `Targets`.
 
     Parameters
     ----------
@@ -166,21 +168,23 @@ def choose_targets(
         The matrix of the model that the rows belong to.
     ids
         The word, or tree node, of each row.
-    following
-        For each row, the next row of the same word, or tree node, in the gradient buffer: -1 after
-        the last one, `ALONE` for the only one. (With subwords, the only row of an input vector has
-        -1, too, because its gradient must not update the model directly.)
+    places
+        For each row of the gradient buffer, the row that its gradient is written or added to;
+        `ALONE` if it updates the model directly (``Lists.places``).
     curvature
-        For each row, a bound on the curvature (second derivative) of the loss with respect to the
-        row. It limits the step size (`limit`).
+        For each row of the buffer, a bound on the curvature (second derivative) of the loss with
+        respect to the vector. It limits the step size (`limit`). If the gradient is added to
+        another row, the bound is added to that of the other row.
     rate
         The learning rate.
     copies
         The address of copies of the rows ``ids`` of the model, in this order, from before the step.
         If it is 0, there are no copies; the step has not yet changed these rows of the model, and
         they are read instead.
-    places
-        The address of the rows' places in the gradient buffer.
+    gradients
+        The address of the gradient buffer.
+    start
+        The number, in the buffer, of the first of the rows.
     tile
         The working memory in which the targets are stored.
     first
@@ -190,12 +194,16 @@ def choose_targets(
     zeros, one = address(tile.zeros), np.float32(1)
     for j in range(len(ids)):
         # Selected without branches, which would often be mispredicted.
-        alone = following[j] == ALONE
-        step = limit(rate, curvature[j])
-        row, place = model + ids[j] * stride, places + j * size
+        own = np.int64(start + j)
+        listed = np.int64(places[own])
+        alone, n = listed == ALONE, listed if listed >= 0 else own
+        step = limit(rate, curvature[own])
+        curvature[n] += np.float32(0) if n == own else curvature[own]
+        row, place = model + ids[j] * stride, gradients + n * size
         tile.out[first + j] = row if alone else place
         before = copies + j * size if copies else row
-        tile.old[first + j] = before if alone else zeros
+        sums = zeros if n == own else place
+        tile.old[first + j] = before if alone else sums
         tile.steps[first + j] = step if alone else one
 
 
@@ -203,7 +211,7 @@ def choose_targets(
 def put_gradients(
     matrix: F32,
     ids: I32,
-    following: I32,
+    places: I32,
     curvature: F32,
     rate: np.float32,
     copies: int,
@@ -221,9 +229,9 @@ def put_gradients(
         The matrix of the model; updated in place.
     ids
         The row of `matrix` for each gradient.
-    following
-        For each gradient, the number of the next gradient of the same word or node in the buffer:
-        -1 after the last one, `ALONE` for the only one.
+    places
+        For each gradient, `ALONE` if it is the only one of its word or node in the step
+        (``Lists.places``).
     curvature
         For each gradient, a bound on the curvature (second derivative) of the loss with respect to
         the row. It limits the step size (`limit`).
@@ -239,7 +247,7 @@ def put_gradients(
     model, stride = address(matrix), matrix.shape[1]
     for j in range(len(ids)):
         row = 4 * j * width
-        if following[j] == ALONE:
+        if places[j] == ALONE:
             step, out = splat(limit(rate, curvature[j])), model + 4 * np.int64(ids[j]) * stride
             for k in range(0, width, LANES):
                 old, gradient = load(copies + row, k), load(gradients + row, k)

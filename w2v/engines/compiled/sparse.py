@@ -64,9 +64,9 @@ class List(NamedTuple):
     places
         The address of the column indices, int32.
     factors
-        The address of the values, float32: one for each element. Where four sparse rows are
-        computed together, an element is a column of all four; it has four adjacent values, one for
-        each of these rows, some of them possibly 0.
+        The address of the values, float32: one for each element. Some functions use one list for
+        four sparse rows; each column index then has four adjacent values, one for each of these
+        rows, some of them possibly 0.
     """
 
     places: int

@@ -101,24 +101,24 @@ def choose_band_targets(
     matrix: F32,
     ids: I32,
     noise: I32,
-    following: I32,
+    places: I32,
     curvature: F32,
     rate: np.float32,
     place: int,
     number: int,
     last: bool,
-    dR: int,
+    gradients: int,
+    row: int,
     tile: Tile,
     own: Band,
 ) -> None:
     """For negative sampling, decide where the gradient of each output vector of a tile is written.
 
     A tile is a group of consecutive center words, and a strip a sequence of tiles. A gradient
-    updates the model directly if it is complete and the word has no other in this training step:
-    the word has one row in the gradient buffer, and is not near the end of the tile, where the next
-    tile of the strip predicts it, too. Otherwise the gradient is written to the buffer
-    (`rows.choose_targets`). The decisions are stored in ``tile``. They include the step sizes,
-    which depend on ``curvature``.
+    updates the model directly if two things hold: the word has only one row in the gradient buffer
+    in this training step, and the next tile of the strip does not add to this row, as it does near
+    the end of the tile. Otherwise the gradient goes to the buffer (`rows.choose_targets`). The
+    decisions are stored in ``tile``. They include the step sizes, which depend on ``curvature``.
 
     Parameters
     ----------
@@ -129,13 +129,13 @@ def choose_band_targets(
         ``sizes.reach`` words before and after them.
     noise
         The noise words of the tile.
-    following
-        For each output row of the strip in the gradient buffer, the next row of the same word: -1
-        after the last one, `ALONE` for the only one.
+    places
+        For each output row of the gradient buffer, the row that its gradient is written or added
+        to; `ALONE` for the only one of a word (``Lists.places``).
     curvature
-        For each of these rows, a bound on the curvature (second derivative) of the loss with
-        respect to its vector. Before it is used, the tile's bound (``own.sums``) is added to that
-        of a context word, and replaces that of a noise word.
+        For each output row of the gradient buffer, a bound on the curvature (second derivative) of
+        the loss with respect to the row's vector. It is updated here: the tile's bound, from
+        ``own.sums``, is added to the number of a context word, and stored as that of a noise word.
     rate
         The learning rate.
     place
@@ -144,41 +144,43 @@ def choose_band_targets(
         The number of the tile in the strip.
     last
         Whether the tile is the last one of the strip.
-    dR
-        The address of the strip's output rows in the gradient buffer.
+    gradients, row
+        The address of the output rows of the gradient buffer, and the number of the strip's first.
     """
     contexts, size = sizes.contexts, 4 * sizes.vectors * LANES
-    k = sizes.slots - (sizes.strip - number) * NOISE
+    k = row + sizes.slots - (sizes.strip - number) * NOISE
     a, b, c, d = own.sums[0], own.sums[1], own.sums[2], own.sums[3]
     for j in range(contexts):
-        curvature[place + j] += (a[j] + b[j]) + (c[j] + d[j])
+        curvature[row + place + j] += (a[j] + b[j]) + (c[j] + d[j])
     for j in range(NOISE):
         i = contexts + j
         curvature[k + j] = (a[i] + b[i]) + (c[i] + d[i])
     choose_targets(
         matrix,
-        ids[place : place + contexts],
-        following[place:],
-        curvature[place:],
+        ids[place : place + (contexts if last else sizes.tile)],
+        places,
+        curvature,
         rate,
         0 if sizes.windows else address(tile.R) + place * size,
-        dR + place * size,
+        gradients,
+        row + place,
         tile,
         sizes.tile,
     )
     if not last:  # the next tile adds to the gradients of the last rows
         for j in range(sizes.tile, contexts):
-            tile.out[sizes.tile + j] = dR + (place + j) * size
+            tile.out[sizes.tile + j] = gradients + (row + place + j) * size
             tile.old[sizes.tile + j] = address(tile.zeros)
             tile.steps[sizes.tile + j] = 1
     choose_targets(
         matrix,
         noise[:NOISE],
-        following[k:],
-        curvature[k:],
+        places,
+        curvature,
         rate,
         address(own.N),
-        dR + k * size,
+        gradients,
+        k,
         tile,
         sizes.tile + contexts,
     )
@@ -272,12 +274,10 @@ def write_node_tile(
     width = sizes.vectors * LANES
     places = address(buffer.outside) + 4 * begin * width
     tile, own, factors = scratch.tile, scratch.nodes, address(scratch.tile.scores)
-    ids, following = plans.nodes[n, begin:end], plans.outside_next[n, begin:]
+    ids, listed = plans.nodes[n, begin:end], plans.outside.places[n, begin:]
     curvature = buffer.outside_curvature[begin:]
     if sizes.sorted:
-        choose_node_targets(
-            problem.outside, ids, following, curvature, rate, places, width, tile, own
-        )
+        choose_node_targets(problem.outside, ids, listed, curvature, rate, places, width, tile, own)
         factors = address(own.factors)
     else:  # most nodes are in several tiles
         buffer.outside[begin:end] = 0
@@ -286,7 +286,7 @@ def write_node_tile(
     write_node_gradients(sizes, tile, own, factors, problem.outside, ahead)
     if not sizes.sorted:
         copies = address(tile.R)
-        put_gradients(problem.outside, ids, following, curvature, rate, copies, places, width)
+        put_gradients(problem.outside, ids, listed, curvature, rate, copies, places, width)
 
 
 @inner
@@ -332,11 +332,12 @@ def share_strip(
     choose_targets(
         problem.center,
         plans.ids[n, start : start + centers + 2 * sizes.window],
-        plans.center_next[n, row:],
-        curvature,
+        plans.center.places[n],
+        buffer.center_curvature,
         rate,
         0,
-        address(buffer.center) + 4 * row * sizes.vectors * LANES,
+        address(buffer.center),
+        row,
         scratch.tile,
         0,
     )
@@ -388,19 +389,17 @@ def compute_strip(
     # The words that the input rows predict, and the words around them.
     skipped = start + sizes.window - sizes.reach
     around, documents = plans.ids[n, skipped:], plans.documents[n, skipped:]
-    row = strip * sizes.input_slots
-    input_curvature, dC = buffer.center_curvature[row:], address(buffer.center) + row * size
-    input_next = plans.center_next[n, row:]
+    input_row = strip * sizes.input_slots
+    input_curvature = buffer.center_curvature[input_row:]
     lows, highs = plans.lows[n, start:], plans.highs[n, start:]
     window_weights = plans.weights[n, start:]
     if sizes.windows:
         count = (last - first) * sizes.tile + 2 * sizes.window
         locate_words(matrix, ids[:count], address(tile.zeros), windows.rows)
     row = strip * sizes.slots
-    curvature, dR = buffer.outside_curvature[row:], address(buffer.outside) + row * size
-    following = plans.outside_next[n, row:]
+    dR = address(buffer.outside) + row * size
     if not sizes.nodes:
-        curvature[: sizes.slots - sizes.strip * NOISE] = 0
+        buffer.outside_curvature[row : row + sizes.slots - sizes.strip * NOISE] = 0
     pairs = loss = np.float64(0)
     # Prefetching loads more rows at the same time than copying them one after the other.
     if sizes.windows:
@@ -470,13 +469,14 @@ def compute_strip(
                 problem.outside,
                 around,
                 noise,
-                following,
-                curvature,
+                plans.outside.places[n],
+                buffer.outside_curvature,
                 rate,
                 place,
                 number,
                 ends,
-                dR,
+                address(buffer.outside),
+                row,
                 tile,
                 band,
             )
@@ -486,11 +486,12 @@ def compute_strip(
             choose_targets(
                 problem.center,
                 words[place : place + sizes.tile],
-                input_next[place:],
-                of_centers,
+                plans.center.places[n],
+                buffer.center_curvature,
                 rate,
                 address(tile.C),
-                dC + place * size,
+                address(buffer.center),
+                input_row + place,
                 tile,
                 0,
             )

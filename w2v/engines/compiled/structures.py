@@ -78,9 +78,9 @@ class Parts(NamedTuple):
         The weight of each summand.
     shares : float32 (E,)
         The factor by which the gradient of the word is multiplied to get that of the summand's row:
-        the weight for the exact gradient, 1 for fastText's. With `Problem.by_rows`, weights are 1;
-        with `Problem.by_rows` and `Problem.exact`, shares are multiplied by the word's number of
-        rows.
+        the weight for the exact gradient, 1 for fastText's. If `Problem.by_rows` is true, all
+        weights are 1, because vectors are sums instead of means; if `Problem.exact` is true as
+        well, these shares are multiplied by the word's number of rows.
     totals : float32 (V,)
         For each word, the sum of the weights of its summands, before the change that
         `Problem.by_rows` makes.
@@ -207,7 +207,8 @@ class Sizes(NamedTuple):
     """The sizes of tiles, strips and steps; made by `make_sizes`.
 
     A step is one update of the model. Its text is divided into strips, and a strip into tiles of
-    center words. Context words are those that the center words of a tile may predict.
+    center words. Context words are those that may be predicted from the input rows of a tile: for
+    skip-gram the words in and around the tile, for CBOW its center words themselves.
 
     Attributes
     ----------
@@ -257,6 +258,11 @@ class Sizes(NamedTuple):
         paths, from anywhere in the step, instead of consecutive ones (see ``hierarchical.py``).
     parts
         Whether word vectors are sums of rows (subwords).
+    halves
+        Whether the strips of a half of a step are computed by one thread, in the order of the text.
+        It then adds up the gradients of a word as it computes them. With more than two threads,
+        each strip may be computed by another thread, and all gradients are kept in the buffer until
+        the end of the step. The sums have the same order, and thus the same bits.
     """
 
     reach: int
@@ -279,6 +285,37 @@ class Sizes(NamedTuple):
     nodes: bool
     sorted: bool
     parts: bool
+    halves: bool
+
+
+class Lists(NamedTuple):
+    """For each of several training steps, the rows of the gradient buffer that belong to each word.
+
+    A row is for a word, or tree node, and one of the places in the step where it gets a gradient.
+    Words with several rows in a step have a list, and with subwords all input words. Either every
+    row of the word is in its list, or (`Sizes.halves`) only one row for each half of the step, and
+    the gradients of the word's other rows in the same half are added to it as they are computed.
+    How many lists a step has is stored in ``Shard.several``; the elements of `words` and `heads`
+    after them have no meaning.
+
+    Attributes
+    ----------
+    words, heads : int32 (steps, rows)
+        The words that have a list, and the first row of each list.
+    next : int32 (steps, rows)
+        For each row in a list, the next row of the list; -1 for the last one. Where the next row
+        is the first one of the second half of the step, it is stored as ``~row``, which is less
+        than `rows.ALONE`.
+    places : int32 (steps, rows)
+        For each row, the row to which its gradient is written or added: the row itself, if it is
+        in a list. It is `rows.ALONE` for a row whose word has no list, and -1 for a row without a
+        word.
+    """
+
+    words: I32
+    heads: I32
+    next: I32
+    places: I32
 
 
 class Plans(NamedTuple):
@@ -286,18 +323,12 @@ class Plans(NamedTuple):
 
     Each array has one row for each of n steps. A step has up to ``step`` center words. They are
     divided into ``tiles`` tiles, groups of center words whose scores are computed together. The
-    text of the step is divided into ``strips`` strips; a thread takes one strip at a time. See
+    text of the step is divided into ``strips`` strips, which are computed one at a time. See
     `Sizes` for these and other sizes.
 
     The gradient buffer has rows for the words of each strip and the tree nodes of each tile (see
-    `Buffer`). Its rows that belong to the same word, or tree node, form a linked list.
-    `center_words` and `outside_words` are the words, or nodes, with several rows in the buffer, and
-    `center_heads` and `outside_heads` the first row of each of their lists. `center_next` and
-    `outside_next` have, for each row, the next row of its list: -1 after the last one, or
-    `rows.ALONE` for a row whose word has no other row. With subwords, `center_words`
-    also has the words with a single row in ``Buffer.center``, and `center_next` has -1 for this row
-    instead of `ALONE`. How many elements of `center_words`, `outside_words` and `part_rows` a step
-    uses is stored in ``Shard.several``; the elements after them have no meaning.
+    `Buffer`). How many elements of `part_rows` a step uses is stored in ``Shard.several``; the
+    elements after them have no meaning.
 
     Attributes
     ----------
@@ -306,10 +337,9 @@ class Plans(NamedTuple):
         numbers of their documents; -1 where there is no word. m is the window size.
     noise : int32 (n, tiles * NOISE)
         For negative sampling: the noise words.
-    center_words, center_heads, center_next : int32 (n, strips * input_slots)
-        The lists of the rows of ``Buffer.center``, as described above.
-    outside_words, outside_heads, outside_next : int32 (n, strips * slots)
-        The lists of the rows of ``Buffer.outside``.
+    center, outside
+        The lists of the rows of ``Buffer.center`` and of ``Buffer.outside``, which have strips *
+        input_slots and strips * slots rows.
     lows, highs : int32 (n, step)
         For CBOW: the start and the end (excluded) of each center word's window, as indices in
         ``ids``.
@@ -323,9 +353,10 @@ class Plans(NamedTuple):
         For skip-gram with the hierarchical softmax: the tree path of each word that a tile may
         predict. Each node on the path is given as 2 * its index among the nodes of the tile + the
         code, 0 or 1, of the branch that the path takes. For CBOW with the hierarchical softmax: the
-        nodes on the paths of each group of `MR` center words. Each node is given as one number: it
-        holds the index of the node among the nodes of the tile, and which of the `MR` paths have
-        the node and take which branch (`plans.list_levels` has the formula).
+        nodes on the paths of each group of `MR` center words. Each node is given as one number.
+        It encodes the index of the node among the nodes of the tile and, for each of the `MR`
+        paths, whether the path has the node and which branch it takes there (`plans.list_levels`
+        has the formula).
     key_starts : int32 (n, tiles * contexts + 1)
         For the hierarchical softmax: the index at which each path, or for CBOW each group, begins
         in ``keys``.
@@ -334,8 +365,8 @@ class Plans(NamedTuple):
         sorted by their leaves in the tree. The remaining elements are -1. Center word number i is
         element m + i of ``ids``.
     numbers : int32 (n, step + tile + 2 m)
-        With subwords: the index in ``center_words`` of each word of ``ids``; -1 for a word that
-        is not in ``center_words``, and where there is no word.
+        With subwords: the index in ``center.words`` of each word of ``ids``; -1 for a word that
+        is not in ``center.words``, and where there is no word.
     part_rows, part_ends : int32 (n, entries), int32 (n, entries + 1)
         With subwords: the distinct rows of the input matrix that are summands of the step's words,
         and for each of them the end of its list in `part_words` and `part_shares`. In the plan of a
@@ -343,19 +374,15 @@ class Plans(NamedTuple):
         ``part_ends[j] - 1``, one for each time that the row is a summand of a word.
     part_words, part_shares : int32 (n, entries), float32 (n, entries)
         With subwords, for each element of the lists of rows: the word that has the row as a
-        summand, as an index in ``center_words``; and the factor by which the gradient of the word
+        summand, as an index in ``center.words``; and the factor by which the gradient of the word
         is multiplied before it is added to the gradient of the row.
     """
 
     ids: I32
     documents: I32
     noise: I32
-    center_words: I32
-    center_heads: I32
-    center_next: I32
-    outside_words: I32
-    outside_heads: I32
-    outside_next: I32
+    center: Lists
+    outside: Lists
     lows: I32
     highs: I32
     weights: F32
@@ -405,7 +432,8 @@ class Buffer(NamedTuple):
         For CBOW with the hierarchical softmax: the input row of each center word; later its
         negative gradient.
     input_curvature : float32 (step,)
-        An upper bound on the curvature of the loss along each row of `inputs`.
+        An upper bound on the curvature (second derivative) of the loss with respect to each row of
+        `inputs`.
     """
 
     center: F32
@@ -436,7 +464,7 @@ class Shard(NamedTuple):
     starts : int64 (blocks + 1,)
         The cumulative sums of ``kept``, beginning with 0.
     several : int64 (steps, 3)
-        For each step: how many elements of ``center_words``, ``outside_words`` and ``part_rows`` of
+        For each step: how many elements of ``center.words``, ``outside.words`` and ``part_rows`` of
         `Plans` are in use.
     tallies : float64 (steps * strips, 2)
         For each job that computes scores: the summed weight of its pairs, and their summed loss. A
@@ -463,8 +491,8 @@ class Planning(NamedTuple):
     bits, more_bits : uint32 (BLOCK,)
         Random numbers.
     heads : int32 (V,)
-        For each word, or tree node, the first row in its linked list; -1 if the list is empty. The
-        list has the rows of the gradient buffer that belong to the word.
+        For each word, or tree node, the last row so far in its list (`Lists`); -1 if there is
+        none.
     seen : int32 (V - 1,)
         For skip-gram with the hierarchical softmax: the index in ``nodes`` of `Plans` at which each
         inner node of the tree was last listed in this step, or -1.
@@ -653,10 +681,10 @@ class Nodes(NamedTuple):
         The column of each element.
     factors, negatives : float32 (MR * n,)
         For each element and each center word of its group: in `factors` the summed weight of the
-        predicted words whose paths have the node, in `negatives` that of those whose paths take the
-        node's branch of code 1. For CBOW, `choose_node_targets` later replaces the numbers in
-        `factors` by the negative derivatives of the loss with respect to the scores, times the
-        number in `steps` for the node.
+        predicted words whose paths have the node; in `negatives` the part of this sum that comes
+        from words whose paths take the node's branch of code 1. For CBOW, `choose_node_targets`
+        later replaces the numbers in `factors` by the negative derivatives of the loss with respect
+        to the scores, times the number in `steps` for the node.
     marks : int32 (columns,)
         For skip-gram: for each node, 1 + the number of the last group that has it; 0 if no group
         has it yet.
@@ -787,6 +815,7 @@ def make_sizes(
         nodes=nodes > 0,
         sorted=nodes > 0 and windows,
         parts=False,
+        halves=False,
     )
 
 
@@ -810,8 +839,6 @@ def make_plans(sizes: Sizes, steps: int) -> Plans:
     widths = dict.fromkeys(("ids", "documents"), length)
     widths |= {"noise": 0 if sizes.nodes else tiles * NOISE}
     widths |= {"order": sizes.step * sizes.sorted}
-    widths |= dict.fromkeys(("center_words", "center_heads", "center_next"), inputs)
-    widths |= dict.fromkeys(("outside_words", "outside_heads", "outside_next"), outputs)
     widths |= dict.fromkeys(("lows", "highs"), sizes.step * sizes.windows)
     # Nodes and keys are written in whole vectors.
     widths |= {"nodes": (outputs + LANES) * sizes.nodes, "node_starts": (tiles + 1) * sizes.nodes}
@@ -823,6 +850,8 @@ def make_plans(sizes: Sizes, steps: int) -> Plans:
     arrays = {name: np.zeros((steps, width), np.int32) for name, width in widths.items()}
     return Plans(
         **arrays,
+        center=Lists(*(np.zeros((steps, inputs), np.int32) for _ in Lists._fields)),
+        outside=Lists(*(np.zeros((steps, outputs), np.int32) for _ in Lists._fields)),
         weights=np.zeros((steps, sizes.step * sizes.windows), np.float32),
         part_shares=np.zeros((steps, sizes.entries), np.float32),
     )

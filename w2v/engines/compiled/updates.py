@@ -3,7 +3,9 @@
 A vector, of a word or a tree node, may get several gradients in a step, one from each part of the
 text in which it occurs. Vectors with a single gradient have been updated already
 (``strips.py``); those with several are updated here. Their gradients are added up in a fixed
-order, so that the result does not depend on the number of threads.
+order, so that the result does not depend on the number of threads: those of each half of the step
+in the order of the text, and then the two sums. With one or two threads, the gradients of each half
+have been added up already, in the same order.
 
 With subwords, the input vector of a word is a weighted sum of rows of a matrix. This module
 computes these sums, and updates all rows of this matrix that the step uses.
@@ -14,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from w2v.engines.compiled.functions import inlined, inner
-from w2v.engines.compiled.rows import limit, prefetch_rows
+from w2v.engines.compiled.plans import lists_of
+from w2v.engines.compiled.rows import ALONE, limit, prefetch_rows
 from w2v.engines.compiled.simd import (
     LANES,
     address,
@@ -28,7 +31,16 @@ from w2v.engines.compiled.simd import (
     store_each,
 )
 from w2v.engines.compiled.sparse import List, Rows, combine
-from w2v.engines.compiled.structures import F32, I32, LINE, Buffer, Plans, Problem, Shard, Sizes
+from w2v.engines.compiled.structures import (
+    F32,
+    LINE,
+    Buffer,
+    Lists,
+    Plans,
+    Problem,
+    Shard,
+    Sizes,
+)
 
 AHEAD = 4
 """A row of the model is prefetched this many rows before it is updated."""
@@ -39,17 +51,14 @@ the most rows of the input matrix that one job updates."""
 
 @inlined
 def add_sums(
-    first: Any, following: int, gradients: int, width: int, step: Any, out: int, zero: Any
+    first: Any, after: int, gradients: int, width: int, step: Any, out: int, zero: Any
 ) -> None:
-    """Add the sum of a linked list of gradient rows, times ``step``, to a row, in some columns.
+    """Add the sum of a list of gradient rows, times ``step``, to a row, in some columns.
 
     Parameters
     ----------
-    first
-        The number of the first row of the list.
-    following
-        The address of an array with the number of the next row for each row; negative at the end of
-        the list.
+    first, after
+        The list: ``head`` and ``after`` of `add_list`.
     gradients
         The address, in row 0 of the gradients, of the block of columns that is added.
     width
@@ -61,18 +70,28 @@ def add_sums(
     zero
         A tuple of zero SIMD vectors, as many as a row of the block has.
     """
-    one, row = splat(1), first
-    sums = load_each(zero, gradients, np.int64(row) * width)
-    row = load_int(following, row)
+    one, row = splat(1), load_int(after, first)
+    sums = load_each(zero, gradients, np.int64(first) * width)
     while row >= 0:
         sums = multiply_add_each(one, load_each(zero, gradients, np.int64(row) * width), sums)
-        row = load_int(following, row)
+        row = load_int(after, row)
+    if row < ALONE:  # a row of the second half
+        more = load_each(zero, gradients, np.int64(~row) * width)
+        row = load_int(after, ~row)
+        while row >= 0:
+            more = multiply_add_each(one, load_each(zero, gradients, np.int64(row) * width), more)
+            row = load_int(after, row)
+        sums = multiply_add_each(one, more, sums)
     store_each(multiply_add_each(step, sums, load_each(zero, out, 0)), out, 0)
 
 
 @inlined
 def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: int) -> None:
-    """Add the sum of a linked list of gradient rows, times ``step``, to a row.
+    """Add the sum of a list of gradient rows, times ``step``, to a row.
+
+    The rows of each half of the step are added up in the order of the list, and then the two sums.
+    So the result is the same whether rows were added up while they were computed, by one thread for
+    each half, or were all kept.
 
     Parameters
     ----------
@@ -83,8 +102,7 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
     head
         The number of the first row of the list.
     after
-        The address of an array with the number of the next row for each row; negative at the end of
-        the list.
+        The address of an array with the next row of each row (``Lists.next``).
     step
         The factor of the sum, in every lane of a SIMD vector.
     out
@@ -104,23 +122,29 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
 
 @inlined
 def add_curvatures(curvature: int, head: Any, after: int) -> Any:
-    """Return the sum of the curvature bounds that belong to a linked list of gradient rows.
+    """Return the sum of the curvature bounds that belong to a list of gradient rows.
+
+    They are added up in the same order as the rows (`add_list`).
 
     Parameters
     ----------
     curvature
         The address of the bounds on the curvature (second derivative) of the loss, one number for
         each gradient row.
-    head
-        The number of the first row of the list.
-    after
-        The address of an array with the number of the next row for each row; negative at the end of
-        the list.
+    head, after
+        The list, as for `add_list`.
     """
     total, row = load_float(curvature, head), load_int(after, head)
     while row >= 0:
         total += load_float(curvature, row)
         row = load_int(after, row)
+    if row < ALONE:  # a row of the second half
+        more = load_float(curvature, ~row)
+        row = load_int(after, ~row)
+        while row >= 0:
+            more += load_float(curvature, row)
+            row = load_int(after, row)
+        total += more
     return total
 
 
@@ -129,12 +153,12 @@ def move_words(
     matrix: F32,
     gradients: F32,
     curvature: F32,
-    words: I32,
-    heads: I32,
-    following: I32,
+    lists: Lists,
+    first: int,
+    last: int,
     rate: np.float32,
 ) -> None:
-    """Update the vectors of the given words, or tree nodes, each by the sum of its gradients.
+    """Update the vectors of some words, or tree nodes, each by the sum of its gradients.
 
     The step size of a vector is the learning rate, or less if the curvature (second derivative) of
     the loss along the vector is large (`rows.limit`).
@@ -146,18 +170,17 @@ def move_words(
     gradients, curvature
         The rows of a buffer with the negative gradients, one or more for each word, and for each
         row a bound on the curvature.
-    words, heads
-        The words, as rows of `matrix`, and the number of the first gradient row of each.
-    following
-        For each gradient row, the next row of the same word; -1 after the last one.
+    lists, first, last
+        The lists of gradient rows. Those from number ``first`` to ``last`` - 1 are processed.
     rate
         The learning rate.
     """
     # The model's rows are padded to whole cache lines, those of the buffer to whole vectors.
     stride, width = matrix.shape[1], gradients.shape[1]
-    base, model, after = address(gradients), address(matrix), address(following)
-    for n in range(len(words)):
-        if n + AHEAD < len(words):
+    base, model, after = address(gradients), address(matrix), address(lists.next)
+    words, heads = lists.words, lists.heads
+    for n in range(first, last):
+        if n + AHEAD < last:
             for k in range(0, width, LINE):
                 prefetch(base, np.int64(heads[n + AHEAD]) * width + k)
                 prefetch(model, np.int64(words[n + AHEAD]) * stride + k)
@@ -187,7 +210,7 @@ def sum_parts(
     the vectors of up to `WORDS` words, from number ``job * WORDS`` on.
     """
     n, parts, width = step % len(plans.ids), problem.parts, sizes.vectors * LANES
-    words = plans.center_words[n]
+    words = plans.center.words[n]
     first, last = job * WORDS, min((job + 1) * WORDS, shard.several[step, 0])
     table = Rows(address(problem.center), problem.center.shape[1])
     listed = List(address(parts.rows), address(parts.weights))
@@ -216,7 +239,7 @@ def sum_words(
     (``Parts.totals``).
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
-    words, heads, after = plans.center_words[n], plans.center_heads[n], plans.center_next[n]
+    words, heads, after = plans.center.words[n], plans.center.heads[n], plans.center.next[n]
     for k in range(job * WORDS, min((job + 1) * WORDS, shard.several[step, 0])):
         out = address(buffer.words) + k * 4 * width
         for column in range(0, width, LANES):
@@ -309,9 +332,9 @@ def move(
             problem.center,
             buffer.center,
             buffer.center_curvature,
-            plans.center_words[n, first:last],
-            plans.center_heads[n, first:last],
-            plans.center_next[n],
+            lists_of(plans.center, n),
+            first,
+            last,
             rate,
         )
         return
@@ -321,8 +344,8 @@ def move(
         problem.outside,
         buffer.outside,
         buffer.outside_curvature,
-        plans.outside_words[n, first:last],
-        plans.outside_heads[n, first:last],
-        plans.outside_next[n],
+        lists_of(plans.outside, n),
+        first,
+        last,
         rate,
     )

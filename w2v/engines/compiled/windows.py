@@ -231,8 +231,8 @@ def share_gradients(
     mean
         Whether the words of a window are averaged instead of summed.
     exact
-        For a mean: whether each word gets its weight in the mean times the gradient of the mean, or
-        all of it.
+        For a mean: if true, a word's share in a window is its weight in the mean (the exact
+        gradient); if false, it is 1 (as in word2vec's code).
     lows, highs
         The start and the end (excluded) of the window of each center word of the strip, as indices
         among the words of the training step (``Plans.ids``). A window includes the center word.

@@ -91,7 +91,7 @@ class Program:
 def line_of(error: Exception, starting: bool) -> str | None:
     """Return a one-line message for an error that the user can correct, otherwise ``None``.
 
-    If `starting` (Hydra failed before `Program.run`, without ``-m``), errors of files are included.
+    `starting`: a run without ``-m`` failed before `Program.run`. Then `OSError` has a message, too.
     """
     match error:
         case InputError():
@@ -113,7 +113,7 @@ def line_of(error: Exception, starting: bool) -> str | None:
 def reports_wanted(arguments: Sequence[str]) -> list[Path]:
     """Return the folders of earlier runs for which ``report=FOLDER`` asks for reports.
 
-    ``best``, ``all`` and ``none`` are no folders. Folders with other arguments raise `InputError`.
+    ``best``, ``all`` and ``none`` name none. `InputError`: a folder and other arguments are given.
     """
     named = [text for text in arguments if text.startswith("report=")]
     named = [text for text in named if text.removeprefix("report=") not in REPORTS]

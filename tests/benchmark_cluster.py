@@ -5,7 +5,8 @@
 
 FOLDER is a tokenized corpus, such as ``outputs/cache/tokenize/<key>``. ``score`` trains with
 ``cluster=local``, which gives the same vectors as a real cluster, and prints a line of JSON;
-without ``--combine``, it trains without a cluster.
+without ``--combine``, it trains without a cluster. ``pictures`` estimates the speed-up, and draws
+it and the scores in ``scores.jsonl`` as charts in the folder given last.
 """
 
 import argparse

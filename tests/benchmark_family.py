@@ -8,8 +8,9 @@ window 5, K = 5, and n-grams have 3 to 6 characters. Speeds are in words of the 
 best of several rounds. They are given for the elapsed time and for the processor time of all
 threads.
 
-The speed in FLOP/s is compared with that of a large matrix product on one core. Only operations of
-dot products are counted: for each, 2 d for vectors of d elements, and 4 d for the gradients.
+The speed in FLOP/s is compared with that of a large matrix product on one core. Only the operations
+of dot products and of their gradients are counted: for each dot product of vectors of d elements,
+2 d for the product and 4 d for its gradients.
 """
 
 import argparse
@@ -44,8 +45,9 @@ MODELS: dict[str, Objective] = {
     "CBOW, n-grams": Cbow(subwords=True),
 }
 SCORES = {("skipgram", "negsample"): 30.0, ("cbow", "negsample"): 20.0}
-"""Scores that are computed for each center word: the words around four centers, and 16 noise words.
-With a tree, those on the paths of its words."""
+"""The number of scores that are counted for each center word, by architecture and loss: one for
+each word around a block of four center words (CBOW: of the block), and for each of 16 noise words.
+For the hierarchical softmax, `scores_of` counts the nodes on the paths of words instead."""
 
 
 class Corpus:
@@ -108,9 +110,10 @@ def ours(corpus: Corpus, objective: Objective, threads: int) -> Epoch:
 
 
 def peer(corpus: Corpus, objective: Objective, threads: int) -> tuple[str, Epoch]:
-    """Return the name of the library to compare with, and a function for it like that of `ours`.
+    """Return the name of the library to compare with, and a function that trains an epoch with it.
 
-    The library is fastText for models with n-grams if it is installed, else gensim.
+    Like that of `ours`, the function returns two speeds in words per second. The library is
+    fastText for models with n-grams if it is installed, else gensim.
     """
     total = int(corpus.counts.sum())
     skipgram, tree = objective.name == "skipgram", objective.loss.name == "hsoftmax"

@@ -6,8 +6,9 @@
 ``pack`` tokenizes a text and writes its token ids into FOLDER, compressed so that the folder can
 be copied to the other machine. ``run`` needs jax, numba, numpy, scipy and threadpoolctl. To score
 the vectors, ``run`` also needs gensim, or copies in FOLDER of gensim's files of WordSim-353,
-SimLex-999 and analogies. A PART is a measurement, such as ``bits`` or ``scores``; without one, all
-are made.
+SimLex-999 and analogies. A PART is a measurement: ``agreement`` with NumPy, ``negative`` and
+``softmax`` (speeds), ``bits`` (whether equal seeds give equal bits), ``scores``, or ``steps``
+(scores with other learning rates and words per update). Without a PART, all are made.
 Speeds are in words of running text per second. For ``negative``, ``softmax`` and ``bits``, the
 first piece (shard) of the text warms up, and the next eight are timed.
 """
@@ -272,7 +273,8 @@ def softmax_rates(corpus: Callable[[int | None], Corpus], peak: dict[str, float]
     """Print the speed of the exact softmax for several vocabulary sizes, dimensions and precisions.
 
     Also print estimates of the shares of the memory bandwidth and of the FLOP/s that training uses.
-    `peak` has the bandwidth and FLOP/s of the device, from `limits`.
+    `corpus` makes the corpus with a vocabulary of a given size; None: of all words that occur at
+    least five times. `peak` has the bandwidth and FLOP/s of the device, from `limits`.
     """
     others = [name for name in peak if name not in ("memory", "float32")]
     usual, few, many = corpus(None), corpus(10_000), corpus(200_000)

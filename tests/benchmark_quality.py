@@ -129,8 +129,8 @@ class Data:
     def file(self) -> Path:
         """Return the path of a file of the text, which the first call writes.
 
-        It has only the words of the vocabulary for models with n-grams. Lines have at most 1,000
-        words, because gensim drops words of longer lines.
+        Words that are not in the vocabulary for models with n-grams are left out. Lines have at
+        most 1,000 words, because gensim drops words of longer lines.
         """
         path = self.folder / "ngrams.txt"
         if not path.exists():

@@ -88,7 +88,7 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> None:
 def short_shards(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the engine `name`, a parameter of the test, prepare for a short text if it is ``jax``.
 
-    Otherwise, its arrays would be as long as those for 65,536 words.
+    Without this fixture, the arrays of ``jax`` would be as long as those for 65,536 words.
     """
     if name == "jax":
         monkeypatch.setattr("w2v.engines.jax.MIN_SHARD_WORDS", 8192)

@@ -13,7 +13,8 @@ from PIL import Image
 NOTEBOOK = Path(__file__).parents[1] / "w2v" / "example.ipynb"
 
 COLORS = 32
-"""Colors of the pictures in the notebook, and their width in pixels: they should be small files."""
+"""The pictures in the notebook are reduced to this many colors, and to a width of `WIDTH` pixels,
+so that their files are small."""
 WIDTH = 720
 
 

@@ -39,8 +39,9 @@ def composed(*choices: str) -> DictConfig:
 def refused_sweep(*arguments: str, cwd: Path) -> str:
     """Start a sweep, which must be refused before its first job; return the error line.
 
-    `arguments` are those of the command ``pipeline/run.py -m``. Only choices of config groups are
-    composed by Hydra, and only once; other values are set directly.
+    `arguments` are those of the command ``pipeline/run.py -m``. To save time, Hydra only composes
+    the choices of config groups, once for all calls with the same choices (`composed`). The other
+    values are set in a copy of the composed settings, without Hydra.
     """
     schema.register()
     with contextlib.chdir(cwd), initialize_config_dir(str(ROOT / "conf"), **BASE):

@@ -171,7 +171,7 @@ def naive_combine(
 def random_changes(
     seed: int, rows: int, dim: int, workers: int
 ) -> tuple[NDArray[np.float32], list[Rows]]:
-    """Return a random matrix, and for each worker random new values of some of its rows."""
+    """Return a random matrix, and for each worker new values of rows that are drawn at random."""
     random = np.random.default_rng(seed)
     table = random.normal(size=(rows, dim)).astype(np.float32)
     changes = []

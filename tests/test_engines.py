@@ -308,7 +308,7 @@ def test_descend_is_gradient_descent_until_the_step_would_overshoot() -> None:
 
 
 def half_of_the_corpus(size: int, words: int) -> Documents:
-    """Return documents of `words` random words of a vocabulary of `size`, each after word 0."""
+    """Return documents: `words` random word ids below `size`, and the id 0 before each of them."""
     random = np.random.default_rng(0)
     others = random.integers(1, size, size=words)
     return [

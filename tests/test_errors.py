@@ -1,4 +1,4 @@
-"""Test that errors can be sent between processes, and `sanitize` on control characters."""
+"""Test that errors can be sent between processes, and how `sanitize` treats control characters."""
 
 import pickle
 import unicodedata

@@ -184,8 +184,9 @@ def simulated(
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]], NDArray[np.float64]]:
     """Simulate word vectors of several runs on each of two texts; a tenth of the words change.
 
-    `moved` is the size of the changes. With `resampled`, each word's vector has further noise,
-    which is equal in all runs on a text, as if each text were a random sample.
+    A change adds a random vector of about the length `moved` to the vector of a word, whose own
+    length is about 1. With `resampled`, each word's vector has further noise, which is equal in all
+    runs on a text, as if each text were a random sample.
 
     Returns
     -------

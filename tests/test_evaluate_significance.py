@@ -288,7 +288,7 @@ def test_sets_that_the_mean_leaves_out_do_not_change_a_difference() -> None:
 
 
 def test_the_interval_of_the_mean_of_sets_holds_it() -> None:
-    """The 95 % interval of the mean of sets contains the true value in 92 to 98 % of samples."""
+    """The 95 % interval of `MeanOfSets` holds the true mean correlation in 92-98 % of samples."""
     random = np.random.default_rng(1)
     truth = math.tanh(
         np.mean([math.atanh(6 / math.pi * math.asin(k / math.hypot(k, 1) / 2)) for k in (0.3, 0.9)])
@@ -359,10 +359,11 @@ def test_a_difference_in_analogies_is_the_oracles(oov: Any) -> None:
 
 @pytest.mark.parametrize(("categories", "size"), [(1, 12), (3, 4), (5, 8)])
 def test_the_variance_over_pairs_of_questions_has_no_bias(categories: int, size: int) -> None:
-    """If each pair adds a random number of variance 1 to its questions, the estimate is exact.
+    """The expectation of the estimated variance of the mean score is the true variance.
 
-    The estimate is a sum of squares and products of these numbers. Its expectation is the sum of
-    the estimates for samples in which one of them is 1 and the others are 0.
+    Here, each word pair adds a random number of variance 1 to the scores of its questions. The
+    estimate is a sum of squares and products of these numbers. Its expectation is the sum of the
+    estimates for samples in which one of them is 1 and the others are 0.
     """
     pairs = [
         (one, other)
@@ -398,7 +399,8 @@ def test_a_figure_without_items_is_a_paired_t_test() -> None:
 def test_of_more_settings_the_larger_of_two_variances_counts() -> None:
     """With more than two configurations, the larger of two variances of a difference is used.
 
-    One is estimated from its two configurations, the other from all of them.
+    One is the sum of the variances of the two configurations that are compared, the other twice
+    the variance pooled over all configurations.
     """
     table = np.random.default_rng(2).normal(size=(4, 3)) * [[1], [1], [1], [9]]
     rest = table - table.mean(1)[:, None] - table.mean(0) + table.mean()
@@ -507,7 +509,11 @@ def test_what_cannot_be_compared_says_why() -> None:
 
 
 def test_few_independent_questions_are_not_compared() -> None:
-    """Of few word pairs, few questions without a common pair, or a pair that is in very many."""
+    """Configurations are not compared if the questions have too few independent word pairs.
+
+    The cases are: all questions of five word pairs; nine questions that share no word pair; and
+    questions all of which contain the same word pair, or one of the same two word pairs.
+    """
     of_five_pairs = [*itertools.permutations(range(5), 2)]
     separate = [(2 * i, 2 * i + 1) for i in range(9)]
     one_in_all = [(0, i) for i in range(1, 21)]
@@ -629,8 +635,9 @@ def simulated(
 def true_gain(gain: float, spread: float = 0.15) -> float:
     """Return the true difference in Spearman's correlation between configurations of `simulated`.
 
-    The mean factor of the first is larger by `gain`. The result is its correlation minus that of
-    any other configuration.
+    `simulated` multiplies the human scores by a random factor, whose standard deviation is `spread`
+    and whose mean is larger by `gain` in the first configuration. The result is the correlation of
+    the first configuration minus that of any other.
     """
 
     def mean(center: float) -> float:
@@ -683,7 +690,7 @@ def test_intervals_hold_the_true_difference_and_power_is_as_planned() -> None:
 def test_as_many_seeds_as_are_said_show_the_difference() -> None:
     """The power of the test is about 80 % with the estimated number of seeds, and less with fewer.
 
-    The estimate is None if the pairs are too few for any number of seeds.
+    The estimate is None if there are so few word pairs that no number of seeds gives this power.
     """
     random = np.random.default_rng(0)
     noise = Noise(1.0 / 4, 3, 0.0, 1.0)  # of differences with variance 1, over 4 seeds

@@ -185,7 +185,7 @@ def check_whole(folder: Path) -> None:
 
 
 def check_tracked(folder: Path, history: Any, store: Path | None = None) -> None:
-    """Check that all MLflow runs have ended, and that the last one has finished.
+    """Check that all MLflow runs are FINISHED, KILLED or FAILED, and that the last one is FINISHED.
 
     The last one must have recorded the whole training history, which is `history`. `store` is the
     MLflow database; None for the one in `folder`.

@@ -65,7 +65,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
-    """Yield a copy of the folder `made`; a test that works in it imports the tokenizer from it."""
+    """Yield a copy of the folder `made`. If it is the current folder, its tokenizer is imported."""
     shutil.copytree(made, tmp_path / "copy", copy_function=shutil.copy2)
     forget_modules()
     with mock.patch("sys.path", ["", *sys.path]):

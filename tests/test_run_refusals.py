@@ -251,7 +251,8 @@ REFUSED_COMMANDS = {
         "/proc/nothing: No such file or directory; outputs must be a folder that can be written"
     ),
 }
-"""Settings that only the whole command rejects: for Hydra, tracking and the outputs folder."""
+"""Settings, each with the error message of the command in a new process. Most are rejected by parts
+of it that `run_stages` does not call, for Hydra, tracking and the outputs folder."""
 
 
 @pytest.fixture(scope="module")

@@ -116,7 +116,8 @@ COMMANDS = (
     ("seed=0,1", "hydra/sweeper=basic"),
     ("seed=0,1", "outputs=/proc/nothing"),
 )
-"""Some of them, for every part of the program that refuses sweeps; given as whole commands."""
+"""Those of the refused sweeps that are run as whole commands: at least one for every part of the
+program that refuses sweeps."""
 
 
 def assert_no_work(here: Path) -> None:

@@ -127,7 +127,10 @@ def test_broken_links_and_pipes_are_counted(folder: Path) -> None:
 
 @contextmanager
 def ordinary_user(*folders: Path) -> Iterator[None]:
-    """Let the block be no root, who may read every folder; `folders` are then its own."""
+    """Run the block as an ordinary user, because root may read every folder.
+
+    If the tests run as root, the user is `NOBODY`, to whom `folders` are given.
+    """
     if os.geteuid() != 0:
         yield
         return

@@ -146,7 +146,8 @@ CHARTS = """names => {
     const drawn = charts.every(chart => chart.every(steps => steps.length >= 5));
     return charts.length === 3 && drawn && charts;
 }"""
-"""Returns, when there are three charts with lines, the steps of each run in each of them."""
+"""A JavaScript function that takes the names of runs. It returns the steps (x values) of each run
+in each of three charts; or false, until three charts have five steps or more of each run."""
 
 
 def test_a_chart_shows_the_losses_of_both_runs(page: Any, store: Store, screenshots: Path) -> None:

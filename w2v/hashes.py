@@ -163,7 +163,7 @@ class FileHashes:
     def _remembered(
         self, connection: sqlite3.Connection | None, key: bytes, current: str
     ) -> str | None:
-        """Return the SHA-256 that is stored for a file; None if none is for its current stamp.
+        """Return the SHA-256 stored for a file with its current stamp; None if there is none.
 
         Parameters
         ----------

@@ -150,10 +150,10 @@ def upstream_reasons(
 ) -> Iterator[str]:
     """Yield phrases that say how the inputs from earlier stages differ between two results.
 
-    A result is made from results of earlier stages, its upstream results. Where the two results
-    have different upstream results of a stage, `reasons` compares these, and then their own
-    upstream results are compared in the same way. If the manifest of one of them is not in the
-    cache, the phrase only names the stage.
+    A result is made from results of earlier stages, its upstream results. If the two results have
+    different upstream results of a stage, `reasons` compares the manifests of these two upstream
+    results; then the results from which they were made are compared in the same way. If one of the
+    two manifests is not in the cache, the phrase only names the stage.
 
     Parameters
     ----------

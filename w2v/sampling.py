@@ -114,7 +114,7 @@ SPACING = np.uint32(0x9E3779B9)
 
 
 def draw_evenly(key: Key, purpose: int, numbers: NDArray[np.int64], parts: int) -> UInt32Array:
-    """Return a random 32-bit integer for each counter, evenly spread over consecutive counters.
+    """Return a random 32-bit integer for each counter; consecutive counters get evenly spread ones.
 
     Group g is the counters g * parts + i, with i from 0 to parts - 1. Counter i of group g gets the
     integer start + shift_g + i * (2**32 // parts), modulo 2**32:

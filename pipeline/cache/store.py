@@ -135,7 +135,7 @@ def find_or_make(
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Save hashes of source files as JSON, by file; return the hash that is in the file's name."""
+    """Save `code`, a hash per source file, as JSON; return its own hash, which names the file."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:
@@ -144,7 +144,7 @@ def keep_code(folder: Path, code: dict[str, str]) -> str:
 
 
 def code_path(folder: Path, key: str) -> Path:
-    """Return the path of the file for which ``keep_code(folder, ...)`` has returned `key`."""
+    """Return the path of the JSON file that `keep_code` writes for a dict whose hash is `key`."""
     return folder / f".code-{key}.json"
 
 

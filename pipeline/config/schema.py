@@ -53,7 +53,7 @@ GLOBAL = "# @package _global_"
 LISTED = re.compile(r"(?!stages=)[^.=@]+(@[^=]*)?= *\[")  # a list of choices of a group
 PLAIN = re.compile(r"^defaults: *(?:\[\w*schema\]|(?:\n *- override /[\w/]+: \w+)+)$", re.M)
 """Matches a file's defaults list if all that it names are schemas and choices of groups. Hydra
-itself tells which files these are."""
+lists these choices in ``hydra.runtime.choices``."""
 parsed: Any = cache(lambda text: OmegaConf.to_container(OmegaConf.create(text)))
 
 # OmegaConf 2.4 gave `register_new_resolver` the name of an older function.
@@ -183,7 +183,7 @@ def check_value(key: str, value: Any, where: str = "") -> None:
 
 
 def texts(names: Iterable[tuple[str, str]], hydra: Any) -> list[tuple[str, Path, str]]:
-    """Return (package, path, text) of each file with a given (package, name) in Hydra's folders."""
+    """Find the files of (package, name) in Hydra's search path; return (package, path, text)."""
     folders = [Path(one.path) for one in hydra.runtime.config_sources if one.schema == "file"]
     files = [(k, name.lstrip("/").removesuffix(".yaml") + ".yaml") for k, name in names]
     paths = [(k, folder / file) for k, file in files for folder in folders]

@@ -103,7 +103,7 @@ class Stage(ABC):
 
     @abstractmethod
     def describe(self, facts: Mapping[str, Any]) -> str:
-        """Summarize the result in a line; `facts` is what the function from `prepare` returned."""
+        """Summarize the result in a line; `facts` are the facts on it in its ``manifest.json``."""
 
     def ready(self, context: Context, entry: Entry) -> None:
         """Called once the result is computed or found in the cache; does nothing by default."""
@@ -118,7 +118,7 @@ class Stage(ABC):
     def finish(
         self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
     ) -> None:
-        """At the end of a run, write files on the result `entry` to `run_dir`; by default, none."""
+        """At the end of a run, write a report on the result into `run_dir`; by default, none."""
 
     def key(self, context: Context, settings: dict[str, Any]) -> str:
         """Return the cache key: a hash of `settings` (from `prepare`), the code and `upstream`."""

@@ -33,7 +33,7 @@ CHANGES_SCORE = ("evaluate.oov", "evaluate.vocabulary", "evaluate.compare")
 
 
 def incomparable(objective: str, keys: Iterable[str]) -> list[str]:
-    """Return which of the settings `keys` must be equal in runs that `objective` compares."""
+    """Return those of the settings `keys` that must be equal to compare runs by `objective`."""
     if objective.endswith("loss"):
         return [k for k in keys if k in CHANGES_LOSS or k.partition(".")[0] in CHANGE_LOSS_GROUPS]
     if "/" not in objective:

@@ -43,7 +43,7 @@ def sweep_overrides(config: DictConfig) -> dict[str, Override]:
     """Return all overrides of a sweep, by key.
 
     Those of the command line take precedence over ``hydra.sweeper.params`` of an experiment file.
-    `InputError`: ``params`` is no mapping, or has a setting of all jobs, such as ``outputs``.
+    `InputError`: ``params`` is no mapping, or has a setting that jobs share, such as ``outputs``.
     """
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     if not isinstance(params, Mapping):

@@ -1,6 +1,6 @@
 """Prepare the Optuna study of a search for Hydra's Optuna sweeper.
 
-The same command resumes the study, and killed trials are repeated. Optuna is imported when needed.
+A command given again resumes its study and repeats killed trials. Optuna is imported when needed.
 """
 
 import logging

@@ -62,8 +62,9 @@ def open_sweep(
 
     At the end, also after an error, `close_sweep` saves the results, and raises an error if the
     block or jobs failed; then the run is ended and the folder unlocked. `jobs` has each job's
-    settings by its overrides, empty for a search, which chooses jobs as it runs. `shared` is the
-    jobs' MLflow store and queue. `earlier_best` is the best value of a resumed study, or None.
+    settings by its overrides, empty for a search, which chooses jobs as it runs. All jobs use the
+    MLflow store in `shared`, and its queue of calls to the store. `earlier_best` is the best value
+    of a resumed study, or None.
     """
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
     with writable, exclusive_lock(folder), tracked_run(config, folder, shared) as tracker:

@@ -31,7 +31,7 @@ def record_vectors(tracker: Tracker, folder: Path) -> None:
 
 
 def record_job_vectors(folder: Path) -> None:
-    """If ``tracking.vectors=best``, upload the best job's vectors to its run; it is in `folder`."""
+    """If ``tracking.vectors=best``, upload the vectors of the job in `folder` to its MLflow run."""
     summary = json.loads((folder / "summary.json").read_bytes())
     tracking = Tracking(**summary["config"]["tracking"])
     if tracking.vectors == "best" and "train" in summary["stages"]:
@@ -45,8 +45,7 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
 
     `summary` is the content of ``summary.json``; `note` is the description in Markdown. If a single
     configuration is best, the model of its best job gets the alias in ``tracking.register``. But if
-    this sweep continues a search that had found a better job before, a model that already has the
-    alias keeps it.
+    this sweep continues a search that had found a better job, a model with the alias keeps it.
     """
     tracker.files(sorted(folder.glob("*.png")), "plots")
     # MLflow's UI compares artifacts by the first table, so that must be one the jobs have, too.

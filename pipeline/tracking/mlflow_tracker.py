@@ -47,7 +47,7 @@ FLUSH_SECONDS = 5.0
 
 MAX_TAG = 500
 MAX_NOTE = 5000
-"""The most characters of a description or a list of files that are kept; `MAX_TAG`: of a tag."""
+"""Tags are cut to `MAX_TAG` characters, descriptions and lists of origins to `MAX_NOTE`."""
 
 SYSTEM_SECONDS = 5
 """Seconds between two measurements of the machine's load."""

@@ -55,8 +55,7 @@ class RetryQueue:
     def close(self, max_wait: float = MAX_WAIT) -> str:
         """Wait until all calls are made; return the errors of calls that failed permanently, or "".
 
-        A call that keeps failing for ``max_wait`` seconds is given up, with all calls after it, and
-        its error is returned.
+        A call failing for ``max_wait`` s is given up, with all later ones; its error is returned.
         """
 
         def ended(seconds: float) -> bool:
@@ -104,7 +103,7 @@ class RetryQueue:
 
 
 class QueueProxy:
-    """Puts calls of `target`'s methods into a `RetryQueue`, and returns at once; see its `wait`."""
+    """A proxy of `target`: puts method calls into a `RetryQueue`; only `wait` waits for them."""
 
     def __init__(self, target: object, calls: RetryQueue) -> None:
         self._target = target

@@ -73,8 +73,8 @@ def open_experiment(
     """Return an MLflow client and the id of the experiment ``name``, created if needed.
 
     A new experiment keeps its artifacts in ``outputs``, unless the store is a server. A store that
-    is an SQLite file is first created if needed, and its addresses of artifacts are corrected if
-    these were moved; but not if ``made`` is true, because the sweep of this job has done so.
+    is an SQLite file is first created if needed, and the addresses of artifacts in it are corrected
+    if the artifacts were moved. ``made`` is true in a job of a sweep, which has done both already.
     `InputError` is raised if the store cannot be used, or the experiment was deleted.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError

@@ -56,7 +56,7 @@ class Tracker:
         """Record the vectors in a folder as an MLflow model; register it if settings say so."""
 
     def choose_model(self, run_id: str, move: bool = True) -> None:
-        """Give a run's model the alias in ``tracking.register``; take it from another if `move`."""
+        """Give a run's model the alias in ``tracking.register`` if it is free or `move` is true."""
 
     def wait(self) -> None:
         """Wait for all calls so far, also of jobs that share the queue; see `RetryQueue.wait`."""

@@ -145,12 +145,12 @@ def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, T
 
 
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
-    """Fit exponents: the time per pair is modelled as proportional to a power of each number.
+    """Fit exponents: the time per pair is modelled as proportional to a power of some number.
 
-    Each loss and engine has an exponent for the size V of the vocabulary. Negative sampling has a
-    second one, for the number of noise words. The softmax of an engine has a second one, for the
-    number of dot products per pair. With skip-gram this number is below V, because the pairs of a
-    batch with the same center word share their dot products.
+    For each loss and engine, this number is the size V of the vocabulary. Negative sampling has a
+    second exponent, for the number of noise words. The softmax of an engine has a second one, for
+    the number of dot products per pair. With skip-gram there are fewer than V dot products, because
+    the pairs of a batch with the same center word share them.
     """
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):

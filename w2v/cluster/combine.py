@@ -80,7 +80,7 @@ def combine(
     Rows
         All rows that were changed, with their new values: the values before plus the combined
         changes. A row that only one worker changed has exactly the value given by this worker. The
-        bits of a row do not depend on other rows.
+        values of a row are the same, bit for bit, whichever other rows are combined in this call.
     """
     if len(changes) == 1:
         return changes[0]

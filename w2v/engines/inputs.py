@@ -54,7 +54,8 @@ def make_inputs(objective: Objective, subwords: Sums | None = None) -> Inputs:
 
     An input vector is the vector that predicts other words. The class of the object belongs to the
     objective's architecture, skip-gram or CBOW, and implements the interface `Inputs`. The argument
-    `subwords` has the rows of each word of the vocabulary; None without subwords.
+    `subwords` says which rows of the input matrix, with which weights, are added up to the vector
+    of each word of the vocabulary; None without subwords.
     """
     module, name = objective.inputs.split(":")
     inputs: Inputs = getattr(import_module(module), name)(objective, subwords)
@@ -104,9 +105,10 @@ class CbowInputs:
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
         """Return the words in the window of each center position, with their weights.
 
-        The weights are 1 for a sum, or 1 / n for a mean of n words. For the mean of all rows of the
-        words and of their n-grams, the weight of a word is the word's share of these rows. The
-        center word itself is left out, and so are the words of other documents.
+        The weights are 1 for a sum, or 1 / n for a mean of n words. If the mean is taken over all
+        rows, those of the words and of their n-grams, the weight of a word is the number of its own
+        rows (its n-grams included) divided by the number of the rows of all words in the window.
+        The center word itself is left out, and so are the words of other documents.
 
         Parameters
         ----------

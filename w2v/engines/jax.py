@@ -536,7 +536,7 @@ def tally(words: int, tallies: Array, setup_seconds: float = 0.0) -> Tally:
     tallies : (steps, 2)
         The summed loss of each step and the summed weight of its pairs.
     setup_seconds
-        The time spent on preparation.
+        The time spent on compiling, which does not count as training time.
     """
     loss, pairs = np.asarray(tallies).sum(axis=0, dtype=np.float64).tolist()
     return Tally(words, pairs, loss, setup_seconds)

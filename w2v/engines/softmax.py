@@ -59,9 +59,9 @@ MIN_STEPS = 64.0
 ``batch_words`` may be below `MIN_BATCH_WORDS`, to reach about this number of steps. But it is never
 below ``1 / BATCHES_PER_EPOCH`` of the words of an epoch, unless `MAX_PAIRS` requires it.
 
-Adagrad's step size is inversely proportional to the square root of the number of steps. If a
-training has fewer steps than `MIN_STEPS`, the step size is that of `MIN_STEPS` steps, because a
-larger one would overshoot."""
+With Adagrad, the learning rate is multiplied by a constant factor, which is inversely proportional
+to the square root of the number of steps of the whole training. If a training has fewer steps than
+`MIN_STEPS`, the factor is that for `MIN_STEPS` steps, because a larger one would overshoot."""
 
 MIN_BATCH_WORDS = 2000
 """By default, ``batch_words`` is at least this number, except on short texts (see `MIN_STEPS`).

@@ -26,13 +26,13 @@ CENTERS = 32
 (part of the text)."""
 
 SHARED, NOISE = 64, 20
-"""`SHARED` consecutive center words, the `CENTERS` words of each of several tiles, share `NOISE`
+"""`SHARED` consecutive center words, which are `SHARED` / `CENTERS` tiles, have the same `NOISE`
 noise words. With fewer noise words, vectors are worse; with more, training is slower."""
 
 STEP_NUMBERS, MAX_STEP_WORDS = 1 << 18, 4096
-"""Default limits of a training step: at most `STEP_NUMBERS` numbers in all of its center vectors,
-so that the gradients stay in a processor's cache; and at most `MAX_STEP_WORDS` center words. Even
-with long vectors, a step has at least `MIN_STEP_WORDS` center words."""
+"""Default limits of a training step: at most `STEP_NUMBERS` numbers in all its center vectors taken
+together (center words times dimension), so that the gradients stay in a processor's cache; and at
+most `MAX_STEP_WORDS` center words. Even with long vectors, a step has at least `MIN_STEP_WORDS`."""
 
 STEP_MULTIPLE = 4 * SHARED
 """`step_words` returns a multiple of this number, so that two or four threads have equal shares of

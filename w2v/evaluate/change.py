@@ -187,7 +187,7 @@ def change(
     InputError
         An argument has no vectors, fewer than ten words are left to compare, the vectors of the
         texts have different dimensions, a vector of a word contains NaN or an infinity, or a text
-        has several runs, and no text has runs that differ.
+        has several runs, but within each text all runs have equal vectors.
     """
     sides = [_units("before", before), _units("after", after)]
     (words, counts, _), (others, other_counts, _) = sides
@@ -256,10 +256,10 @@ class _Found(NamedTuple):
         The 95 % confidence interval of `moved`, and the p-value of the null hypothesis that the
         word is used alike, corrected for the number of words. None if no text has three runs.
     rank
-        The number by which words are ordered, the largest first. It depends on the runs of the text
-        that has more of them. Three or more: the z value of the test. Two: the squared distance
+        The number by which words are ordered, the largest first. If a text has three or more runs,
+        it is the z value of the test. If not, but a text has two runs, it is the squared distance
         between the word's mean vectors in the two texts (means over the runs), divided by the
-        squared distance expected by chance. One: the squared distance alone.
+        squared distance expected by chance. With one run of each text, it is the squared distance.
     inflation
         By what factor the test statistics exceed those expected under the null hypothesis, as in
         `Change.inflation`. None if both texts have a single run; else 1 if no text has three runs.

@@ -107,7 +107,7 @@ class Band(NamedTuple):
 
 
 class HasVectors(Protocol):
-    """A trained model, such as `w2v.TrainedModel`."""
+    """Any object with the attribute `vectors`, such as a trained model (`w2v.TrainedModel`)."""
 
     @property
     def vectors(self) -> WordVectors:

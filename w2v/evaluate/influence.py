@@ -112,8 +112,8 @@ class Benchmark(ABC):
         """Return the number of sampling units, which are word pairs, in the used items.
 
         `used`, bool (n,), says which items are used. A pair that occurs several times, such as in
-        several questions or sets of pairs, counts once. An analogy question has two word pairs; if
-        there are more of these than questions, the result is the number of questions.
+        several questions or sets of pairs, counts once. For analogy questions, which have two word
+        pairs each, the result is at most the number of questions.
         """
 
     def variances(self, parts: FloatArray) -> FloatArray:
@@ -247,9 +247,10 @@ class MeanOfSets(Benchmark):
     """The mean of Spearman's correlation over several sets of word pairs, by Fisher's z-transform.
 
     The z values of the correlations are averaged, and the mean is transformed back to a
-    correlation. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` different used pairs are left out.
-    The items are the pairs of all sets, one set after the other; n is their number. A pair that
-    occurs several times, in one set or in several, is one sampling unit.
+    correlation. A set is left out if fewer than `MIN_PAIRS_FOR_INTERVAL` different pairs of it are
+    used (the argument `used` of the methods). The items are the pairs of all sets, one set after
+    the other; n is their number. A pair that occurs several times, in one set or in several, is one
+    sampling unit.
 
     Attributes
     ----------
@@ -368,8 +369,8 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
     values : (runs,)
         The correlations; NaN if x or the row of y is constant, or n is less than 2.
     parts : (runs, n)
-        The influences, not divided by n, unlike `Scores.parts`. If a correlation is defined, the
-        influences on it sum to 0.
+        The influences themselves. In the other results of the class `Scores`, they are divided by
+        n; here they are not. If a correlation is defined, the influences on it sum to 0.
 
     Notes
     -----

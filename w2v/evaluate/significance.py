@@ -14,13 +14,15 @@ by
 
 Here, q(e) estimates the variance, over random samples of items, of a difference to which the items
 contribute e: the sum of e_i e_j over all items i and j that depend on each other; for independent
-items, it is the sum of the squares of e. ``noise`` is the part of q(mean of e_s) that is due to the
-seeds. The contributions of the n items are measured from their own mean, which makes the
-expectation of each product e_i e_j smaller by about the variance of that mean. Of all n² products,
-q adds up those of items that depend on each other. Their fraction is q(1/n), which stands for q(e)
-with each e_i equal to 1/n. So the sum is too small by the factor 1 - q(1/n), by which it is
-divided. For the u (u - 1) analogy questions that can be made of u word pairs, 1 - q(1/n) is (u - 2)
-(u - 3) / (u (u - 1)), and the corrected estimate has no bias.
+items, it is the sum of the squares of e. ``noise`` estimates the part of q(mean of e_s) that is due
+to the seeds: it is the sum of q(e_s - mean of e_s) over the seeds, divided by S (S - 1).
+
+The contributions of the n items are measured from their own mean. This makes the expectation of
+each product e_i e_j smaller by about the variance of that mean, which is 1/n² of the variance that
+q should estimate. q adds up the products of items that depend on each other: a fraction of all n²
+products, which is q(1/n), the value of q if each e_i is 1/n. So q is too small by the factor
+1 - q(1/n), by which it is divided. For the u (u - 1) analogy questions that can be made of u word
+pairs, 1 - q(1/n) is (u - 2) (u - 3) / (u (u - 1)), and the corrected estimate has no bias.
 
 With few seeds, var(d_s) is not reliable. With more than two configurations, the larger one of
 v_a + v_b and 2 v is therefore used in place of var(d_s). Here, v_a and v_b are the variances over
@@ -65,14 +67,16 @@ POWER = 0.8
 """The statistical power for which `Difference.detectable` is computed."""
 
 MIN_PAIRS = 10
-"""With fewer independent word pairs or questions in common, configurations are not compared."""
+"""The smallest number of different word pairs, and of questions of an analogy benchmark, on which
+configurations are compared (`Benchmark.units`)."""
 
 MAX_SHARE = 0.4
-"""The largest fraction of the pairs of items that may depend on each other, because they share a
-word pair. If it is larger, nothing is compared. It is q(1/n) in the module's docstring.
+"""Two items depend on each other if they share a word pair. If more than this fraction of all pairs
+of items depend on each other, configurations are not compared.
 
-It is 0.38 for all analogy questions that ten word pairs give, and larger with fewer word pairs. It
-is 1 if one word pair is in all questions; then nothing is known of the variance of the score.
+The fraction is q(1/n) in the module's docstring. It is 0.38 for all analogy questions that ten word
+pairs give, and larger with fewer word pairs. It is 1 if one word pair is in all questions; then
+nothing is known of the variance of the score.
 """
 
 MAX_SEEDS = 1000
@@ -155,9 +159,9 @@ class Difference:
         ``better`` or ``worse`` if `a` differs significantly from `b`, or else ``no difference
         shown``. If the two cannot be compared, the verdict is the reason: ``one seed`` (fewer than
         two in common), ``too few pairs`` (fewer than `MIN_PAIRS` independent word pairs or
-        questions, or questions so many of which contain the same word pair that their variance
-        cannot be estimated: `MAX_SHARE`) or ``undefined`` (the score of a run is NaN, such as the
-        loss of a training that diverged).
+        questions; or so many pairs of questions share a word pair, more than the fraction
+        `MAX_SHARE`, that the variance cannot be estimated) or ``undefined`` (the score of a run is
+        NaN, such as the loss of a training that diverged).
     low, high
         The confidence interval of the difference. It is so wide that the intervals of all compared
         differences hold at once with a probability of 95 %. It excludes 0 if the verdict is
@@ -211,12 +215,12 @@ class Family:
     settings
         The number of configurations that are compared with each other.
     level
-        The accepted probability of any false positive in this family, for which critical values are
-        corrected.
+        The accepted probability of any false positive in this family. It determines the critical
+        values.
     whole
         The accepted probability of any false positive in all families together; equal to `level` if
         there is only one family. p-values are corrected for all families together: a difference
-        that just reaches significance, at `level` in this family, gets the p-value `whole`.
+        that is exactly at the critical value of this family gets the p-value `whole`.
     """
 
     settings: int
@@ -390,7 +394,7 @@ class Comparison:
     benchmark, answers
         The items (word pairs or questions) that the score is computed from, and the answers of each
         configuration's runs to them. For a score without items, such as a loss, `benchmark` is
-        None; only seeds are then a sample.
+        None, and only the seeds are treated as a random sample.
     larger_is_better
         Whether a larger score is better.
     size
@@ -485,7 +489,8 @@ class Comparison:
             mean leaves out are not used. None without seeds, or for a score without items.
         few : bool
             Whether these items are too few: they have fewer than `MIN_PAIRS` sampling units
-            (`Benchmark.units`), or too many share a word pair (`MAX_SHARE`).
+            (`Benchmark.units`), or more than the fraction `MAX_SHARE` of all pairs of items share a
+            word pair.
         """
         careful = self.family.settings == 2 or len(seeds) == 2
         if self.benchmark is None:

@@ -212,7 +212,8 @@ def spearman_interval(
     x, y
         (n,) each; x[i] and y[i] are the rating and the cosine of a word pair.
     pairs
-        (n,), the number of this word pair, as by `numbered`; a pair may have several ratings.
+        (n,); pairs[i] is the integer by which `numbered` identifies the word pair of x[i] and y[i].
+        A pair with several ratings occurs several times.
     generator
         Draws the bootstrap samples.
     resamples

@@ -509,9 +509,9 @@ def axes_of(runs: Sequence[Run], experiment: bool = True) -> list[str]:
     """Return the keys of the settings that differ between runs.
 
     Keys without a dot come first, the seed last. A key such as ``loss.negatives`` is left out if
-    runs with equal values of the key before its dot, ``loss``, always have equal values of it: then
-    it follows from the choice of the loss. If `experiment` is true, a key is also left out if runs
-    with equal values of ``experiment`` always have equal values of it.
+    its value follows from that of the key before its dot: if all runs with the same ``loss`` have
+    the same ``loss.negatives``. If `experiment` is true, a key is also left out if all runs with
+    the same value of ``experiment`` have the same value of the key.
     """
     values: dict[str, list[str]] = {}
     for run in runs:

@@ -188,9 +188,10 @@ class Verdicts:
 
     @cached_property
     def given(self) -> dict[str, dict[str, dict[str, Given]]]:
-        """The answers of all runs to benchmark items, by score, configuration name and seed.
+        """What each run gave for benchmark items, by score, configuration name and seed of the run.
 
-        They are read from the files in `Setting.answers`.
+        For a word pair, this is a cosine; for an analogy question, the rank of the correct answer.
+        The values are read from the files in `Setting.answers`.
         """
         found: dict[str, dict[str, dict[str, Given]]] = {}
         for setting in self.settings:

@@ -499,14 +499,15 @@ def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Id
 
 
 class _Counts(NamedTuple):
-    """The counts of types and pairs, where types and pairs of equal text share one count.
+    """How often the text of each type and of each pair occurs, whether as a type or as a pair.
 
-    For example, the type ``new_york`` and the pair ``new``, ``york`` share one count.
+    For example, the type ``new_york`` and the pair ``new``, ``york`` have equal text. The count of
+    either is the number of occurrences of the type plus that of the pair.
 
     Attributes
     ----------
     words, pairs : int64
-        The count of each type of the corpus, and of each distinct pair.
+        The count of the text of each type of the corpus, and of each distinct pair.
     types
         The number of different strings among all joined pairs and all types, except the types that
         are connectors (words such as "of" that may stand inside a phrase).

@@ -125,9 +125,9 @@ class Records:
             before += (size_of([path]) or 0) if total else 0
 
     def _read(self, path: str) -> Iterator[tuple[str, int]]:
-        """Yield each document of a file, and where reading is, for the progress.
+        """Yield each document of a file, and the current position in the file, for the progress.
 
-        This is the current position in the stored (perhaps compressed) file, in bytes.
+        The position is in bytes of the stored (perhaps compressed) file.
         """
         if record_format(path, b"") is RecordFormat.PARQUET:
             yield from self._parquet(path)
@@ -363,7 +363,7 @@ def _needs_field(path: str, names: list[str]) -> InputError:
 
 
 def field_of(record: Any, name: str) -> Any:
-    """Return the value of a field of a JSON object; None if an object around the field is null.
+    """Return a field of a JSON object, maybe a nested one; None if an object around it is null.
 
     Parameters
     ----------

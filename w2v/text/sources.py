@@ -197,7 +197,7 @@ def bytes_of(
 
 
 def position_in(file: IO[bytes]) -> int:
-    """Return how many bytes of a file, as stored, have been read."""
+    """Return how many bytes of a file have been read, counted before decompression."""
     return file.raw_position() if isinstance(file, Decompressed) else file.tell()
 
 

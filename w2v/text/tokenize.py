@@ -63,7 +63,7 @@ def tokenize(
         or a custom tokenizer or `TokenLists` gives something that is not a token.
     SettingError
         The table of phrases that `phrases` names cannot be read, or the corpus has too many
-        different sequences of connectors (see `join_phrases`).
+        different sequences of connectors, words such as "of" inside a phrase (see `join_phrases`).
     """
     corpus = write_corpus(folder, source, tokenizer, limit, workers, on_read)
     facts = asdict(corpus)

@@ -300,8 +300,9 @@ def choose(
         not used.
     given
         Further words to choose if they are among `types`, whatever their count. Such a word matches
-        only the type that is spelled exactly alike; the other words with typographic apostrophes or
-        hyphens also match the type that has ASCII ones.
+        only the type that is spelled exactly alike. But a word of `words`, `drop` or
+        ``settings.keep`` with typographic apostrophes or hyphens also matches the type that has
+        ASCII ones.
 
     Returns
     -------

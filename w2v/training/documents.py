@@ -345,9 +345,9 @@ def train(
 def _vectors(trained: Trained, chosen: Vocabulary, added: WordVectors | None) -> WordVectors:
     """Return the trained vectors with their words and counts.
 
-    `added` are the initial vectors if all of their words are in the vocabulary by request (the
-    argument ``vocabulary`` of `train` is ``union`` or ``given``); otherwise, it is None. If they
-    have counts, these are added to the counts of the text, and the words are ordered by the sums.
+    `added` is None if the argument ``vocabulary`` of `train` is ``new``. If it is ``union`` or
+    ``given``, so that the vocabulary has all words of the initial vectors, `added` are these
+    vectors. Their counts, if any, are added to those of the text; words are ordered by the sums.
     """
     found = word_vectors(chosen, trained.model, trained.objective)
     if added is None or added.counts is None:

@@ -68,8 +68,9 @@ def given_vectors(path: str | Path) -> WordVectors:
 def check_given(path: str | Path, objective: Objective) -> None:
     """Raise `InputError` if training cannot begin with the word vectors at a path.
 
-    Only one vector is read, and of n-grams, if there are any, their lengths and number of buckets.
-    They are checked by `check_shape`. Damage in the rest of the files is found by `given_vectors`.
+    Only one vector is read, and, if there are n-grams, their lengths and the number of buckets.
+    `check_shape` compares the vector's dimension, these lengths and this number with `objective`.
+    Damage in the rest of the files is found by `given_vectors`.
     """
     given_files(path)
     with warnings.catch_warnings():  # they are shown when all vectors are read
@@ -81,9 +82,9 @@ def check_given(path: str | Path, objective: Objective) -> None:
 def check_shape(given: WordVectors, objective: Objective, name: str) -> None:
     """Raise `InputError` if given vectors, or their n-grams, do not fit an objective.
 
-    The vectors must have the dimension of `objective`. If `objective` has subwords, they must have
-    n-grams, too, of the same lengths, with the same number of buckets, and of words encoded in
-    UTF-8. `name` is the name of the vectors in the message.
+    The vectors must have the dimension of `objective`. If `objective` has subwords, the vectors
+    must also have n-grams, with the lengths and the number of buckets that `objective` has; and
+    these n-grams must be those of words in UTF-8. `name` is the name of the vectors in the message.
     """
     dim = objective.dim
     if given.dimensions != dim:

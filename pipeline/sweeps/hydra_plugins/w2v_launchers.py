@@ -25,7 +25,7 @@ class ProcessLauncher(Launcher):
 
     @cached_property
     def shared(self) -> bytes:
-        """Hydra's state and `arguments`, pickled at the first use, when the sweep has a folder."""
+        """Hydra's state and `arguments`, pickled at first use, once the sweep has its folder."""
         return pickled(self.arguments)
 
 

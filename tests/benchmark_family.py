@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from w2v.engines import Tally, Task, make_engine
+from w2v.engines.tiles import NOISE
 from w2v.losses import HierarchicalSoftmax
 from w2v.objectives import Cbow, Objective, SkipGram, initial_model
 from w2v.sampling import generator
@@ -44,9 +45,10 @@ MODELS: dict[str, Objective] = {
     "skip-gram, n-grams": SkipGram(subwords=True),
     "CBOW, n-grams": Cbow(subwords=True),
 }
-SCORES = {("skipgram", "negsample"): 30.0, ("cbow", "negsample"): 20.0}
+SCORES = {("skipgram", "negsample"): 14.0 + NOISE, ("cbow", "negsample"): 1.0 + NOISE}
 """The number of scores that are counted for each center word, by architecture and loss: one for
-each word around a block of four center words (CBOW: of the block), and for each of 16 noise words.
+each word in or around a block of four center words (CBOW: for the center word), and one for each
+noise word.
 For the hierarchical softmax, `scores_of` counts the nodes on the paths of words instead."""
 
 

@@ -38,7 +38,7 @@ DOCUMENTS = random_documents(0, 6000, WORDS)
 
 @pytest.fixture(autouse=True)
 def short_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the engine prepare for a short text, not for 65,536 words."""
+    """Let the engine's programs be compiled for short shards, not for those of 65,536 words."""
     monkeypatch.setattr(engine, "MIN_SHARD_WORDS", 8192)
 
 

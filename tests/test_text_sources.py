@@ -376,7 +376,7 @@ def test_docstrings_are_parsed_without_importing(fakedocs: Path) -> None:
 
 
 class OneThread(ThreadPoolExecutor):
-    """Takes the place of a pool of processes, and says when `shutdown` begins to wait."""
+    """Takes the place of a pool of processes; sets `waits` when `shutdown` begins to wait."""
 
     waits = threading.Event()
 

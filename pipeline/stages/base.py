@@ -121,7 +121,7 @@ class Stage(ABC):
         """At the end of a run, write a report on the result into `run_dir`; by default, none."""
 
     def key(self, context: Context, settings: dict[str, Any]) -> str:
-        """Return the cache key: a hash of `settings` (from `prepare`), the code and `upstream`."""
+        """Return the cache key: a hash of `settings` (from `prepare`), code, and upstream keys."""
         return stage_key(self.name, digest(self.code), settings, self.upstream(context))
 
     def upstream(self, context: Context) -> dict[str, str]:

@@ -230,8 +230,8 @@ def advice(result: Sweep[Job]) -> list[str]:
 def by_group(result: Sweep[Job]) -> dict[str, list[Row]]:
     """Return the rows of `Sweep.configurations` by group, with None in place of NaN.
 
-    Each row is for one configuration. A group has those that the objective can compare, because
-    some of their settings are equal. The keys are these settings as one text, or "" if none.
+    Each row is for one configuration. A group has those with equal values of the settings in
+    `Sweep.compared_within`. The keys are these values as one text, or "" if there are none.
     """
     rows = itertools.groupby(without_nan(result.configurations), itemgetter("group"))
     return {group: list(inside) for group, inside in rows}

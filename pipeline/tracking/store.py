@@ -234,8 +234,8 @@ def follow_artifacts(database: Path, artifacts: Path) -> None:
 
     MLflow stores absolute addresses. If an experiment's artifacts are in another folder with the
     same name as `artifacts`, addresses in that folder are changed to `artifacts` in two cases: that
-    folder is gone, or `artifacts` is its copy. It counts as a copy if it is beside `database` and
-    has a folder of the same name for a run whose artifacts are in that folder.
+    folder is gone, or `artifacts` is its copy. `artifacts` counts as a copy if it is beside
+    `database`, and if a run whose artifacts are in a subfolder of that folder has the same here.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

@@ -20,7 +20,8 @@ NORMAL_QUANTILE = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution, for two-sided 95 % intervals."""
 
 _MAX_WEIGHTS = 1 << 16
-"""A batch of several bootstrap samples has at most this many values, to fit in the CPU's cache."""
+"""Bootstrap samples are computed in batches of at most this many weights, one for each item of each
+sample, to fit in the CPU's cache. A batch of a single sample may have more."""
 
 
 def nan_last(value: float) -> tuple[bool, float]:

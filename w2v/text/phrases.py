@@ -572,7 +572,7 @@ def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
     number = defaultdict[str, int](count(1).__next__)
 
     def hashed(texts: Iterable[list[str]]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Return the hash of each text, and a factor for longer texts that end with it.
+        """Return the hash of each text, and its factor, from which hashes of longer texts follow.
 
         Each text is given as its parts between joiners: ``new_york`` as ["new", "york"] if the
         joiner is ``_``. The factor of a text is `HASH_BASE` ** (number of its parts), mod 2^64. For

@@ -71,7 +71,7 @@ class Records:
         border: Border | None = None,  # noqa: ARG002 (a record is never split)
         limit: int | None = None,
     ) -> Iterator[Block]:
-        """Yield all documents in blocks, blank ones, too; no document is cut.
+        """Yield all documents, also blank ones, in blocks; no document is cut.
 
         Parameters
         ----------

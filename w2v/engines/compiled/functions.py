@@ -1,4 +1,4 @@
-"""How functions are compiled: those that Python calls, and those that only they call."""
+"""Decorators that compile functions: those that Python calls, and those that only these call."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast

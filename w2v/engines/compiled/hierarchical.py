@@ -18,7 +18,7 @@ in its window, and predicts only the center word. There the center words of a tr
 sorted by their leaves in the tree, so that words with similar paths are in one group, and most
 nodes are in one tile only (`plans.list_paths`).
 
-A score s is that of one center word and one node, for all pairs of the center word with a predicted
+A center word and a node have one score s. It serves all pairs of the center word and a predicted
 word whose path has the node. Let a be the summed weight of those pairs whose path takes the node's
 branch of code 0, and b that of the others. The loss a log(1 + exp(-s)) + b log(1 + exp(s)) equals
 (a + b) log(1 + exp(-s)) + b s, so each score needs one logarithm.

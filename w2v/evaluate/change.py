@@ -167,11 +167,11 @@ def change(
 ) -> Change:
     """Rank the words that two texts share by the significance of the change of their vectors.
 
-    If a text has three or more runs, the words are ranked by the p-value before its correction for
-    the number of words, the smallest first. With fewer runs, there are no p-values, and the words
-    are ranked by the distance between their vectors, the largest first. If a text has two runs,
-    this distance is taken relative to the variation between runs. Words that are known to occur
-    less than `MIN_COUNT` times in one of the texts are left out.
+    If at least one of the texts has three or more runs, the words are ranked by the p-value before
+    its correction for the number of words, the smallest first. With fewer runs, there are no
+    p-values, and the words are ranked by the distance between their vectors, the largest first; if
+    a text has two runs, by this distance relative to the variation between runs. Words that are
+    known to occur less than `MIN_COUNT` times in one of the texts are left out.
 
     Parameters
     ----------
@@ -186,8 +186,8 @@ def change(
     ------
     InputError
         An argument has no vectors, fewer than ten words are left to compare, the vectors of the
-        texts have different dimensions, a vector of a word contains NaN or an infinity, or a text
-        has several runs, but within each text all runs have equal vectors.
+        texts have different dimensions, a vector of a word contains NaN or an infinity, or there
+        are texts with several runs, but all runs of each of them have equal vectors.
     """
     sides = [_units("before", before), _units("after", after)]
     (words, counts, _), (others, other_counts, _) = sides

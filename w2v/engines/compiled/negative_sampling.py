@@ -526,7 +526,7 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
 
     A tile is a group of consecutive center words, and a strip a sequence of tiles. The gradients
     follow from -∂J/∂S in ``tile.scores``. Each is written to its target, which is stored in
-    ``tile`` (`rows.Targets`): its row of the gradient buffer, or the vector in the
+    ``tile`` (`rows.Targets`): a row of the gradient buffer, or the vector in the
     model, which is updated. For CBOW, only those of noise words are computed here
     (`cbow_negative_sampling.write_centers` computes the others). The columns are divided into
     blocks; each block is computed for all rows before the next one, so that the operands stay in

@@ -181,7 +181,8 @@ def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
     count
         The number of lists.
     every
-        Whether these lists are kept as well. Then no row has the place `ALONE`.
+        Whether the lists of words with a single row are kept as well. Then no row has the place
+        `ALONE`.
     heads
         The last row of each word's list; reset to -1.
     lists
@@ -807,9 +808,9 @@ def plan(
     """Prepare a training step: find its words, its random numbers and where its gradients are kept.
 
     The result is stored in ``plans``. It does not depend on the model's vectors. In the gradient
-    buffer, a word or tree node has one row or several. Several rows form a list; with subwords, an
-    input word has a list even if it has only one row. In ``shard.several``, this function stores
-    how many elements of these arrays of ``plans`` are in use:
+    buffer, a word or tree node has one row or several. If it has several, it has a list (`Lists`);
+    with subwords, an input word has a list even if it has only one row. In ``shard.several``, this
+    function stores how many elements of these arrays of ``plans`` are in use:
 
     - ``center.words``: the input words that have a list.
     - ``outside.words``: the output words, or tree nodes, that have a list.

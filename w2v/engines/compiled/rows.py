@@ -160,7 +160,9 @@ def choose_targets(
     """Decide where the gradients of some rows are written: to the buffer, or directly to the model.
 
     A gradient updates the model directly if it is the only one of its word, or tree node, in the
-    training step. The results are stored in ``tile`` as `Targets`.
+    training step. The results are stored in ``tile`` as `Targets`. This function must be called
+    once for each row of a step, after the bound on its curvature is complete and, where
+    `Sizes.halves` is true, in the order of the rows' lists.
 
     Parameters
     ----------
@@ -170,11 +172,11 @@ def choose_targets(
         The word, or tree node, of each row.
     places
         For each row of the gradient buffer, the row that its gradient is written or added to;
-        `ALONE` if it updates the model directly (``Lists.places``).
+        `ALONE` if it updates the model directly, and -1 for an unused row (``Lists.places``).
     curvature
         For each row of the buffer, a bound on the curvature (second derivative) of the loss with
-        respect to the vector. It limits the step size (`limit`). If the gradient is added to
-        another row, the bound is added to that of the other row.
+        respect to the vector. It limits the step size (`limit`). Updated here: if the gradient is
+        added to another row, the bound is added to that of the other row.
     rate
         The learning rate.
     copies

@@ -204,7 +204,7 @@ class Source(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """The sizes of tiles, strips and steps; made by `make_sizes`.
+    """The sizes of tiles, strips and steps; made by `make_sizes`; `NumbaEngine` sets `halves`.
 
     A step is one update of the model. Its text is divided into strips, and a strip into tiles of
     center words. Context words are those that may be predicted from the input rows of a tile: for
@@ -260,9 +260,11 @@ class Sizes(NamedTuple):
         Whether word vectors are sums of rows (subwords).
     halves
         Whether the strips of a half of a step are computed by one thread, in the order of the text.
-        It then adds up the gradients of a word as it computes them. With more than two threads,
-        each strip may be computed by another thread, and all gradients are kept in the buffer until
-        the end of the step. The sums have the same order, and thus the same bits.
+        It then adds up the gradients of a word in this half as it computes them. Otherwise each
+        strip may be computed by another thread, and all gradients are kept in the buffer until the
+        end of the step. The sums have the same order, and thus the same bits. `halves` is true with
+        one or two threads, but for CBOW with the hierarchical softmax. The gradients of tree nodes
+        are always kept.
     """
 
     reach: int
@@ -304,12 +306,11 @@ class Lists(NamedTuple):
         The words that have a list, and the first row of each list.
     next : int32 (steps, rows)
         For each row in a list, the next row of the list; -1 for the last one. Where the next row
-        is the first one of the second half of the step, it is stored as ``~row``, which is less
-        than `rows.ALONE`.
+        is the first one of the second half of the step, it is stored as ``~row``. This is less than
+        `rows.ALONE`, because the second half does not begin before row 2.
     places : int32 (steps, rows)
         For each row, the row to which its gradient is written or added: the row itself, if it is
-        in a list. It is `rows.ALONE` for a row whose word has no list, and -1 for a row without a
-        word.
+        in a list. It is `rows.ALONE` for a row whose word has no list, and -1 for an unused row.
     """
 
     words: I32
@@ -399,14 +400,15 @@ class Plans(NamedTuple):
 
 
 class Buffer(NamedTuple):
-    """The gradients of a training step, before those of the same word are added up.
+    """The gradients of a training step.
 
     The text of a step is divided into strips, and the center words of a strip into tiles, groups
     whose scores are computed together (for CBOW with the hierarchical softmax, a tile has center
-    words from the whole step). A word that occurs twice in a strip has two rows of gradients. A
-    word or tree node with a single row in the step needs no sum: its gradient updates the vector
-    directly. With subwords, this is so for output vectors only. ``width`` is the dimension of the
-    vectors, rounded up to a multiple of `LANES`; see `Sizes` for the other sizes.
+    words from the whole step). A word that occurs twice in a strip has two rows; the gradients of
+    both may be added up in the first one (`Sizes.halves`). A word or tree node with a single row in
+    the step needs no sum: its gradient updates the vector directly. With subwords, this is so for
+    output vectors only. ``width`` is the dimension of the vectors, rounded up to a multiple of
+    `LANES`; see `Sizes` for the other sizes.
 
     Attributes
     ----------
@@ -420,8 +422,8 @@ class Buffer(NamedTuple):
         rows of tile t begin at row ``Plans.node_starts[n, t]`` for step n of the plans, and rows
         after those of the last tile are unused.
     center_curvature, outside_curvature : float32, one for each row of `center` and of `outside`
-        The row's contribution to h, the bound on the loss's curvature that limits the step size
-        (``w2v/README.md``, "Kept stable").
+        What the gradients in the row contribute to h, the bound on the loss's curvature that limits
+        the step size (``w2v/README.md``, "Kept stable").
     words : float32 (words, width)
         With subwords: the vectors of the step's words; later their summed negative gradients.
     word_curvature : float32 (words,)
@@ -467,8 +469,8 @@ class Shard(NamedTuple):
         For each step: how many elements of ``center.words``, ``outside.words`` and ``part_rows`` of
         `Plans` are in use.
     tallies : float64 (steps * strips, 2)
-        For each job that computes scores: the summed weight of its pairs, and their summed loss. A
-        job computes the scores of one strip, and a training step has at most ``strips`` strips.
+        For each strip of each training step: the summed weight of its pairs, and their summed loss.
+        (For CBOW with the hierarchical softmax: for as many tiles as a strip has.)
     """
 
     jobs: I64

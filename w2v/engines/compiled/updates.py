@@ -3,9 +3,10 @@
 A vector, of a word or a tree node, may get several gradients in a step, one from each part of the
 text in which it occurs. Vectors with a single gradient have been updated already
 (``strips.py``); those with several are updated here. Their gradients are added up in a fixed
-order, so that the result does not depend on the number of threads: those of each half of the step
-in the order of the text, and then the two sums. With one or two threads, the gradients of each half
-have been added up already, in the same order.
+order, so that the result does not depend on the number of threads. Those of a word are added up for
+each half of the step, in the order of the text, and then the two sums; where `Sizes.halves` is
+true, this module finds the sums of the halves in the buffer. Those of a tree node are added up in
+the order of the buffer.
 
 With subwords, the input vector of a word is a weighted sum of rows of a matrix. This module
 computes these sums, and updates all rows of this matrix that the step uses.

@@ -168,9 +168,10 @@ def one_transaction(
 ) -> AbstractContextManager[None]:
     """Return a context manager in which MLflow calls of this thread share one transaction.
 
-    If the block fails, nothing is written. `NeedsOwnTransactions` is raised if a call rolls back. A
-    run created in the block gets the ID `new_id` (None: MLflow's). If the store is no database, the
-    calls write one by one, and `new_id` is ignored.
+    If the block fails, nothing is written. If a call must roll back, `NeedsOwnTransactions` is
+    raised; the calls are then to be made without this function. A run created in the block gets the
+    ID `new_id` (None: MLflow's). If the store is no database, the calls write one by one, and
+    `new_id` is ignored.
     """
     store: Any = client._tracking_client.store
     if not isinstance(store, SqlAlchemyStore):

@@ -1,7 +1,8 @@
 """Compiled code for the hierarchical softmax, whose scores form a sparse matrix.
 
-The input row of a center word predicts the words around it with skip-gram, and the center word with
-CBOW. It is scored with the inner nodes on the tree paths of the predicted words.
+Each center word has an input row. With skip-gram, this is its own vector, and predicts the words
+around it. With CBOW, it is the sum or mean of the vectors around the center word, and predicts the
+center word. It is scored with the inner nodes on the tree paths of the predicted words.
 
 A tile is a number of center words that are computed together. Its nodes are those on the paths of
 all words that its center words predict. Each single center word needs only some of these nodes; for
@@ -13,10 +14,9 @@ elements are the nodes on the paths of all words that the four center words pred
 scores.
 
 With skip-gram, the center words of a tile are consecutive in the text, so four of them predict
-nearly the same words. With CBOW, the input row of a center word is the sum or mean of the vectors
-in its window, and predicts only the center word. There the center words of a training step are
-sorted by their leaves in the tree, so that words with similar paths are in one group, and most
-nodes are in one tile only (`plans.list_paths`).
+nearly the same words. With CBOW, which predicts only the center word itself, the center words of a
+training step are sorted by their leaves in the tree, so that words with similar paths are in one
+group, and most nodes are in one tile only (`plans.list_paths`).
 
 A center word and a node have one score s. It serves all pairs of the center word and a predicted
 word whose path has the node. Let a be the summed weight of those pairs whose path takes the node's

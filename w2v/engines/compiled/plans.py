@@ -306,7 +306,7 @@ def strips_of_half(strips: int) -> int:
 
 
 @inner
-def list_inputs(sizes: Sizes, centers: int, ids: I32, heads: I32, lists: Lists) -> int:
+def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lists: Lists) -> int:
     """List the rows in the gradient buffer for each input word of a step; return how many lists.
 
     A step consists of strips, which are parts of its text. Each occurrence of an input word in a
@@ -314,8 +314,8 @@ def list_inputs(sizes: Sizes, centers: int, ids: I32, heads: I32, lists: Lists) 
 
     Parameters
     ----------
-    centers
-        The number of center words of the step.
+    centers, half
+        The number of center words of the step, and of strips in its first half.
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
     heads
@@ -326,9 +326,7 @@ def list_inputs(sizes: Sizes, centers: int, ids: I32, heads: I32, lists: Lists) 
     lists.places[:] = -1  # also for rows without a word
     skipped, extra = (0, 2 * sizes.window) if sizes.windows else (sizes.window, 0)
     count, length = ZERO, sizes.strip * sizes.tile
-    strips = -(-centers // length)
-    half = strips_of_half(strips)
-    for strip in range(strips):
+    for strip in range(-(-centers // length)):
         place, row = strip * length + skipped, strip * sizes.input_slots
         begin = (half if strip >= half else ZERO) * sizes.input_slots
         for j in range(min(length, centers - strip * length) + extra):
@@ -339,7 +337,9 @@ def list_inputs(sizes: Sizes, centers: int, ids: I32, heads: I32, lists: Lists) 
 
 
 @inner
-def list_band(sizes: Sizes, centers: int, ids: I32, noise: I32, heads: I32, lists: Lists) -> int:
+def list_band(
+    sizes: Sizes, centers: int, half: int, ids: I32, noise: I32, heads: I32, lists: Lists
+) -> int:
     """List the rows in the gradient buffer for each output word of a step; return how many lists.
 
     This is for negative sampling. A step consists of strips, which are parts of its text. The
@@ -350,8 +350,8 @@ def list_band(sizes: Sizes, centers: int, ids: I32, noise: I32, heads: I32, list
 
     Parameters
     ----------
-    centers
-        The number of center words of the step.
+    centers, half
+        The number of center words of the step, and of strips in its first half.
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
     noise
@@ -364,7 +364,6 @@ def list_band(sizes: Sizes, centers: int, ids: I32, noise: I32, heads: I32, list
     lists.places[:] = -1
     count, skipped = ZERO, sizes.window - sizes.reach
     tiles = -(-centers // sizes.tile)
-    half = strips_of_half(-(-tiles // sizes.strip))
     for tile in range(tiles):
         strip, number = tile // sizes.strip, tile % sizes.strip
         row = strip * sizes.slots + number * sizes.tile
@@ -826,7 +825,8 @@ def plan(
         lows, highs, weights = plans.lows[n], plans.highs[n], plans.weights[n]
         draw_windows(problem, sizes, key, first, ids, documents, lows, highs, weights, scratch)
     inputs, outputs = lists_of(plans.center, n), lists_of(plans.outside, n)
-    count = list_inputs(sizes, centers, ids, heads, inputs)
+    half = strips_of_half(step_strips(sizes, shard, step))
+    count = list_inputs(sizes, centers, half, ids, heads, inputs)
     shard.several[step, 0] = count
     if sizes.parts:
         shard.several[step, 2] = list_parts(
@@ -875,7 +875,7 @@ def plan(
         )
     else:
         draw_noise(problem, key, step * len(noise), noise)
-        shard.several[step, 1] = list_band(sizes, centers, ids, noise, heads, outputs)
+        shard.several[step, 1] = list_band(sizes, centers, half, ids, noise, heads, outputs)
 
 
 @inlined

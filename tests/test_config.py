@@ -393,7 +393,7 @@ TYPES = {
     "seed=true": "seed: Value 'True' of type 'bool' could not be converted to Integer",
     "train.lr=fast": "train.lr: Value 'fast' of type 'str' could not be converted to Float",
     "tokenizer.lowercase=3.5": "tokenizer.lowercase: Value '3.5' is not a valid bool (type float)",
-    "seed=null": "seed: field 'seed' is not Optional",
+    "seed=null": "seed: must not be null",
     "stages=train": "stages: Invalid value assigned: str is not a ListConfig, list or tuple.",
     "train=3": "train: Invalid type assigned: int is not a subclass of TrainingSettings. value: 3",
 }
@@ -406,6 +406,13 @@ def test_a_value_of_the_wrong_type_is_refused(override: str) -> None:
     # OmegaConf 2.4 knows one type more
     line = line_of(refusal.value).replace("TupleConfig, list, or tuple", "list or tuple")
     assert line == TYPES[override]
+
+
+def test_an_empty_mapping_is_refused() -> None:
+    override, more = "evaluate.similarity={}", "evaluate.similarity={simlex999:null}"
+    refused = f"{override}: changes nothing; evaluate.similarity={{name:null}} removes an entry"
+    with pytest.raises(InputError, match=f"^{re.escape(refused)}$"):
+        schema.check_overrides([more, override])
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,9 @@ REFUSED_RUNS = {
     "train.init=other.vec": (
         "train.init=other.vec: none of its 2 words is among the 8 of the vocabulary"
     ),
-    "train.init=cat.vec": ("train.init=cat.vec: its vectors have 3 numbers; set dim=3, not 2"),
+    "train.init=cat.vec": (
+        "train.init=cat.vec: its vectors have 3 numbers, and dim is 2; the two must be equal"
+    ),
     "cache.verify=md5": "cache.verify=md5: must be size or sha256",
     "stages=[all]": "stages=[all]: must be some of [tokenize, vocab, train, evaluate]",
     "seed=none": "seed: Value 'none' of type 'str' could not be converted to Integer",

@@ -133,6 +133,14 @@ def test_a_bad_sweep_is_refused_before_any_work(arguments: Sequence[str], tmp_pa
     assert_no_work(here)
 
 
+def test_initial_vectors_must_fit_every_job(tmp_path: Path) -> None:
+    here = write_text(tmp_path)
+    (here / "four.txt").write_text("a 1 2 3 4\n")
+    line = refused_sweep(*SMALL, "train.init=four.txt", "model.dim=4,5", cwd=here)
+    assert line.startswith("train.init=four.txt: its vectors have 4 numbers, and dim is 5;")
+    assert_no_work(here)
+
+
 @pytest.mark.parametrize("arguments", COMMANDS)
 def test_the_command_of_a_bad_sweep_is_refused(arguments: Sequence[str], tmp_path: Path) -> None:
     here = write_text(tmp_path)

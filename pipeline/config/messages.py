@@ -56,16 +56,14 @@ def composition_error(
     if key == "experiment":
         return "experiment: must be the name of a file of conf/experiment, or null"
     if key:
-        return f"{key}: {reason}"
+        return f"{key}: {'must not be null' if 'is not Optional' in reason else reason}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return unknown_choice(error.missing_cfg_file, error.options or [])
     if isinstance(error, OverrideParseException):
         return not_parsed(str(error.override))
     # Without its first line, Hydra puts the settings of the file below the key "experiment".
     misplaced = re.match(
-        r"In '(experiment/.+?)': .*('\S+@experiment\.|'DictConfig' to string)",
-        str(error),
-        re.DOTALL,
+        r"(?s)In '(experiment/.+?)': .*('\S+@experiment\.|'DictConfig' to string)", str(error)
     )
     if misplaced:
         first = "the first line must be '# @package _global_'; without it, the file has no effect"

@@ -160,9 +160,11 @@ def suggest_setting(key: str) -> str:
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
-    """Raise `InputError` if a value in ``key=value`` arguments is invalid; see `check_value`."""
+    """Raise `InputError` for an empty mapping in ``key=value``, or what `check_value` refuses."""
     for text in overrides:
         key, _, value = text.partition("=")
+        if value == "{}":  # Hydra merges mappings
+            raise InputError(f"{text}: changes nothing; {key}={{name:null}} removes an entry")
         lists = OverridesParser.create().parse_overrides([text]) if value.startswith("[") else []
         check_value(key, lists[0].value() if lists else value)
 

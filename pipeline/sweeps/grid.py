@@ -43,10 +43,8 @@ def plan_jobs(config: DictConfig, loader: ConfigLoader) -> dict[tuple[str, ...],
         params = OmegaConf.select(base, "hydra.sweeper.params")
         objective = OmegaConf.select(base, "search.objective")
         if params != config.hydra.sweeper.params or objective != config.search.objective:
-            experiment = next(text for text in chosen if text.startswith("experiment="))
-            raise InputError(
-                f"{experiment}: is a sweep of its own; it cannot be one choice of another"
-            )
+            named = next(text for text in chosen if text.startswith("experiment="))
+            raise InputError(f"{named}: is a sweep of its own; it cannot be one choice of another")
     bases = {chosen: schema.without_hydra(base) for chosen, base in bases.items()}
     settings = [key for key in values if key not in groups]
     # The experiment's file may vary a setting that the choices on the command line do not have.
@@ -75,7 +73,8 @@ def plan_jobs(config: DictConfig, loader: ConfigLoader) -> dict[tuple[str, ...],
         if texts not in jobs:
             made = check_job(config, loader, base, [*texts], [*groups])
             words = made.vocab.words, made.vocab.drop, made.tokenizer.phrases.from_
-            named = repr((made.corpus, words, made.train.init, made.evaluate))
+            init = made.train.init and (made.train.init, made.objective)  # must fit each other
+            named = repr((made.corpus, words, init, made.evaluate))
             if named not in checked:
                 check_paths(made)
             checked.add(named)

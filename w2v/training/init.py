@@ -89,8 +89,8 @@ def check_shape(given: WordVectors, objective: Objective, name: str) -> None:
     dim = objective.dim
     if given.dimensions != dim:
         raise InputError(
-            f"init={name}: its vectors have {given.dimensions} numbers; "
-            f"set dim={given.dimensions}, not {dim}"
+            f"init={name}: its vectors have {given.dimensions} numbers, and dim is {dim}; "
+            "the two must be equal"
         )
     if not objective.subwords:
         return

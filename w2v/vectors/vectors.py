@@ -164,7 +164,7 @@ class WordVectors:
                 warnings.warn(
                     f"the {len(self):,} words are in alphabetical order and have no counts: what "
                     "is done with the most frequent words, such as analogies, is done with the "
-                    "first ones instead; give counts=, a file of words and their counts",
+                    "first ones instead; give a file of words and their counts, too",
                     stacklevel=2,
                 )
             return np.arange(len(self))

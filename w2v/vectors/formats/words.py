@@ -118,7 +118,7 @@ def decode_words(
     if undecoded:
         notes.append(
             f"{len(undecoded):,} words are not {encoding}, such as {undecoded[0]!r}; their bytes "
-            "became escapes; give encoding=, such as encoding=latin-1, if the file has another"
+            "became escapes; if the file has another encoding, such as latin-1, name it"
         )
     for note in notes:
         warnings.warn(f"{path}: {note}", stacklevel=4)

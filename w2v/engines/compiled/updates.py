@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from w2v.engines.compiled.functions import inlined, inner
-from w2v.engines.compiled.plans import lists_of
+from w2v.engines.compiled.lists import lists_of
 from w2v.engines.compiled.rows import ALONE, limit, prefetch_rows
 from w2v.engines.compiled.simd import (
     LANES,

@@ -1,0 +1,244 @@
+"""Compiled code that lists, for each word or tree node of a step, its rows of the gradient buffer.
+
+A word has a row for each place in the step where it gets a gradient. `Lists` describes the lists.
+"""
+
+from w2v.engines.compiled.functions import inlined, inner
+from w2v.engines.compiled.rows import ALONE
+from w2v.engines.compiled.simd import ZERO
+from w2v.engines.compiled.structures import F32, I32, Lists, Parts, Planning, Sizes
+from w2v.engines.tiles import NOISE
+
+
+@inlined
+def lists_of(lists: Lists, n: int) -> Lists:
+    """Return the lists of one step: row ``n`` of each array."""
+    return Lists(lists.words[n], lists.heads[n], lists.next[n], lists.places[n])
+
+
+@inlined
+def add_row(
+    word: int, row: int, begin: int, joins: bool, count: int, heads: I32, lists: Lists
+) -> int:
+    """Add a row of the gradient buffer to the rows of its word; return the new number of lists.
+
+    Parameters
+    ----------
+    word, row
+        The word, and the number of the row.
+    begin
+        The number of the first row in the same half of the training step.
+    joins
+        Whether the row's gradient is added to the last row of the word's list, if this is in the
+        same half. Otherwise the row becomes the last one of the list.
+    count
+        The number of words that have a list.
+    heads
+        The last row of each word's list, or -1 if there is none; updated.
+    lists
+        The lists; updated. The element of ``lists.next`` for the first row of a word is `ALONE`
+        until another row is added.
+    """
+    head = heads[word]
+    known, same = head >= 0, head >= begin
+    # Selected without branches, which would often be mispredicted.
+    last, place = head if known else row, head if same and joins else row
+    after = -1 if same and joins else row if same else ~row
+    lists.words[count], lists.heads[count] = word, row  # overwritten by the next list unless new
+    lists.next[row] = -1 if known else ALONE
+    lists.next[last] = after if known else ALONE
+    lists.places[row] = heads[word] = place
+    return int(count + (not known))
+
+
+@inner
+def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
+    """Remove the lists of words that have a single row of gradients; return how many lists remain.
+
+    Parameters
+    ----------
+    count
+        The number of lists.
+    every
+        Whether the lists of words with a single row are kept as well. Then no row has the place
+        `ALONE`.
+    heads
+        The last row of each word's list; reset to -1.
+    lists
+        The lists; those that remain are moved to the front.
+    """
+    several = 0
+    for n in range(count):
+        word, row = lists.words[n], lists.heads[n]
+        heads[word] = -1
+        # Each list is written, and overwritten by the next one unless it is kept.
+        lists.words[several], lists.heads[several] = word, row
+        after = lists.next[row]
+        single = after == ALONE
+        lists.next[row] = -1 if single else after
+        lists.places[row] = ALONE if single and not every else row
+        several += every or not single
+    return several
+
+
+@inner
+def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lists: Lists) -> int:
+    """List the rows in the gradient buffer for each input word of a step; return how many lists.
+
+    A step consists of strips, which are parts of its text. Each occurrence of an input word in a
+    strip has a row. Rows are listed in the order in which their gradients are computed.
+
+    Parameters
+    ----------
+    centers, half
+        The number of center words of the step, and of strips in its first half.
+    ids
+        The words of the step, from ``sizes.window`` words before its first center word on.
+    heads
+        Working memory: a number for each word of the vocabulary; -1 before and after the call.
+    lists
+        Output: the lists of the words with several rows (with subwords, of all words).
+    """
+    lists.places[:] = -1  # also for rows without a word
+    skipped, extra = (0, 2 * sizes.window) if sizes.windows else (sizes.window, 0)
+    count, length = ZERO, sizes.strip * sizes.tile
+    for strip in range(-(-centers // length)):
+        place, row = strip * length + skipped, strip * sizes.input_slots
+        begin = (half if strip >= half else ZERO) * sizes.input_slots
+        for j in range(min(length, centers - strip * length) + extra):
+            word = ids[place + j]
+            if word >= 0:
+                count = add_row(word, row + j, begin, sizes.halves, count, heads, lists)
+    return keep_lists(count, sizes.parts, heads, lists)
+
+
+@inner
+def list_band(
+    sizes: Sizes, centers: int, half: int, ids: I32, noise: I32, heads: I32, lists: Lists
+) -> int:
+    """List the rows in the gradient buffer for each output word of a step; return how many lists.
+
+    This is for negative sampling. A step consists of strips, which are parts of its text. The
+    output words of a strip are the words that its center words may predict, and the noise words
+    drawn for it. Each occurrence of an output word in a strip has a row. Rows are listed in the
+    order in which their gradients are computed: for each tile of a strip, those of its words, and
+    then those of its noise words.
+
+    Parameters
+    ----------
+    centers, half
+        The number of center words of the step, and of strips in its first half.
+    ids
+        The words of the step, from ``sizes.window`` words before its first center word on.
+    noise
+        The noise words of the step, strip by strip.
+    heads
+        Working memory: a number for each word of the vocabulary; -1 before and after the call.
+    lists
+        Output: the lists of the words with several rows.
+    """
+    lists.places[:] = -1
+    count, skipped = ZERO, sizes.window - sizes.reach
+    tiles = -(-centers // sizes.tile)
+    for tile in range(tiles):
+        strip, number = tile // sizes.strip, tile % sizes.strip
+        row = strip * sizes.slots + number * sizes.tile
+        begin = (half if strip >= half else ZERO) * sizes.slots
+        # The words after the tile belong to the next tile of the strip, if there is one.
+        ends = number + 1 == sizes.strip or tile + 1 == tiles
+        for j in range(sizes.tile + 2 * sizes.reach * ends):
+            word = ids[tile * sizes.tile + skipped + j]
+            if word >= 0:
+                count = add_row(word, row + j, begin, sizes.halves, count, heads, lists)
+        row = (strip + 1) * sizes.slots - (sizes.strip - number) * NOISE
+        for k in range(NOISE):
+            count = add_row(
+                noise[tile * NOISE + k], row + k, begin, sizes.halves, count, heads, lists
+            )
+    return keep_lists(count, False, heads, lists)
+
+
+@inner
+def list_rows(nodes: I32, heads: I32, lists: Lists) -> int:
+    """List the rows in the gradient buffer for each tree node; return how many lists.
+
+    The list of a node is in the order of the buffer.
+
+    Parameters
+    ----------
+    nodes
+        The tree node of each row; -1 for a row without a node.
+    heads
+        Working memory: a number for each node; -1 before and after the call.
+    lists
+        Output: the lists of the nodes with several rows.
+    """
+    lists.places[: len(nodes)] = -1
+    count = ZERO
+    for row in range(len(nodes)):
+        if nodes[row] >= 0:
+            count = add_row(nodes[row], row, ZERO, False, count, heads, lists)
+    return keep_lists(count, False, heads, lists)
+
+
+@inner
+def list_parts(
+    parts: Parts,
+    ids: I32,
+    words: I32,
+    count: int,
+    numbers: I32,
+    rows: I32,
+    ends: I32,
+    members: I32,
+    shares: F32,
+    scratch: Planning,
+) -> int:
+    """For subwords, list the rows of the input matrix that make up the vectors of a step's words.
+
+    The vector of a word is a weighted sum of rows. Returns the number of distinct rows.
+
+    Parameters
+    ----------
+    parts
+        The summands of each word.
+    ids
+        The words of the step, in the order of the text.
+    words, count
+        The distinct words, and their number.
+    numbers, rows, ends, members, shares
+        The arrays ``numbers``, ``part_rows``, ``part_ends``, ``part_words`` and ``part_shares`` of
+        `Plans`, which are filled in.
+    """
+    heads, known, places = scratch.heads, scratch.parts, scratch.part_places
+    for n in range(count):
+        heads[words[n]] = n
+    for place in range(len(ids)):
+        numbers[place] = heads[ids[place]] if ids[place] >= 0 else -1
+    for n in range(count):
+        heads[words[n]] = -1
+    found = entry = 0
+    for n in range(count):
+        for k in range(parts.starts[words[n]], parts.starts[words[n] + 1]):
+            row = parts.rows[k]
+            place = known[row]
+            if place < 0:
+                place = known[row] = found
+                rows[found], ends[found + 1] = row, 0
+                found += 1
+            ends[place + 1] += 1
+            places[entry] = place
+            entry += 1
+    ends[0] = 0
+    for place in range(found):
+        known[rows[place]] = -1
+        ends[place + 1] += ends[place]
+    # `ends` has the starts of rows, and is advanced to their ends while elements are stored.
+    entry = 0
+    for n in range(count):
+        for k in range(parts.starts[words[n]], parts.starts[words[n] + 1]):
+            place = places[entry]
+            members[ends[place]], shares[ends[place]] = n, parts.shares[k]
+            ends[place] += 1
+            entry += 1
+    return found

@@ -1,0 +1,365 @@
+"""Compiled code that finds the tree nodes with which center words are scored.
+
+This is for the hierarchical softmax: a word is predicted by the nodes on its path in the Huffman
+tree. The nodes of a tile, a group of center words, are listed once.
+"""
+
+import numpy as np
+
+from w2v.engines.compiled.functions import inlined, inner
+from w2v.engines.compiled.lists import list_rows
+from w2v.engines.compiled.simd import (
+    LANES,
+    ZERO,
+    add_ints,
+    address,
+    common_bits,
+    less_ints,
+    load_ints,
+    multiply_ints,
+    prefetch,
+    select,
+    shift_right,
+    splat_int,
+    store,
+)
+from w2v.engines.compiled.structures import (
+    I32,
+    I64,
+    LINE,
+    MR,
+    RADIX_BITS,
+    Lists,
+    Paths,
+    Planning,
+    Sizes,
+)
+
+PATHS_AHEAD = 12
+"""The Huffman tree path of a word is prefetched this many words before the word is processed."""
+
+
+@inlined
+def pad_rows(nodes: I32, row: int) -> int:
+    """Fill ``nodes`` with -1 from index ``row`` on, up to a multiple of `MR`; return the multiple.
+
+    The multiple is the least one that is not below ``row``. The element at the multiple is not
+    filled.
+    """
+    while row % MR:
+        nodes[row] = -1
+        row += 1
+    return row
+
+
+@inlined
+def prefetch_paths(paths: Paths, sizes: Sizes, ids: I32, order: I32) -> None:
+    """Load the beginnings of the tree paths of `MR` center words into the processor's cache.
+
+    The first `MR` elements of ``order`` are the positions of these words among the center words of
+    the step; -1 stands for no word. ``ids`` has the words of the text, beginning ``sizes.window``
+    words before the first center word of the step.
+    """
+    for place in order[:MR]:
+        if place >= 0:
+            start = np.int64(paths.starts[ids[sizes.window + place]])
+            prefetch(address(paths.branches), start)
+            prefetch(address(paths.branches), start + LINE)
+
+
+@inner
+def list_nodes(
+    paths: Paths,
+    sizes: Sizes,
+    centers: int,
+    ids: I32,
+    nodes: I32,
+    starts: I32,
+    keys: I32,
+    key_starts: I32,
+    seen: I32,
+    heads: I32,
+    lists: Lists,
+) -> int:
+    """List the tree nodes with which each tile of a training step is scored, for skip-gram.
+
+    A tile is a number of consecutive center words. Its nodes are those on the tree paths of the
+    words in the tile and of the ``sizes.reach`` words before and after it. The gradient buffer has
+    a row for each node of each tile. The rows of the same node form a list. Returns the number of
+    lists.
+
+    Parameters
+    ----------
+    centers
+        The number of center words of the step.
+    ids
+        The words of the step, from ``sizes.window`` words before its first center word on.
+    nodes, starts, keys, key_starts
+        Output: the arrays ``nodes``, ``node_starts``, ``keys`` and ``key_starts`` of `Plans`. Row r
+        of the gradient buffer belongs to ``nodes[r]``.
+    seen, heads
+        Working memory with a number for each tree node, -1 before and after the call.
+    lists
+        Output: the lists of the nodes with several rows.
+    """
+    reach, skipped = sizes.reach, sizes.window - sizes.reach
+    tiles, branches = -(-centers // sizes.tile), paths.branches
+    row = count = 0
+    for tile in range(tiles):
+        begin = starts[tile] = row
+        place = tile * sizes.tile + skipped
+        for j in range(sizes.contexts):
+            key_starts[tile * sizes.contexts + j] = count
+            ahead = place + j + PATHS_AHEAD
+            if ahead < len(ids) and ids[ahead] >= 0:
+                prefetch(address(branches), np.int64(paths.starts[ids[ahead]]))
+                prefetch(address(branches), np.int64(paths.starts[ids[ahead]]) + LINE)
+            word = ids[place + j] if j < sizes.tile + 2 * reach else -1
+            if word >= 0:
+                for k in range(paths.starts[word], paths.starts[word + 1]):
+                    node, code = branches[k] >> 1, branches[k] & 1
+                    # A node that is new gets the next row; another one has its row in `seen`.
+                    known = seen[node]
+                    is_new = known < begin
+                    this = row if is_new else known
+                    nodes[row] = node
+                    seen[node] = this
+                    row += is_new
+                    keys[count] = 2 * (this - begin) + code
+                    count += 1
+        row = pad_rows(nodes, row)
+    starts[tiles], key_starts[tiles * sizes.contexts] = row, count
+    for node in nodes[:row]:
+        if node >= 0:
+            seen[node] = -1
+    return list_rows(nodes[:row], heads, lists)
+
+
+@inner
+def sort_centers(
+    leaves: I32,
+    sizes: Sizes,
+    centers: int,
+    ids: I32,
+    lows: I32,
+    highs: I32,
+    order: I32,
+    scratch: Planning,
+) -> None:
+    """Sort the center words of a step by their leaves in the Huffman tree (CBOW).
+
+    Parameters
+    ----------
+    leaves
+        For each word of the vocabulary, the position of its leaf.
+    centers
+        The number of center words of the step.
+    ids
+        The words of the step, beginning ``sizes.window`` words before the first center word. Center
+        word i is ``ids[sizes.window + i]``.
+    lows, highs
+        The start and the end (excluded) of each center word's window, which includes the center
+        word, as indices in ``ids``. A center word whose window has no other word is left out,
+        because it is not predicted.
+    order
+        Output: the number i of each center word that is not left out. The numbers are sorted by
+        leaf, and those with the same leaf by i. The remaining elements are -1.
+    """
+    now, then, digits = scratch.leaves[0], scratch.leaves[1], scratch.digits
+    count, shift, most = ZERO, np.int64(32), np.int64(len(digits) - 1)
+    for i in range(centers):
+        if highs[i] - lows[i] > 1:
+            now[count] = np.int64(leaves[ids[sizes.window + i]]) << 32 | i
+            count += 1
+    while (len(leaves) - 1) >> (shift - 32) > 0:
+        digits[:] = 0
+        for k in range(count):
+            digits[now[k] >> shift & most] += 1
+        place = 0
+        for digit in range(len(digits)):
+            size = digits[digit]
+            digits[digit] = place
+            place += size
+        for k in range(count):
+            digit = now[k] >> shift & most
+            then[digits[digit]] = now[k]
+            digits[digit] += 1
+        now, then = then, now
+        shift += RADIX_BITS
+    for k in range(count):
+        order[k] = now[k] & 0xFFFFFFFF
+    order[count:] = -1
+
+
+@inlined
+def list_levels(
+    branches: int,
+    scratch: Planning,
+    lane: int,
+    filled: int,
+    first: int,
+    last: int,
+    keys: int,
+) -> None:
+    """Write a key for each node of a center word's path, from level ``first`` to ``last`` - 1.
+
+    The keys are written in the order of the levels; the root has level 0. A tile is a sequence of
+    groups of `MR` center words; those of a group are numbered from 0. The nodes for which keys are
+    written must not be on the path of an earlier center word of the group, whose number is below
+    ``lane``. The key of a node says which center words of the group have the node on their paths.
+    It is the sum of
+
+    - 256 times the index of the node among the nodes of the tile;
+    - 2 ** n for each center word n of the group whose path has the node;
+    - 16 * 2 ** n for each center word n of the group whose path takes the node's branch of code 1.
+
+    Parameters
+    ----------
+    branches
+        The address of ``Paths.branches``, an int32 array with the paths of all words of the
+        vocabulary, one after the other. A path has an element for each of its nodes, from the root
+        on: 2 * node + the code, 0 or 1, of the branch that the path takes.
+    scratch
+        For each center word of the group, the array ``lanes`` has the index in ``Paths.branches``
+        at which its path begins, and the number of nodes that it shares with the path of the center
+        word before it. The array ``columns`` has, for the node at each level of the path of center
+        word ``lane``, its index among the nodes of the tile.
+    lane, filled
+        The number of the center word in the group, and how many center words the group has.
+    keys
+        The address to which the keys are written, as int32. Whole SIMD vectors are written, which
+        may overwrite elements after the last key.
+    """
+    one, codes = splat_int(np.int32(1)), splat_int(np.int32(1 << MR))
+    shift, zero = splat_int(np.int32(1 << 2 * MR)), splat_int(np.int32(0))
+    levels, columns, lanes = address(scratch.levels), address(scratch.columns), scratch.lanes
+    for k in range(first, last, LANES):
+        key, shared = multiply_ints(load_ints(columns, k), shift), last
+        for other in range(lane, filled):
+            if other > lane:
+                shared = min(shared, lanes[other, 1])
+            code = common_bits(load_ints(branches, lanes[other, 0] + k), one)
+            bits = add_ints(multiply_ints(code, codes), one)
+            bits = multiply_ints(bits, splat_int(np.int32(1 << other)))
+            has_node = less_ints(load_ints(levels, k), splat_int(np.int32(shared)))
+            key = add_ints(key, select(has_node, bits, zero))
+        store(key, keys, k - first)
+
+
+@inlined
+def compare_paths(
+    paths: Paths, sizes: Sizes, ids: I32, order: I32, group: int, before: int, lanes: I64
+) -> int:
+    """Find the tree path of each center word of a group.
+
+    For each center word, also find how many nodes its path shares with that of the center word
+    before it in ``order``; 0 for the first center word of a tile, which is a sequence of groups.
+
+    Parameters
+    ----------
+    ids
+        The words of the step, from ``sizes.window`` words before its first center word on.
+    order
+        The numbers of the center words in the step, sorted by leaf (`sort_centers`). The remaining
+        elements are -1.
+    group
+        The number of the group, which has `MR` center words, or fewer where ``order`` ends.
+    before
+        The vocabulary id of the last center word of the previous group; -1 for the first group of a
+        tile.
+    lanes
+        Output: the array ``lanes`` of `Planning`, with a row for each center word. It is also read:
+        unless ``before`` is -1, it must still have the result for the previous group.
+
+    Returns
+    -------
+    The number of center words of the group.
+    """
+    branches, start, length = paths.branches, lanes[MR - 1, 0], lanes[MR - 1, 2]
+    for lane in range(MR):
+        place = order[group * MR + lane]
+        if place < 0:
+            return lane
+        word, shared = ids[sizes.window + place], length
+        if word != before:
+            last, most = start, length
+            start = np.int64(paths.starts[word])
+            length = np.int64(paths.starts[word + 1]) - start
+            shared = min(length, most) if before >= 0 else ZERO
+            # A node has one path from the root, so the nodes above it are shared, too.
+            while shared > 0 and (branches[start + shared - 1] ^ branches[last + shared - 1]) > 1:
+                shared -= 1
+            before = word
+        lanes[lane, 0], lanes[lane, 1], lanes[lane, 2] = start, shared, length
+    return MR
+
+
+@inner
+def list_paths(
+    paths: Paths,
+    sizes: Sizes,
+    centers: int,
+    ids: I32,
+    order: I32,
+    nodes: I32,
+    starts: I32,
+    keys: I32,
+    key_starts: I32,
+    heads: I32,
+    lists: Lists,
+    scratch: Planning,
+) -> int:
+    """List the tree nodes with which each tile of a training step is scored, for CBOW.
+
+    A tile is a number of center words that are consecutive in ``order``. Its nodes are those on the
+    tree paths of these words, each listed once. For each word, the nodes are listed that are not on
+    the path of the word before it in the tile. No node is then listed twice, because all words
+    whose paths have the node are consecutive in ``order``.
+
+    The gradient buffer has a row for each node of each tile. The rows of the same node form a list.
+    Returns the number of lists.
+
+    Parameters
+    ----------
+    centers
+        The number of center words of the step.
+    ids
+        The words of the step, from ``sizes.window`` words before its first center word on.
+    order
+        The numbers of the center words in the step, sorted by leaf (`sort_centers`). The remaining
+        elements are -1.
+    nodes, starts, keys, key_starts
+        Output: the arrays ``nodes``, ``node_starts``, ``keys`` and ``key_starts`` of `Plans`. Row r
+        of the gradient buffer belongs to ``nodes[r]``.
+    heads
+        Working memory with a number for each tree node, -1 before and after the call.
+    lists
+        Output: the lists of the nodes with several rows.
+    """
+    tiles, groups, branches = -(-centers // sizes.tile), sizes.tile // MR, address(paths.branches)
+    levels, columns, lanes = address(scratch.levels), address(scratch.columns), scratch.lanes
+    row, count, one = ZERO, ZERO, splat_int(np.int32(1))
+    for tile in range(tiles):
+        begin = starts[tile] = row
+        before = -1
+        for group in range(tile * groups, (tile + 1) * groups):
+            key_starts[group] = count
+            prefetch_paths(paths, sizes, ids, order[group * MR + PATHS_AHEAD :])
+            filled = compare_paths(paths, sizes, ids, order, group, before, lanes)
+            for lane in range(filled):
+                shared, length = lanes[lane, 1], lanes[lane, 2]
+                column = splat_int(np.int32(row - begin - shared))
+                for k in range(shared, length, LANES):
+                    node = shift_right(load_ints(branches, lanes[lane, 0] + k), one)
+                    store(node, address(nodes), row + k - shared)
+                    store(add_ints(load_ints(levels, k), column), columns, k)
+                row += length - shared
+                top = shared if lane else ZERO
+                out = address(keys) + 4 * count
+                list_levels(branches, scratch, lane, filled, top, length, out)
+                count += length - top
+            if filled == MR:
+                before = int(ids[sizes.window + order[group * MR + MR - 1]])
+        row = pad_rows(nodes, row)
+    starts[tiles], key_starts[tiles * groups] = row, count
+    return list_rows(nodes[:row], heads, lists)

@@ -189,7 +189,7 @@ def test_runs_import_no_library_that_they_do_not_use(here: Path) -> None:
         f"    runpy.run_path({str(ROOT / 'pipeline' / 'run.py')!r}, run_name='__main__')\n"
         "except SystemExit as end:\n"
         "    assert not end.code, end.code\n"
-        "print({'mlflow', 'jax'} & {*sys.modules})\n"
+        "print({'mlflow', 'jax', 'numba'} & {*sys.modules})\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", probe], cwd=here, capture_output=True, text=True, timeout=120

@@ -189,6 +189,8 @@ def test_phrases_of_another_corpus_are_joined(tmp_path: Path) -> None:
         "bank-of-america": 1,
     }
     assert len(result.phrases) == len(learnt.phrases)
+    (tmp_path / "p.csv").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "p.csv").read_bytes())
+    assert joined(here, Phrases(from_=tmp_path / "p.csv"), 50)[0] == expected  # type: ignore[arg-type]
     assert joined([["none", "here"]], Phrases(from_=str(tmp_path / "p.csv")), 50)[0] == [
         ["none", "here"]
     ]

@@ -345,6 +345,12 @@ def test_the_fields_are_named_where_one_is_needed(
         f"{path}: its text is in a field; name it by field, as in field=text; the fields are "
         f"{names}"
     )
+    if name == "a.txt":
+        path.write_bytes(b"\xef\xbb\xbf" + content.encode())
+        assert refusal(path, None).endswith(names)
+        path.write_text(content, encoding="utf-16")
+        with pytest.raises(InputError, match=f"the fields are {names}$"):
+            FilesCorpus(path=str(path), encoding="utf-16").source(Path("outputs"))
     path.with_suffix(".txt").write_text("[Chorus] plain {text}\n{a} b\n")
     assert len(list(source(path.with_suffix(".txt"), None).documents())) == 2
 

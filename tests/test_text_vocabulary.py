@@ -195,6 +195,8 @@ def test_a_list_of_words_is_read(tmp_path: Path) -> None:
     assert read_words(path) == ["the", "né", "a b", "last"]
     Vocabulary(["word", "the"], np.array([12, 5])).save(path)
     assert read_words(path) == ["word", "the"]
+    write_vocabulary(tmp_path / "vocabulary.tsv", ["a", "word", "b"])
+    assert read_words(tmp_path / "vocabulary.tsv") == ["a", "word", "b"]
     assert digest_of(["a", "b"]) != digest_of(["b", "a"])
 
 

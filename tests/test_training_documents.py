@@ -139,6 +139,18 @@ def test_a_function_splits_texts_and_files(tmp_path: Path) -> None:
     assert_equal(upper, small(DOCUMENTS))
 
 
+def test_a_function_changes_nothing_in_the_facts_on_the_text(tmp_path: Path) -> None:
+    lines = [b"\xff !!!", b"", *(document.encode() for document in DOCUMENTS)]
+    (tmp_path / "text.txt").write_bytes(b"\r\n".join(lines) + b"\r\n")
+    words = small(tmp_path / "text.txt", errors="ignore", limit=5)
+    split = w2v.Words().tokens
+    split_here = small(tmp_path / "text.txt", errors="ignore", limit=5, tokenizer=split)
+    assert split_here.corpus == words.corpus
+    assert_equal(split_here, words)
+    assert words.corpus["invalid_utf8"] == words.corpus["empty_documents"] == 1
+    assert words.corpus["documents"] == 5
+
+
 def test_words_are_chosen_as_by_the_settings(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("cat\ndog\nmat\n")
     every = SkipGram(dim=8, subsample=0)  # sub-sampling would leave too little of so few words
@@ -159,6 +171,14 @@ def test_a_model_is_saved_and_loaded(objective: SkipGram, tmp_path: Path) -> Non
     assert loaded.epochs == made.epochs
     assert loaded.points == made.points
     assert loaded.engine_state.keys() == made.engine_state.keys()
+    arrays = tmp_path / "model" / "engine.npz"
+    if arrays.exists():
+        for damaged in (b"", arrays.read_bytes()[:40], b"PK" + arrays.read_bytes()[2:-9]):
+            damaged_model = tmp_path / "damaged"
+            made.save(damaged_model)
+            (damaged_model / "engine.npz").write_bytes(damaged)
+            with pytest.raises(InputError, match="holds no model with its history"):
+                TrainedModel.load(damaged_model)
     vectors = WordVectors.load(tmp_path / "model")
     assert vectors.outside is not None
     again = small(DOCUMENTS, objective, init=vectors, epochs=1)
@@ -235,6 +255,11 @@ def test_the_same_call_continues_from_its_checkpoint(
         small(DOCUMENTS, **options)
     monkeypatch.undo()
     assert len(small(DOCUMENTS[:-1], **options).epochs) == 4  # another text: its own checkpoints
+    exchanged = [
+        " ".join({"cat": "dog", "dog": "cat"}.get(word, word) for word in text.split())
+        for text in DOCUMENTS
+    ]
+    assert_equal(small(exchanged, **options), small(exchanged, epochs=4))
     resumed: list[int] = []
     monkeypatch.setattr(ProgressBar, "resume", lambda _, state: resumed.append(state.epoch))
     assert_equal(small(DOCUMENTS, **options), small(DOCUMENTS, epochs=4))

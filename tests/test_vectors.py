@@ -68,11 +68,15 @@ def test_the_array_is_neither_copied_nor_writable() -> None:
         (["a", "b"], (2,), None, r"shape \(2,\)"),
         (["a", "b"], (2, 2), [1], r"counts have the shape \(1,\)"),
         (["a", "b"], (2, 2), [1, -1], "a count is -1"),
+        (["a", "b"], (2, 2), [0.06, 0.9], "counts: must be whole numbers"),
+        (["a", "b"], (2, 2), [1, np.nan], "counts: must be whole numbers"),
+        (["a", "b"], (2, 2), ["1", "x"], "counts: must be whole numbers"),
         (["a", "b", "a"], (3, 2), None, "'a' comes twice"),
+        (["a", 7], (2, 2), None, r"words\[1\] is 7; words are strings"),
     ],
 )
 def test_arguments_that_do_not_agree_are_refused(
-    words: list[str], shape: tuple[int, ...], counts: list[int] | None, message: str
+    words: list[Any], shape: tuple[int, ...], counts: list[Any] | None, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         WordVectors(words, np.zeros(shape, np.float32), counts)
@@ -324,6 +328,13 @@ def test_counts_can_be_given_to_vectors_without_counts(tmp_path: Path) -> None:
         assert loaded.counts is not None
         assert loaded.counts.tolist() == [3, 5, 7, 9]
         assert loaded.by_frequency.tolist() == [3, 2, 1, 0]
+    years = WordVectors(["30", "20", "10"], np.eye(3))
+    years.save(tmp_path / "years")
+    for text in ("30\t20\n20\t10\n10\t30\n", "30\t20\r\n20\t10\r\n10\t30\r\n"):
+        counts.write_bytes(text.encode())
+        loaded = WordVectors.load(tmp_path / "years", counts=counts)
+        assert loaded.counts is not None
+        assert loaded.counts.tolist() == [20, 10, 30]
     counts.write_text("b\t5\n")
     with pytest.warns(UserWarning, match="3 of 4 words have no count, such as 'a'; they count 0"):
         assert WordVectors.load(tmp_path / "folder", counts=counts).by_frequency[0] == 1

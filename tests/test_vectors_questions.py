@@ -303,6 +303,7 @@ def test_analogies_take_a_file_of_questions(tmp_path: Path, vectors: WordVectors
         (lambda v: v.odd_one_out("word1"), "words='word1': must be a list of words"),
         (lambda v: v.text_vectors("a text"), r"texts='a text': must be a list of texts"),
         (lambda v: v.text_vectors([3]), "texts: text 1 is 3; a string or a list is needed"),
+        (lambda v: v.text_vectors([["a"], ["a", 2]]), "texts: text 2 holds 2; tokens are strings"),
         (
             lambda v: v.text_vectors(["A film"], tokenizer=str.lower),
             "^texts: tokenizer: its result for text 1 is 'a film'; a list of tokens is needed$",

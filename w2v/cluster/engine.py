@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from w2v.cluster.approach import mean_square, row_terms
 from w2v.cluster.combine import Rows
 from w2v.cluster.replica import Done, Part, Spans, Way
+from w2v.cluster.settings import MIN_ROUND_WORDS
 from w2v.engines import Tally, Task
 from w2v.engines.step import step_rate
 from w2v.text.tokens import Text, cut
 
-GROWTH, MIN_ROUND_WORDS = 100, 1000
-"""Limits for the number of words in a round. `GROWTH`: a round has at most about a 100th of the
-words read before it, because vectors change fast at first, and all workers would learn the same.
-`MIN_ROUND_WORDS`: but each worker trains at least about 1,000 words, or its usual number if this is
-smaller, because the workers wait for each other after each round."""
+GROWTH = 100
+"""A round has at most about a 100th of the words read before it, because vectors change fast at
+first, and all workers would learn the same. But each worker trains at least about `MIN_ROUND_WORDS`
+words, or its usual number if this is smaller."""
 
 
 class Round(NamedTuple):

@@ -16,6 +16,10 @@ CLUSTERS = ("none", "local", "ray")
 COMBINERS = ("sum", "mean", "orthogonal", "sequential")
 """How the changes of several workers become one; see `w2v.cluster.combine`."""
 
+MIN_ROUND_WORDS = 1000
+"""About the least number of words that each worker trains in a round, unless its usual number is
+smaller: the workers wait for each other after each round."""
+
 
 def require_ray(setting: str) -> None:
     """Raise an `InputError` if Ray is not installed.

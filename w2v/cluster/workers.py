@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from w2v.cluster.cost import message_bytes, replica_bytes
-from w2v.cluster.engine import MIN_ROUND_WORDS, ClusterEngine, Pool
-from w2v.cluster.settings import ClusterSettings
+from w2v.cluster.settings import MIN_ROUND_WORDS, ClusterSettings
 from w2v.engines import Task
 from w2v.errors import InputError
 from w2v.text.tokens import Text
+
+if TYPE_CHECKING:
+    from w2v.cluster.engine import ClusterEngine, Pool
 
 ROUNDS_PER_EPOCH = 1000
 """About how many rounds an epoch of a long text has by default.
@@ -58,11 +61,11 @@ class Cluster:
         return self.settings.round_words or max(MIN_ROUND_WORDS, share)
 
     settings: ClusterSettings
-    pool: Pool
+    pool: "Pool"
     here: int = 1
     report: Callable[[str], None] = print
 
-    def make_engine(self, engine: str, task: Task, text: Text) -> ClusterEngine:
+    def make_engine(self, engine: str, task: Task, text: Text) -> "ClusterEngine":
         """Start the workers, and return the engine that trains with them.
 
         In each round of training, a worker trains a copy of the model on a part of the text; then
@@ -84,6 +87,8 @@ class Cluster:
             The engine or the loss does not support several workers, no worker would have two words
             to train on, or no process could start.
         """
+        from w2v.cluster.engine import ClusterEngine  # loads Numba
+
         settings, pool = self.settings, self.pool
         settings.check(engine, task.objective)
         if settings.workers >= text.size > 1:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from w2v.errors import InputError
 from w2v.text.blocks import Block, Numbering, TokenizedBlock
 from w2v.text.sources import Source, document_texts, read_blocks
-from w2v.text.token_lists import TokenLists
+from w2v.text.token_lists import SplitTexts, TokenLists
 from w2v.text.tokenizer import Tokenizer
 from w2v.text.tokens import ArrayWriter
 
@@ -82,7 +82,7 @@ class CorpusSize:
 
 def write_corpus(
     folder: Path,
-    source: Source | TokenLists,
+    source: Source | TokenLists | SplitTexts,
     tokenizer: Tokenizer,
     limit: int | None = None,
     workers: int = 1,
@@ -97,8 +97,9 @@ def write_corpus(
     folder
         An existing folder.
     source
-        The documents. The documents of `TokenLists` are tokenized already: `tokenizer` is not
-        applied, and ``bytes`` of the result includes one separator after each token.
+        The documents. `tokenizer` is not applied to `SplitTexts`, which have a function of their
+        own, and to `TokenLists`, which are tokens already. For the latter, ``bytes`` of the result
+        is the size of all tokens, each with a separator after it.
     limit
         Stop after this many documents that are not blank; None for all.
     workers
@@ -113,11 +114,13 @@ def write_corpus(
     ------
     InputError
         There are no documents or no tokens; a document cannot be read; a custom tokenizer fails;
-        or a custom tokenizer or `TokenLists` gives something that is not a token.
+        or a custom tokenizer, `TokenLists` or `SplitTexts` give something that is not a token.
     """
-    if isinstance(source, TokenLists):
+    if isinstance(source, TokenLists | SplitTexts):
         writer = CorpusWriter(folder, TypeTable(), limit, progress)
         size = writer.write(source.tokenized(limit))
+        if isinstance(source, SplitTexts):
+            return size
         lengths = map(len, bytes(writer.types.lines_of_types()).split(b"\n")[:-1])
         per_token = np.fromiter(lengths, np.int64, size.types) + 1
         return replace(size, bytes=int(per_token @ writer.types.totals()))

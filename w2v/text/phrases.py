@@ -111,6 +111,8 @@ class Phrases(Settings):
         if isinstance(words, list | set | frozenset):  # as gensim's ENGLISH_CONNECTOR_WORDS
             words = tuple(words if isinstance(words, list) else sorted(words))
             object.__setattr__(self, "connectors", words)
+        if isinstance(self.from_, Path):
+            object.__setattr__(self, "from_", str(self.from_))
         super().__post_init__()
         if self.scoring == "npmi" and not -1 <= self.threshold <= 1:
             self.refuse("threshold", "from -1 to 1 for scoring=npmi")
@@ -268,7 +270,7 @@ def read_phrases(settings: Phrases) -> list[Phrase]:
     number = 0
     try:
         path = path / PHRASES if path.is_dir() else path
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.reader(file, strict=True)
             if next(table, None) != ["pass", *Phrase._fields[1:]]:
                 raise ValueError("its columns are others")

@@ -348,7 +348,8 @@ def files_or_records(files: Files, field: str | None) -> Files | Records:
         if record_format(path, b"") is not None:
             raise _needs_field(path, names_in(files, path))
     for path, head in files.heads():
-        names = names_in(files, path) if record_format(path, head) is not None else []
+        text = head.decode(files.encoding, "ignore").lstrip("\ufeff").encode("utf-8", "ignore")
+        names = names_in(files, path) if record_format(path, text) is not None else []
         if names:
             raise _needs_field(path, names)
     return files

@@ -1,6 +1,6 @@
 """Documents that the caller has already tokenized."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NoReturn
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from w2v.errors import InputError
 from w2v.text.blocks import Block, Numbering, TokenizedBlock
+from w2v.text.sources import Source, document_texts, read_blocks
 from w2v.text.tokens import NOT_A_TOKEN
 
 BLOCK_TOKENS = 1 << 19
@@ -64,6 +65,52 @@ class TokenLists:
                 return
         if lists:
             yield number_types(lists, before)
+
+
+class SplitTexts:
+    """Texts that a function of the caller splits into tokens; the tokens are used unchanged.
+
+    Parameters
+    ----------
+    source
+        The documents.
+    split
+        A function that takes the text of a document, without the line end after it, and returns an
+        iterable of tokens. It is not called for documents of only white space.
+    """
+
+    def __init__(self, source: Source, split: Callable[[str], Iterable[str]]) -> None:
+        self.source = source
+        self.split = split
+
+    def tokenized(self, limit: int | None = None) -> Iterator[tuple[Block, TokenizedBlock]]:
+        """Yield the documents in blocks, each with its tokens.
+
+        Parameters
+        ----------
+        limit
+            The number of documents, other than those of only white space, that the caller needs.
+            The last block may have more.
+
+        Raises
+        ------
+        InputError
+            A document cannot be read; the function returns a string, bytes or a mapping, or what is
+            not iterable; or a token is not a string, is empty, or holds white space or an unpaired
+            surrogate.
+        """
+        before = 0
+        for block in read_blocks(self.source, None, limit):
+            lists: list[list[Any]] = []
+            filled = []
+            for text in document_texts(block):
+                filled.append(bool(text) and not text.isspace())
+                line = text.removesuffix("\n").removesuffix("\r")
+                number = before + len(filled)
+                lists.append(list_of(self.split(line), number) if filled[-1] else [])
+            found = number_types(lists, before)[1]
+            yield block, found._replace(filled=np.array(filled, np.bool_))
+            before += len(filled)
 
 
 def list_of(document: Any, number: int) -> list[Any]:

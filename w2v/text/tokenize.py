@@ -8,13 +8,13 @@ from typing import Any
 from w2v.text.corpus import write_corpus
 from w2v.text.phrases import PHRASES, Phrases, join_phrases, write_phrases
 from w2v.text.sources import Source
-from w2v.text.token_lists import TokenLists
+from w2v.text.token_lists import SplitTexts, TokenLists
 from w2v.text.tokenizer import Tokenizer
 
 
 def tokenize(
     folder: Path,
-    source: Source | TokenLists,
+    source: Source | TokenLists | SplitTexts,
     tokenizer: Tokenizer,
     phrases: Phrases,
     *,
@@ -32,7 +32,7 @@ def tokenize(
     source
         The documents.
     tokenizer
-        How documents are split into tokens; not applied to `TokenLists`.
+        How documents are split into tokens; not applied to `TokenLists` and `SplitTexts`.
     phrases
         The settings of phrase detection. If they request phrases, the words of each phrase are
         joined into one token, and the phrases are written to ``phrases.csv`` in `folder`.
@@ -60,7 +60,7 @@ def tokenize(
     ------
     InputError
         There are no documents or no tokens, a document cannot be read, a custom tokenizer fails,
-        or a custom tokenizer or `TokenLists` gives something that is not a token.
+        or a custom tokenizer, `TokenLists` or `SplitTexts` give something that is not a token.
     SettingError
         The table of phrases that `phrases` names cannot be read, or the corpus has too many
         different sequences of connectors, words such as "of" inside a phrase (see `join_phrases`).

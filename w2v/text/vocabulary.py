@@ -130,7 +130,8 @@ def read_words(path: str | Path, name: str = "words") -> list[str]:
     - a count after the word and a comma or semicolon, as in ``the,100``, but only if every line has
       one, because ``1,000`` may be a word;
     - a header such as ``word,count``: a first line of word, token, type or term (or a plural), then
-      white space, a comma or a semicolon, then a second name that begins with a letter;
+      white space, a comma or a semicolon, then a second name that begins with a letter; or, in a
+      file called ``vocabulary.tsv``, a first line ``word``;
     - blank lines and repeated words.
 
     Parameters
@@ -157,7 +158,8 @@ def read_words(path: str | Path, name: str = "words") -> list[str]:
     except UnicodeDecodeError as error:
         raise refused(f"a file in UTF-8; byte {error.start} is not") from None
     lines = content.replace("\r\n", "\n").split("\n")
-    if HEADER.fullmatch(lines[0]):
+    saved = path.name == "vocabulary.tsv" and lines[0] == "word"  # saved without counts
+    if saved or HEADER.fullmatch(lines[0]):
         del lines[0]
     lines = [line for line in lines if line.strip()]
     words = list(dict.fromkeys(words_of(lines)))

@@ -20,7 +20,7 @@ from w2v.objectives import ARCHITECTURES, Objective, SkipGram
 from w2v.settings import SettingError, Settings, setting
 from w2v.text.phrases import Phrases
 from w2v.text.sources import Source
-from w2v.text.token_lists import TokenLists, shown
+from w2v.text.token_lists import SplitTexts, TokenLists, shown
 from w2v.text.tokenizer import Tokenizer, Words, check_tokenizer
 from w2v.text.vocabulary import (
     Vocabulary,
@@ -423,13 +423,13 @@ def choose_with_given(
 
 def apply_tokenizer(
     source: Source | TokenLists, tokenizer: Tokenizer | Split | None
-) -> tuple[Source | TokenLists, Tokenizer]:
+) -> tuple[Source | TokenLists | SplitTexts, Tokenizer]:
     """Convert the argument `tokenizer` of `w2v.train`; return the documents and a `Tokenizer`.
 
     If `tokenizer` is None, `source` and `Words()` are returned. If it is a `Tokenizer`, `source`
-    and this `Tokenizer` are returned. If it is a function, `TokenLists` are returned: the lists of
-    tokens that the function makes of the documents of `source`. `Words()` is returned with them,
-    though no `Tokenizer` is applied to `TokenLists`.
+    and this `Tokenizer` are returned. If it is a function, `SplitTexts` are returned: the documents
+    of `source`, to be split by the function. `Words()` is returned with them, though no `Tokenizer`
+    is applied to `SplitTexts`.
 
     Raises
     ------
@@ -447,5 +447,4 @@ def apply_tokenizer(
         )
     if isinstance(tokenizer, Tokenizer):
         return source, tokenizer
-    texts = (text.removesuffix("\n").removesuffix("\r") for text in source.documents())
-    return TokenLists(map(tokenizer, texts)), Words()
+    return SplitTexts(source, tokenizer), Words()

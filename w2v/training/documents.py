@@ -13,6 +13,7 @@ from typing import Literal, Never
 import numpy as np
 
 from w2v.cluster.settings import ClusterSettings
+from w2v.cluster.workers import open_cluster
 from w2v.engines import compiled_ahead
 from w2v.errors import InputError
 from w2v.files import local_path
@@ -289,8 +290,6 @@ def train(
             path = local_path(checkpoints) / _digest(folder, (*parts, team.identity()), given)
             saved = Checkpoints(path, checkpoint_every, checkpoint_words, _warn)
         interrupt.defer()
-        from w2v.cluster.workers import open_cluster  # loads Numba
-
         interrupted = False
         try:
             with open_cluster(team, ray_address, cores, threads, bar.say) as opened:
@@ -379,12 +378,14 @@ def _warn(line: str) -> None:
 def _digest(folder: Path, settings: object, given: WordVectors | None) -> str:
     """Return a name for a training's checkpoint folder: a hash of the three arguments.
 
-    `folder` is the folder of the tokenized text, whose tokens and documents are hashed. `settings`
+    `folder` is the folder of the tokenized text, whose tokens and documents are hashed, and the
+    types (distinct tokens), because ``tokens.npy`` has only their ids. `settings`
     is any object; its ``repr`` is hashed. `given` are the initial vectors, if any, of which the
     words, the center and outside vectors, and the vectors of n-grams are hashed.
     """
     digest = hashlib.sha256(repr(settings).encode("utf-8", "backslashreplace"))
     arrays = [np.load(folder / name, mmap_mode="r") for name in ("tokens.npy", "offsets.npy")]
+    arrays.append(np.fromfile(folder / "types.txt", np.uint8))
     if given is not None:
         digest.update(repr(given.words).encode("utf-8", "backslashreplace"))
         ngrams = None if given.subwords is None else given.subwords.rows

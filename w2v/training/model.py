@@ -1,8 +1,10 @@
 """The class of trained models, which `w2v.train` returns."""
 
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from zipfile import BadZipFile
 
 from numpy.typing import NDArray
 
@@ -15,6 +17,9 @@ from w2v.vectors import WordVectors, find_vectors
 
 if TYPE_CHECKING:  # it loads Numba
     from w2v.cluster.engine import Costs
+
+DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error)
+"""The exceptions of reading a damaged history or damaged arrays of an engine."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,7 +122,7 @@ class TrainedModel:
         try:
             points, epochs = read_history(path)
             engine_state = read_engine_state(path)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except DAMAGE as error:
             raise InputError(
                 f"{folder}: holds no model with its history ({error}); WordVectors.load reads "
                 "vectors alone"

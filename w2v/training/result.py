@@ -118,5 +118,6 @@ def read_engine_state(folder: Path) -> dict[str, NDArray[Any]]:
     """
     if not (folder / ENGINE).is_file():
         return {}
-    with np.load(folder / ENGINE, allow_pickle=False) as arrays:
+    # NumPy would leave a file open that is damaged.
+    with (folder / ENGINE).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return dict(arrays)

@@ -121,13 +121,17 @@ def tokens_of(text: object, number: int, split: Callable[[str], Iterable[str]]) 
     ------
     InputError
         The text is neither a string nor an iterable of tokens, or it is bytes or a mapping; or
-        `split` returns something else than an iterable of tokens.
+        `split` returns something else than an iterable of tokens. Tokens are strings.
     """
     tokens, name, wanted = text, "text", "a string or a list"
     if isinstance(text, str):
         tokens, name, wanted = split(text), "tokenizer: its result for text", "a list of tokens"
     if isinstance(tokens, str | bytes | Mapping) or not isinstance(tokens, Iterable):
         raise InputError(f"texts: {name} {number} is {tokens!r:.60}; {wanted} is needed")
+    tokens = list(tokens)
+    odd = next((token for token in tokens if not isinstance(token, str)), None)
+    if odd is not None:
+        raise InputError(f"texts: {name} {number} holds {odd!r:.60}; tokens are strings")
     return tokens
 
 

@@ -55,7 +55,8 @@ class WordVectors:
     Raises
     ------
     InputError
-        The shapes do not agree, a word occurs twice, or a count is negative.
+        The shapes do not agree, a word occurs twice or is not a string, or a count is negative or
+        not a whole number.
 
     Notes
     -----
@@ -73,7 +74,7 @@ class WordVectors:
         self.words = tuple(words)
         array = _floats(vectors)
         self.vectors: NDArray[np.float32] = array
-        self.counts = None if counts is None else np.asarray(counts, dtype=np.int64)
+        self.counts = None if counts is None else _whole_numbers(counts)
         self._rows = {word: row for row, word in enumerate(self.words)}
         if self.vectors.ndim != 2 or len(self.vectors) != len(self.words):
             raise InputError(
@@ -96,6 +97,9 @@ class WordVectors:
             )
         if self.counts is not None and self.counts.min(initial=0) < 0:
             raise InputError(f"a count is {self.counts.min()}; counts are 0 or more")
+        odd = next((row for row, w in enumerate(self.words) if not isinstance(w, str)), None)
+        if odd is not None:
+            raise InputError(f"words[{odd}] is {self.words[odd]!r:.60}; words are strings")
         if len(self._rows) != len(self.words):
             word = next(w for row, w in enumerate(self.words) if self._rows[w] != row)
             raise InputError(f"the word {word!r} comes twice; every word has one vector")
@@ -773,3 +777,16 @@ def _floats(values: ArrayLike) -> NDArray[Any]:
     array = array.view() if array.dtype == np.float16 else np.asarray(array, np.float32).view()
     array.flags.writeable = False
     return array
+
+
+def _whole_numbers(counts: ArrayLike) -> NDArray[np.int64]:
+    """Return counts as int64; raise `InputError` if one is not a whole number of this range."""
+    given = np.asarray(counts)
+    try:
+        with np.errstate(invalid="ignore"):
+            whole = given.astype(np.int64)
+        if np.array_equal(whole, given):
+            return whole
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise InputError("counts: must be whole numbers")

@@ -48,15 +48,16 @@ def read_counts(path: Path, words: Sequence[str]) -> NDArray[np.int64]:
     """
     try:
         with open_binary(path) as file:
-            lines = file.read().decode("utf-8-sig").split("\n")
+            text = file.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is not UTF-8") from None
     except (OSError, EOFError, LZMAError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
+    lines = [line.strip("\r") for line in text.split("\n")]
     counted: dict[str, int] = {}
     pattern = max(LINES, key=lambda form: sum(map(bool, map(form.fullmatch, lines[:100]))))
     for number, line in enumerate(lines, start=1):
-        found = pattern.fullmatch(line.strip("\r"))
+        found = pattern.fullmatch(line)
         if found:
             word, count = found["word"], int(found["count"])
             counted.setdefault(word, count)

@@ -113,7 +113,7 @@ def line_of(error: Exception, starting: bool) -> str | None:
 def reports_wanted(arguments: Sequence[str]) -> list[Path]:
     """Return the folders of earlier runs for which ``report=FOLDER`` asks for reports.
 
-    ``best``, ``all`` and ``none`` name none. `InputError`: a folder and other arguments are given.
+    ``best``, ``all`` and ``none`` are no folders. `InputError`: a folder is not the only argument.
     """
     named = [text for text in arguments if text.startswith("report=")]
     named = [text for text in named if text.removeprefix("report=") not in REPORTS]

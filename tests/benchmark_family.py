@@ -114,8 +114,8 @@ def ours(corpus: Corpus, objective: Objective, threads: int) -> Epoch:
 def peer(corpus: Corpus, objective: Objective, threads: int) -> tuple[str, Epoch]:
     """Return the name of the library to compare with, and a function that trains an epoch with it.
 
-    Like that of `ours`, the function returns two speeds in words per second. The library is
-    fastText for models with n-grams if it is installed, else gensim.
+    The function returns two speeds in words per second: by elapsed time and by processor time. The
+    library is fastText for models with n-grams if it is installed, else gensim.
     """
     total = int(corpus.counts.sum())
     skipgram, tree = objective.name == "skipgram", objective.loss.name == "hsoftmax"

@@ -389,8 +389,9 @@ def test_every_instruction_is_known_here() -> None:
 def test_pointers_have_no_type(name: str) -> None:
     """The generated code has no typed pointers such as ``float*``, which new LLVM rejects.
 
-    Functions that access memory compute the address of a float from an untyped pointer, except
-    `load_address`; other functions do not.
+    Code that accesses memory has the instruction that computes the address of a float from an
+    untyped pointer; but the code of `load_address` computes the address of a 64-bit integer. Code
+    that does not access memory has no such instruction.
     """
     code = written_code(name)
     assert "*" not in code

@@ -253,8 +253,9 @@ REFUSED_COMMANDS = {
         "/proc/nothing: No such file or directory; outputs must be a folder that can be written"
     ),
 }
-"""Settings, each with the error message of the command in a new process. Most are rejected by parts
-of it that `run_stages` does not call, for Hydra, tracking and the outputs folder."""
+"""Settings that the command refuses, each with the error message. They are tested by the command in
+a new process, because `run_stages` does not call the code that refuses most of them: that for
+Hydra, for tracking and for the outputs folder."""
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,11 @@ WITHOUT_SCORES = "stages=[tokenize,vocab,train]"
 
 
 def leave(folder: Path, number: int, value: float | None, failure: str = "") -> None:
-    """Write the files of a job: running (`value` is None), finished, or failed (with `failure`)."""
+    """Write the files of job `number`, which has finished with the objective `value`.
+
+    If `value` is None, the job has not finished: it is running, or has failed with the error
+    message `failure`.
+    """
     path = folder / str(number)
     path.mkdir(exist_ok=True)
     done = {} if value is None else {"finished": True, "value": value}

@@ -580,7 +580,8 @@ def _small_product(matrix: Float64Array, vector: Float64Array) -> Float64Array:
     """Return the matrix-vector product times `_SMALL`², a factor that prevents overflow.
 
     The result is finite for all finite input. It is used where terms or partial sums of the true
-    product overflow. Beside these, a term that underflows here is negligible.
+    product overflow. A term that is so small that the factor makes it underflow is negligible
+    compared with these.
     """
     return np.asarray(np.sum((matrix * _SMALL) * (vector * _SMALL), axis=1))
 

@@ -185,7 +185,7 @@ def check_value(key: str, value: Any, where: str = "") -> None:
 
 
 def texts(names: Iterable[tuple[str, str]], hydra: Any) -> list[tuple[str, Path, str]]:
-    """Find the files of (package, name) in Hydra's search path; return (package, path, text)."""
+    """Find each (package, config name) in `hydra`'s search path; return (package, path, text)."""
     folders = [Path(one.path) for one in hydra.runtime.config_sources if one.schema == "file"]
     files = [(k, name.lstrip("/").removesuffix(".yaml") + ".yaml") for k, name in names]
     paths = [(k, folder / file) for k, file in files for folder in folders]

@@ -196,7 +196,7 @@ class Config(Settings):
     def _check_curves(self) -> None:
         """Raise `InputError` if ``evaluate.curves`` names a score that this run does not compute.
 
-        With ``train.patience=n``, ``train.watch`` must be computed at least every n epochs.
+        Also if the score ``train.watch`` is not computed at least every ``train.patience`` epochs.
         """
         evaluate, watch = self.evaluate, self.train.watch
         known = [name for name in figure_names(evaluate) if not name.startswith("stability/")]

@@ -54,9 +54,9 @@ def pickled(arguments: dict[str, Any]) -> bytes:
 def prepare_process(shared: bytes) -> dict[str, Any]:
     """Restore Hydra's state in this process; return the arguments of the launcher's ``setup``.
 
-    `shared` is what `pickled` made of the two. Later calls with equal bytes only return the
-    arguments. If this is a child process of `multiprocessing`, the first call also starts a thread,
-    which ends the process once its parent has ended.
+    `shared` is the result of `pickled`, which has both. Later calls with equal bytes only return
+    the arguments. If this is a child process of `multiprocessing`, the first call also starts a
+    thread, which ends the process once its parent has ended.
     """
     state, arguments = pickle.loads(shared)
     utils.setup_globals()
@@ -79,7 +79,7 @@ def run_in_process(shared: bytes, number: int, overrides: Sequence[str]) -> util
 
 
 def run_composed(arguments: dict[str, Any], number: int, overrides: Any) -> utils.JobReturn:
-    """Run a job, given the arguments of the launcher's ``setup``; return its result."""
+    """Run a job, given the arguments of the launcher's ``setup``, its number and its overrides."""
     config, context = arguments["config"], arguments["hydra_context"]
     composed = context.config_loader.load_sweep_config(config, list(overrides))
     with open_dict(composed):
@@ -123,10 +123,10 @@ class JobContext:
 
 
 def job_context(shared: SharedStore | None) -> JobContext | None:
-    """Return data on the sweep's job that Hydra runs, such as its overrides; None: a single run.
+    """Return data on the sweep's job that Hydra runs, such as its overrides; in a single run, None.
 
-    The data include `shared`, the MLflow store and queue that jobs use together (None: each job
-    opens its own). `InputError` is raised if one of Hydra's own sweepers was chosen.
+    The data include `shared`, the MLflow store and queue that all jobs use. If `shared` is None,
+    each job opens its own. `InputError` is raised if one of Hydra's own sweepers was chosen.
     """
     hydra = HydraConfig.get()
     if hydra.mode != RunMode.MULTIRUN:

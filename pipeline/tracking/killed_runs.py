@@ -68,11 +68,11 @@ def lost_jobs(outputs: Path, sweep: str | None) -> dict[int, Path]:
 def close_killed_runs(
     client: "MlflowClient", experiment_id: str, outputs: Path, sweep: str | None = None
 ) -> None:
-    """Set the status KILLED for all runs whose process on this machine was killed, of any sweep.
+    """Set the status KILLED for an experiment's runs whose process on this machine was killed.
 
-    If ``sweep`` is the run ID of a sweep that has ended, each of its jobs first gets ten seconds to
-    stop. At the end, `RuntimeError` is raised if some of its jobs were killed before their run was
-    created, as their lock files in ``outputs`` show.
+    These runs may be in any sweep or in none. If ``sweep`` is the run ID of a sweep that has ended,
+    its jobs first get ten seconds each to stop. At the end, `RuntimeError` is raised if some of its
+    jobs were killed before their run was created, as their lock files in ``outputs`` show.
     """
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         path = Path(run.data.tags.get(TAG, ""))

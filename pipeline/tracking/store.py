@@ -72,9 +72,9 @@ def open_experiment(
 ) -> tuple[MlflowClient, str]:
     """Return an MLflow client and the id of the experiment ``name``, created if needed.
 
-    A new experiment keeps its artifacts in ``outputs``, unless the store is a server. A store that
-    is an SQLite file is first created if needed, and the addresses of artifacts in it are corrected
-    if the artifacts were moved. ``made`` is true in a job of a sweep, which has done both already.
+    A new experiment keeps its artifacts in ``outputs``, unless the store is a server. If the
+    store is an SQLite file, this is first created if needed, and addresses of artifacts in it are
+    corrected if these were moved. A job's ``made=True`` skips both steps: its sweep has done them.
     `InputError` is raised if the store cannot be used, or the experiment was deleted.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError

@@ -145,12 +145,13 @@ def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, T
 
 
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
-    """Fit exponents: the time per pair is modelled as proportional to a power of some number.
+    """Fit exponents: the time per pair is taken to be proportional to a power of a number x.
 
-    For each loss and engine, this number is the size V of the vocabulary. Negative sampling has a
-    second exponent, for the number of noise words. The softmax of an engine has a second one, for
-    the number of dot products per pair. With skip-gram there are fewer than V dot products, because
-    the pairs of a batch with the same center word share them.
+    For each loss and engine, one fit is made with x = V, the size of the vocabulary. For all but
+    `naive_softmax`, there is a second, separate fit: for negative sampling, with x = K, the number
+    of noise words; for the exact softmax, with x = the number of dot products per pair. With
+    skip-gram, this is less than V, because the pairs of a batch with the same center word share dot
+    products.
     """
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):

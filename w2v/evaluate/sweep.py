@@ -408,11 +408,11 @@ class Sweep(Generic[R]):
         """How alike the runs of a configuration are, by its name, for the best configurations.
 
         The value is the share of words' nearest neighbors that two of its runs have in common, from
-        0 to 1, or None if it cannot be computed (`Configuration.overlap`). Configurations with
-        fewer than two files of vectors are left out. At least two files are read for each of the
-        others, and at most `MAX_OVERLAP` in all, so at most ``MAX_OVERLAP // 2`` configurations are
-        included: first the best one of each group, then the second best of each, and so on. A group
-        has the configurations that can be compared by the objective (`group`).
+        0 to 1, or None if it cannot be computed (`Configuration.overlap`). Each configuration
+        included has at least two files of vectors. Two of them are read, or more if that makes at
+        most `MAX_OVERLAP` files in all. At most ``MAX_OVERLAP // 2`` configurations are included:
+        first the best one of each group, then the second best of each, and so on. A group has the
+        configurations that can be compared by the objective (`group`).
         """
         several = [
             [one for one in ranked if len(one.vectors) > 1] for ranked in self.ranking.values()

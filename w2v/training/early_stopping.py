@@ -54,7 +54,7 @@ class EarlyStopping:
         return len(epochs) > 0 and len(epochs) - self.best(epochs) >= self.patience
 
     def best(self, epochs: Sequence[Epoch]) -> int:
-        """Return the number of the best epoch: the last that brought an improvement.
+        """Return the number, from 1, of the best epoch: the last that brought an improvement.
 
         Each epoch is compared with the best one before it. If no epoch has the loss or score that
         `watch` names, the first epoch is the best. `epochs` must not be empty.

@@ -25,7 +25,7 @@ class ProcessLauncher(Launcher):
 
     @cached_property
     def shared(self) -> bytes:
-        """Hydra's state and `arguments`, pickled at first use, once the sweep has its folder."""
+        """A pickle of Hydra's state and `arguments`; its first use must be after `open_sweep`."""
         return pickled(self.arguments)
 
 

@@ -92,8 +92,9 @@ class InnerLibrary(JITCodeLibrary):
     """The LLVM code of an `InnerFunction` and of the functions that it calls.
 
     It is copied into the code of each function that calls this function, and only the code of
-    the function that Python calls is optimized and becomes machine code. Numba would do both for
-    each function, with all that it calls, which takes half as long again.
+    the function that Python calls is optimized and becomes machine code. By default, Numba
+    optimizes each function together with all functions that it calls, and makes machine code of it;
+    compiling would then take 1.5 times as long.
     """
 
     def _optimize_final_module(self) -> None:

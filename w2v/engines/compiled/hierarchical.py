@@ -16,7 +16,7 @@ scores.
 With skip-gram, the center words of a tile are consecutive in the text, so four of them predict
 nearly the same words. With CBOW, which predicts only the center word itself, the center words of a
 training step are sorted by their leaves in the tree, so that words with similar paths are in one
-group, and most nodes are in one tile only (`plans.list_paths`).
+group, and most nodes are in one tile only (`tree_nodes.list_paths`).
 
 A center word and a node have one score s. It serves all pairs of the center word and a predicted
 word whose path has the node. Let a be the summed weight of those pairs whose path takes the node's
@@ -145,8 +145,8 @@ def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
     Parameters
     ----------
     keys, starts
-        The nodes of each group of the tile, encoded as by `plans.list_levels`, and
-        where those of each group begin in ``keys``.
+        The nodes of each group of the tile, encoded as by `tree_nodes.list_levels`, and where those
+        of each group begin in ``keys``.
     """
     bits, factors, negatives = address(own.bits), address(own.factors), address(own.negatives)
     begin, groups = starts[0], sizes.tile // MR

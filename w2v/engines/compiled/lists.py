@@ -86,16 +86,22 @@ def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lis
     """List the rows in the gradient buffer for each input word of a step; return how many lists.
 
     A step consists of strips, which are parts of its text. Each occurrence of an input word in a
-    strip has a row. Rows are listed in the order in which their gradients are computed.
+    strip has a row. The rows of a word that has several (with subwords, of every word) form a list,
+    in the order of the text. The list marks where the second half of the step begins
+    (``Lists.next``), because gradients are added up separately for each half. If `Sizes.halves` is
+    true, the list has only the word's first row in each half.
 
     Parameters
     ----------
-    centers, half
-        The number of center words of the step, and of strips in its first half.
+    centers
+        The number of center words of the step.
+    half
+        The number of strips in the first half of the step.
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
     heads
-        Working memory: a number for each word of the vocabulary; -1 before and after the call.
+        Working memory: for each word of the vocabulary, the last row of its list so far; -1 before
+        and after the call.
     lists
         Output: the lists of the words with several rows (with subwords, of all words).
     """
@@ -120,20 +126,25 @@ def list_band(
 
     This is for negative sampling. A step consists of strips, which are parts of its text. The
     output words of a strip are the words that its center words may predict, and the noise words
-    drawn for it. Each occurrence of an output word in a strip has a row. Rows are listed in the
-    order in which their gradients are computed: for each tile of a strip, those of its words, and
-    then those of its noise words.
+    drawn for it. Each occurrence of an output word in a strip has a row. The rows of a word that
+    has several form a list. Its order is tile by tile: first the rows of words to predict, and then
+    those of noise words. The list marks where the second half of the step begins (``Lists.next``),
+    because gradients are added up separately for each half. If `Sizes.halves` is true, the list has
+    only the word's first row in each half.
 
     Parameters
     ----------
-    centers, half
-        The number of center words of the step, and of strips in its first half.
+    centers
+        The number of center words of the step.
+    half
+        The number of strips in the first half of the step.
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
     noise
         The noise words of the step, strip by strip.
     heads
-        Working memory: a number for each word of the vocabulary; -1 before and after the call.
+        Working memory: for each word of the vocabulary, the last row of its list so far; -1 before
+        and after the call.
     lists
         Output: the lists of the words with several rows.
     """
@@ -162,14 +173,16 @@ def list_band(
 def list_rows(nodes: I32, heads: I32, lists: Lists) -> int:
     """List the rows in the gradient buffer for each tree node; return how many lists.
 
-    The list of a node is in the order of the buffer.
+    If a node has several rows, they form a list, in the order of the buffer; a node with one row
+    has none.
 
     Parameters
     ----------
     nodes
         The tree node of each row; -1 for a row without a node.
     heads
-        Working memory: a number for each node; -1 before and after the call.
+        Working memory: for each node, the last row of its list so far; -1 before and after the
+        call.
     lists
         Output: the lists of the nodes with several rows.
     """

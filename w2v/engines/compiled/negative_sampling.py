@@ -204,10 +204,10 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
 
 @inlined
 def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
-    """Add the product of row R[k] and its factor to weighted sum number p, in some columns.
+    """Add row R[k], times its factor, to weighted sum p of ``terms``, in a block of columns.
 
-    ``terms`` has the factors. ``y`` are these columns of R[k], and ``sums`` those of the sum so
-    far: tuples of SIMD vectors. Returns the new sum.
+    ``y`` is the block of R[k], and ``sums`` the block of sum p so far; both are tuples of SIMD
+    vectors. Returns the new ``sums``.
     """
     factor = splat(load_float(terms.G, p * terms.down + k * terms.along))
     return multiply_add_each(factor, y, sums)
@@ -525,21 +525,24 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     """Compute the negative gradients of the input and output vectors of a tile, and write them.
 
     A tile is a group of consecutive center words, and a strip a sequence of tiles. The gradients
-    follow from -∂J/∂S in ``tile.scores``. Each is written to its target, which is stored in
-    ``tile`` (`rows.Targets`): a row of the gradient buffer, or the vector in the
-    model, which is updated. For CBOW, only those of noise words are computed here
-    (`cbow_negative_sampling.write_centers` computes the others). The columns are divided into
-    blocks; each block is computed for all rows before the next one, so that the operands stay in
-    the first-level cache.
+    are those of the input vectors of center words, and of the output vectors of context words and
+    of noise words; for CBOW, only those of noise words (`cbow_negative_sampling.write_centers`
+    computes the others). They are computed from -∂J/∂S, the negative derivatives of the loss J with
+    respect to the scores S, which `compute_scores` has written to ``tile.scores``. Each gradient is
+    written to its target, which is stored in ``tile`` (`rows.Targets`): a row of the gradient
+    buffer, or the vector in the model, which is updated. The columns are divided into blocks; each
+    block is computed for all rows before the next one, so that the operands stay in the first-level
+    cache.
 
     Parameters
     ----------
     own
         The working memory that holds the output vectors of the noise words.
     R
-        The address of the output vectors of context words.
+        The address of the output vectors of context words. Not used for CBOW.
     dR
-        The address of the rows of these context words in the gradient buffer.
+        The address of the rows of these context words in the gradient buffer; only read here, and
+        only if ``follows`` is true. Not used for CBOW.
     follows
         Whether a tile of the strip comes before this one. That tile has written its gradients of
         the context words that both tiles share to the first rows at ``dR``; they are added to the

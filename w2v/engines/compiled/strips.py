@@ -116,9 +116,10 @@ def choose_band_targets(
 
     A tile is a group of consecutive center words, and a strip a sequence of tiles. A gradient
     updates the model directly if two things hold: the word has only one row in the gradient buffer
-    in this training step, and the next tile of the strip does not add to this row, as it does near
-    the end of the tile. Otherwise the gradient goes to the buffer (`rows.choose_targets`). The
-    decisions are stored in ``tile``. They include the step sizes, which depend on ``curvature``.
+    in this training step, and the next tile of the strip adds nothing to this row. (It adds to the
+    rows of this tile's last 2 * ``sizes.reach`` words, which both tiles may predict.) Otherwise the
+    gradient goes to the buffer (`rows.choose_targets`). The decisions are stored in ``tile``. They
+    include the step sizes, which depend on ``curvature``.
 
     Parameters
     ----------
@@ -134,8 +135,9 @@ def choose_band_targets(
         to; `ALONE` for the only one of a word (``Lists.places``).
     curvature
         For each output row of the gradient buffer, a bound on the curvature (second derivative) of
-        the loss with respect to the row's vector. It is updated here: the tile's bound, from
-        ``own.sums``, is added to the number of a context word, and stored as that of a noise word.
+        the loss with respect to the row's vector. Updated here with the tile's bounds, from
+        ``own.sums``: the bound of a context word is added to the element of the word's row; that of
+        a noise word replaces the element.
     rate
         The learning rate.
     place

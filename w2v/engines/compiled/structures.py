@@ -32,8 +32,9 @@ I64 = NDArray[np.int64]
 U32 = NDArray[np.uint32]
 
 MR = 4
-"""The number of center rows for which a block of scores is computed at once, or a block of weighted
-sums of rows. The code is written out for this number, and does not work with another."""
+"""The number of center words whose scores, and gradients of input rows, are computed together. For
+negative sampling, gradients of output vectors are also computed for this many vectors together. The
+code is written out for this number, and does not work with another."""
 
 LINE = 16
 """Float32 numbers in a cache line."""
@@ -216,8 +217,10 @@ class Sizes(NamedTuple):
         The largest distance between a center word and a word that is predicted from its input row:
         the window size for skip-gram, 0 for CBOW.
     band
-        For negative sampling: the number of context words that at least one of `MR` consecutive
-        center words may predict. For CBOW: 1.
+        For negative sampling: the number of context words for which each center word has an element
+        in the array of scores. For skip-gram, it is the number of words that at least one of `MR`
+        consecutive center words may predict, because the scores of `MR` center words are computed
+        together. For CBOW, it is 1, for the center word itself.
     row
         For negative sampling: the number of elements for a center word in the array of scores,
         `band` + `NOISE`.
@@ -356,8 +359,8 @@ class Plans(NamedTuple):
         code, 0 or 1, of the branch that the path takes. For CBOW with the hierarchical softmax: the
         nodes on the paths of each group of `MR` center words. Each node is given as one number.
         It encodes the index of the node among the nodes of the tile and, for each of the `MR`
-        paths, whether the path has the node and which branch it takes there (`plans.list_levels`
-        has the formula).
+        paths, whether the path has the node and which branch it takes there (`list_levels` in
+        ``tree_nodes.py`` has the formula).
     key_starts : int32 (n, tiles * contexts + 1)
         For the hierarchical softmax: the index at which each path, or for CBOW each group, begins
         in ``keys``.

@@ -85,8 +85,8 @@ def list_nodes(
 
     A tile is a number of consecutive center words. Its nodes are those on the tree paths of the
     words in the tile and of the ``sizes.reach`` words before and after it. The gradient buffer has
-    a row for each node of each tile. The rows of the same node form a list. Returns the number of
-    lists.
+    a row for each node of each tile. If a node has several rows, they form a list; a node with one
+    row has none. Returns the number of lists.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def list_nodes(
         Output: the arrays ``nodes``, ``node_starts``, ``keys`` and ``key_starts`` of `Plans`. Row r
         of the gradient buffer belongs to ``nodes[r]``.
     seen, heads
-        Working memory with a number for each tree node, -1 before and after the call.
+        Working memory (`Planning`): an element for each tree node, -1 before and after the call.
     lists
         Output: the lists of the nodes with several rows.
     """
@@ -250,10 +250,12 @@ def list_levels(
 def compare_paths(
     paths: Paths, sizes: Sizes, ids: I32, order: I32, group: int, before: int, lanes: I64
 ) -> int:
-    """Find the tree path of each center word of a group.
+    """Write to ``lanes`` where the tree path of each center word of a group is.
 
-    For each center word, also find how many nodes its path shares with that of the center word
-    before it in ``order``; 0 for the first center word of a tile, which is a sequence of groups.
+    Each center word has a row of ``lanes``. It gets the index in ``Paths.branches`` at which the
+    word's path begins; the number of nodes that this path shares with the path of the center word
+    before it in ``order`` (0 for the first center word of a tile, which is a sequence of groups);
+    and the number of nodes of the path.
 
     Parameters
     ----------
@@ -267,9 +269,10 @@ def compare_paths(
     before
         The vocabulary id of the last center word of the previous group; -1 for the first group of a
         tile.
-    lanes
-        Output: the array ``lanes`` of `Planning`, with a row for each center word. It is also read:
-        unless ``before`` is -1, it must still have the result for the previous group.
+    lanes : int64 (MR, 3)
+        Output: the array ``lanes`` of `Planning`. On entry, unless ``before`` is -1, it must have
+        the rows of the previous group: the start and the length of the path of the word ``before``
+        are read from the last of them.
 
     Returns
     -------
@@ -316,8 +319,8 @@ def list_paths(
     the path of the word before it in the tile. No node is then listed twice, because all words
     whose paths have the node are consecutive in ``order``.
 
-    The gradient buffer has a row for each node of each tile. The rows of the same node form a list.
-    Returns the number of lists.
+    The gradient buffer has a row for each node of each tile. If a node has several rows, they form
+    a list; a node with one row has none. Returns the number of lists.
 
     Parameters
     ----------
@@ -332,7 +335,8 @@ def list_paths(
         Output: the arrays ``nodes``, ``node_starts``, ``keys`` and ``key_starts`` of `Plans`. Row r
         of the gradient buffer belongs to ``nodes[r]``.
     heads
-        Working memory with a number for each tree node, -1 before and after the call.
+        Working memory: for each tree node, the last row of its list so far; -1 before and after the
+        call.
     lists
         Output: the lists of the nodes with several rows.
     """

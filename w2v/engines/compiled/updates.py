@@ -3,10 +3,10 @@
 A vector, of a word or a tree node, may get several gradients in a step, one from each part of the
 text in which it occurs. Vectors with a single gradient have been updated already
 (``strips.py``); those with several are updated here. Their gradients are added up in a fixed
-order, so that the result does not depend on the number of threads. Those of a word are added up for
-each half of the step, in the order of the text, and then the two sums; where `Sizes.halves` is
-true, this module finds the sums of the halves in the buffer. Those of a tree node are added up in
-the order of the buffer.
+order, so that the result does not depend on the number of threads. Those of a word are added up
+separately for each half of the step, in the order of the text; then the two sums are added. If
+`Sizes.halves` is true, the buffer already has the sum of each half, and this module only adds the
+two. The gradients of a tree node are added up in the order of the buffer.
 
 With subwords, the input vector of a word is a weighted sum of rows of a matrix. This module
 computes these sums, and updates all rows of this matrix that the step uses.
@@ -54,18 +54,22 @@ the most rows of the input matrix that one job updates."""
 def add_sums(
     first: Any, after: int, gradients: int, width: int, step: Any, out: int, zero: Any
 ) -> None:
-    """Add the sum of a list of gradient rows, times ``step``, to a row, in some columns.
+    """Add ``step`` times the sum of a list of gradient rows to a row, in a block of columns.
+
+    The order of the sum is that of `add_list`.
 
     Parameters
     ----------
-    first, after
-        The list: ``head`` and ``after`` of `add_list`.
+    first
+        The number of the first row of the list.
+    after
+        The address of the array ``Lists.next``, which has, for each row, the next row of its list.
     gradients
         The address, in row 0 of the gradients, of the block of columns that is added.
     width
         The number of float32 values in a gradient row.
     step
-        The factor of the sum, in every lane of a SIMD vector.
+        The factor by which the sum is multiplied, in every lane of a SIMD vector.
     out
         The address of the same block of columns in the row to update.
     zero
@@ -88,11 +92,13 @@ def add_sums(
 
 @inlined
 def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: int) -> None:
-    """Add the sum of a list of gradient rows, times ``step``, to a row.
+    """Multiply the sum of a list of gradient rows by the factor ``step``, and add it to a row.
 
-    The rows of each half of the step are added up in the order of the list, and then the two sums.
-    So the result is the same whether rows were added up while they were computed, by one thread for
-    each half, or were all kept.
+    The rows of a word from the first half of the training step are added up in the order of the
+    list, then those from the second half, and then the two sums. If `Sizes.halves` is true, the
+    list has at most one row for each half: the sum of its gradients, which one thread has added up
+    in the same order. So the result is the same in both cases. For a tree node, all rows are added
+    up in the order of the list.
 
     Parameters
     ----------
@@ -103,9 +109,10 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
     head
         The number of the first row of the list.
     after
-        The address of an array with the next row of each row (``Lists.next``).
+        The address of the array ``Lists.next``, which has, for each row, the next row of its list,
+        and marks where the second half of the step begins.
     step
-        The factor of the sum, in every lane of a SIMD vector.
+        The factor by which the sum is multiplied, in every lane of a SIMD vector.
     out
         The address of the row to update.
     """
@@ -133,7 +140,8 @@ def add_curvatures(curvature: int, head: Any, after: int) -> Any:
         The address of the bounds on the curvature (second derivative) of the loss, one number for
         each gradient row.
     head, after
-        The list, as for `add_list`.
+        The number of the first row of the list, and the address of ``Lists.next``, as for
+        `add_list`.
     """
     total, row = load_float(curvature, head), load_int(after, head)
     while row >= 0:

@@ -197,7 +197,7 @@ def show_jobs(jobs: Mapping[tuple[str, ...], Config], at_once: int) -> int:
     for number, (job, config) in enumerate(jobs.items()):
         own = " ".join(text for text in job if text not in common)
         plans[f"job {number}  {own}"] = planner.plan(config, number)
-    return show(planner.display, plans, Path(config.outputs), at_once)
+    return show(planner.display, plans, Path(config.outputs), min(at_once, len(jobs)))
 
 
 def result_keys(config: Config) -> list[str]:

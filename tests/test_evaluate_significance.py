@@ -396,6 +396,12 @@ def test_a_figure_without_items_is_a_paired_t_test() -> None:
     assert Comparison(moved, Family(2)).difference(1, 0).verdict == "better"
 
 
+def test_equal_scores_are_equal_of_any_number_of_settings() -> None:
+    for runs in (3, 4, 7):
+        values = [{"0": 0.1, "1": 0.3, "2": 0.7}] * runs
+        assert Comparison(values, Family(runs)).difference(1, 0).detectable is None
+
+
 def test_of_more_settings_the_larger_of_two_variances_counts() -> None:
     """With more than two configurations, the larger of two variances of a difference is used.
 

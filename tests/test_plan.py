@@ -331,6 +331,12 @@ def test_the_time_of_jobs_that_run_at_once(
     assert capsys.readouterr().out.splitlines()[-1].startswith(f"in all    {line}")
 
 
+def test_a_plan_divides_by_no_more_jobs_than_there_are(folder: Path) -> None:
+    many = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=16")
+    done = run(*GIVEN, "plan=true", "-m", *many, "seed=0,77", "train.lr=0.05", cwd=folder)
+    assert ", 2 at a time; " in done.stdout
+
+
 @pytest.mark.parametrize("search", ["halving", "optuna"])
 def test_a_search_cannot_be_planned(folder: Path, search: str) -> None:
     done = run(*GIVEN, "plan=true", "-m", f"search={search}", "seed=0,1", cwd=folder)

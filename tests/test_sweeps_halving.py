@@ -1,13 +1,14 @@
 """Test successive halving: which configurations train further, and the table at the end."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.sweeps.halving import better_half, rungs_of
+from pipeline.sweeps.halving import better_half, result_of, rungs_of
 from pipeline.sweeps.objective import compare_jobs
 from pipeline.sweeps.results import Job
 from tests.commands import run, write_text
@@ -48,6 +49,23 @@ def test_the_better_half_is_of_configurations_over_their_seeds() -> None:
         for number, (lr, mean) in enumerate((lr, mean) for lr, mean in means.items() for _ in "ab")
     ]
     assert better_half(compare_jobs("loss", jobs)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("status", ["crashed", "killed", "missing"])
+def test_a_job_whose_next_round_did_not_end_is_compared_by_its_last_one(status: str) -> None:
+    losses = {0.1: 3.7, 0.2: 1.45, 0.3: 1.46, 0.4: 1.6}
+    jobs = [job(number, lr, 0, loss) for number, (lr, loss) in enumerate(losses.items())]
+    stopped = replace(job(4, 0.2, 0, 1.4), status=status, finished=False, figures={})
+    jobs += [stopped, job(5, 0.3, 0, 1.44)]
+    sweep = {
+        "objective": "loss",
+        "difference": None,
+        "epochs": [1, 1, 1, 1, 2, 2],
+        "continues": [None, None, None, None, 1, 2],
+    }
+    result = result_of(sweep, jobs)
+    assert [row["train.lr"] for row in result.configurations] == ["0.3", "0.2", "0.4", "0.1"]
+    assert [best.number for best in result.best_runs] == [5]
 
 
 @pytest.fixture(scope="module")

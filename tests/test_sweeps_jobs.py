@@ -21,7 +21,7 @@ from pipeline.sweeps.job import JobContext, run_job
 from pipeline.sweeps.launchers import run_jobs
 from pipeline.sweeps.objective import CHANGES_LOSS, check_objective, compare_jobs, incomparable
 from pipeline.sweeps.results import JOB, SWEEP, read_jobs, write_json
-from pipeline.sweeps.search import resume, study_name
+from pipeline.sweeps.search import resume, storage_errors, study_name
 from tests.commands import ROOT, run, write_text
 from tests.test_config import BASE, settled
 from w2v.errors import InputError
@@ -214,8 +214,8 @@ def test_settings_that_change_what_a_loss_measures() -> None:
     ("objective", "keys"),
     [
         ("seconds", []),
-        ("similarity/x/spearman", ["evaluate.oov", "evaluate.similarity.x"]),
-        ("analogy/x/accuracy", ["evaluate.oov"]),
+        ("similarity/x/spearman", ["evaluate", "evaluate.oov", "evaluate.similarity.x"]),
+        ("analogy/x/accuracy", ["evaluate", "evaluate.oov"]),
         (
             "similarity/mean/spearman",
             ["evaluate", "evaluate.oov", "evaluate.similarity.x", "evaluate.similarity.y"],
@@ -261,12 +261,15 @@ def test_a_trial_that_is_killed_twice_is_left_out(tmp_path: Path) -> None:
     import optuna
 
     url = f"sqlite:///{tmp_path}/optuna.db"
-    assert resume(url, "s", "minimize") == (0, 0, None)
+    assert resume(url, "s", "loss") == (0, 0, None)
     study = optuna.load_study(study_name="s", storage=url)
     for attempt in range(2):
         trial = study.ask()
         trial.suggest_float("x", 0.5, 0.5)
-        ended, _, best = resume(url, "s", "minimize")
+        ended, _, best = resume(url, "s", "loss")
         waiting = [t for t in study.get_trials() if t.state.name == "WAITING"]
         assert len(waiting) == (1 if attempt == 0 else 0)
     assert (ended, best) == (1, None)
+    line = "study s: is by search.objective=loss; name another study"
+    with pytest.raises(InputError, match=line), storage_errors(url):
+        resume(url, "s", "seconds")

@@ -41,7 +41,16 @@ REFUSED: dict[tuple[str, ...], str] = {
     ),
     ("search=optuna", "hydra.sweeper.n_trials=0"): "hydra.sweeper.n_trials=0: must be at least 1",
     ("search=optuna", "hydra.sweeper.direction=up"): (
-        "hydra.sweeper.direction=up: must be minimize, maximize or null"
+        "hydra.sweeper.direction=up: must be minimize or null for search.objective=heldout_loss"
+    ),
+    ("search=optuna", "hydra.sweeper.params=null", "model.dim=4,5", "outputs=a,b"): (
+        "outputs=a,b: a sweep has one; give a single value"
+    ),
+    ("engine.threads=1,2", "search.objective=words_per_second"): (
+        "search.objective=words_per_second: jobs that differ only in engine.threads share a"
+    ),
+    ("seed=0,1", "outputs=here/there", "hydra.sweep.dir=here"): (
+        "hydra.sweep.dir=here: must be a folder of its own"
     ),
     ("search=optuna", "hydra.sweeper.storage=sqlite:////nowhere/x.db"): (
         "hydra.sweeper.storage=sqlite:////nowhere/x.db: cannot be used ("

@@ -53,6 +53,9 @@ def test_the_line_counts_jobs_and_names_the_best(
     assert list(watch.look()) == []  # each failure is told once
     line = watch.line()
     assert re.match(r"3 of 5 done, 1 running, 1 failed, \d+ s left", line)
+    (tmp_path / "sweep.json").write_text(json.dumps({"jobs": [[]] * 7}))  # a round was added
+    assert list(watch.look()) == []
+    assert watch.line().startswith("3 of 7 done")
     named = f", best {objective} {3.0 - best:.4f} (seed={best})" if best is not None else " left"
     assert line.endswith(named)
 

@@ -4,6 +4,7 @@ This module also defines the format of ``vocabulary.tsv``, and which text is a n
 """
 
 import bz2
+import errno
 import gzip
 import hashlib
 import io
@@ -27,6 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Error numbers of a full disk, an exceeded quota, and a file larger than allowed."""
 
 NPY_ERRORS: tuple[type[Exception], ...] = (
     *(OSError, EOFError, ValueError, TypeError, LookupError, OverflowError, MemoryError),

@@ -41,6 +41,11 @@ def typed_rows(rows: Iterable[Any], columns: Mapping[str, str]) -> list[Row]:
     return found
 
 
+def without_nan(rows: Iterable[Row]) -> list[Row]:
+    """Return rows with ``None`` in place of NaN, which JSON does not have."""
+    return [{key: None if value != value else value for key, value in row.items()} for row in rows]
+
+
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """Write rows of values as CSV, after the header `columns`; NaN and None become empty fields."""
     with path.open("w", encoding="utf-8", newline="") as file:

@@ -6,10 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from w2v.errors import InputError
-from w2v.files import free_disk, size_text
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Error numbers of a full disk, an exceeded quota, and a file larger than allowed."""
+from w2v.files import DISK_FULL, free_disk, size_text
 
 NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 NO_FOLDER = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)

@@ -17,7 +17,6 @@ from pipeline.runtime.console import format_figure
 from pipeline.stages.base import Context, Expected, Make, Stage, code_of
 from pipeline.stages.vocab import IDS
 from pipeline.tracking.artifacts import record_vectors
-from w2v.cluster.workers import open_cluster
 from w2v.files import can_link, digest, free_disk, link_if_equal, require_disk, size_text
 from w2v.hashes import FileHashes
 from w2v.text.vocabulary import Vocabulary
@@ -77,6 +76,8 @@ class Train(Stage):
 
         `settings` are those of the cache key. Facts, such as losses, are stored with the result.
         """
+        from w2v.cluster.workers import open_cluster  # loads SciPy
+
         config, entries, display = context.config, context.entries, context.display
         require_resources(context)
         checkpoints = Checkpoints(

@@ -7,7 +7,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from pipeline.config import schema
 from pipeline.config.settings import Config
-from pipeline.config.values import NOT_IDENTITY
 from pipeline.sweeps.objective import check_objective
 from pipeline.sweeps.overrides import (
     compose_choices,
@@ -34,9 +33,6 @@ def plan_jobs(config: DictConfig, loader: ConfigLoader) -> dict[tuple[str, ...],
 
     overrides = sweep_overrides(config)
     values = {key: value_texts(override) for key, override in overrides.items()}
-    for key, override in overrides.items():
-        if len(values[key]) > 1 and override.key_or_group.partition(".")[0] in NOT_IDENTITY:
-            raise InputError(f"{override.input_line}: a sweep has one; give a single value")
     groups = group_choices(overrides, loader)
     bases = compose_choices(config, groups, loader)
     for chosen, base in bases.items() if len(values.get("experiment", ())) > 1 else ():

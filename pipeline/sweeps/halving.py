@@ -109,6 +109,6 @@ def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Sweep[Job]:
         for job in jobs
     ]
     first = [job for job in alike if sweep["continues"][job.number] is None]
-    gone_on = set(sweep["continues"])
+    gone_on = {sweep["continues"][job.number] for job in jobs if job.finished}
     last = [job for job in alike if job.number not in gone_on]
     return compare_jobs(objective, last, first, size)

@@ -28,8 +28,10 @@ CHANGES_LOSS = {
 CHANGE_LOSS_GROUPS = ("corpus", "tokenizer", "vocab")
 """Groups in which every setting changes what a loss measures."""
 
-CHANGES_SCORE = ("evaluate.oov", "evaluate.vocabulary", "evaluate.compare")
-"""Settings that change what a score measures, such as which questions of a benchmark count."""
+CHANGES_SCORE = ("evaluate", "evaluate.oov", "evaluate.vocabulary", "evaluate.compare")
+"""Settings that change what a score measures; a choice of the group ``evaluate`` may set more."""
+
+TIMES = ("words_per_second", "seconds")
 
 
 def incomparable(objective: str, keys: Iterable[str]) -> list[str]:
@@ -40,9 +42,7 @@ def incomparable(objective: str, keys: Iterable[str]) -> list[str]:
         return []
     section, name, *_ = objective.split("/")
     sets, changes = f"evaluate.{section}.", (*CHANGES_SCORE, f"evaluate.{section}.{name}")
-    if name == MEAN:  # of all sets, which evaluate=... may choose, too
-        return [k for k in keys if k in (*changes, "evaluate") or k.startswith(sets)]
-    return [k for k in keys if k in changes]
+    return [k for k in keys if k in changes or (name == MEAN and k.startswith(sets))]
 
 
 def compare_jobs(
@@ -75,7 +75,7 @@ def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
         train = summary["train"]
         kept = train["epochs"][train["kept_epoch"] - 1]
         figures = {name: kept[name] for name in ("heldout_loss", "loss")}
-        figures |= {name: train[name] for name in ("words_per_second", "seconds")}
+        figures |= {name: train[name] for name in TIMES}
     if "evaluate" in summary:
         figures |= scores_of(summary["evaluate"])
     return {name: float(value) for name, value in figures.items() if value is not None}
@@ -85,10 +85,8 @@ def objective_value(summary: Mapping[str, Any], objective: str) -> float:
     """Return the metric `objective` of a run; raise `InputError` if the run does not have it."""
     figures = figures_of(summary)
     if objective not in figures:
-        raise InputError(
-            f"search.objective={objective}: this job has no such figure; "
-            f"it has {', '.join(sorted(figures))}"
-        )
+        has = ", ".join(sorted(figures))
+        raise InputError(f"search.objective={objective}: this job has no such figure; it has {has}")
     return figures[objective]
 
 
@@ -96,7 +94,7 @@ def objective_names(config: Config) -> list[str]:
     """Return the names of a run's metrics, assuming that it runs all stages and holds text out."""
     names: list[str] = []
     if config.evaluate.vectors is None:
-        names += ["heldout_loss", "loss", "words_per_second", "seconds"]
+        names += ["heldout_loss", "loss", *TIMES]
         if not ENGINES[config.engine.name].reports_loss:
             names.remove("loss")
     return names + figure_names(config.evaluate)
@@ -112,8 +110,7 @@ def check_objective(config: Config, objective: str) -> None:
     stage = "evaluate" if "/" in objective else "train"
     if stage not in config.stages and (stage == "evaluate" or "evaluate" not in config.stages):
         raise InputError(f"search.objective={objective}: add {stage} to stages={config.stages}")
-    known = objective_names(config)
-    if objective not in known:
+    if objective not in (known := objective_names(config)):
         near = difflib.get_close_matches(objective, known, 1, 0.8)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
         raise InputError(f"search.objective={objective}: no such figure here; {hint}")

@@ -43,7 +43,7 @@ def sweep_overrides(config: DictConfig) -> dict[str, Override]:
     """Return all overrides of a sweep, by key.
 
     Those of the command line take precedence over ``hydra.sweeper.params`` of an experiment file.
-    `InputError`: ``params`` is no mapping, or has a setting that jobs share, such as ``outputs``.
+    `InputError`: ``params`` is no mapping, or a setting that jobs share is in it or varies.
     """
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     if not isinstance(params, Mapping):
@@ -55,7 +55,11 @@ def sweep_overrides(config: DictConfig) -> dict[str, Override]:
     texts.extend(config.hydra.overrides.task)
     # The loader finds the choices that glob(...) stands for.
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-    return {override.get_key_element(): override for override in parser.parse_overrides(texts)}
+    found = {override.get_key_element(): override for override in parser.parse_overrides(texts)}
+    for one in found.values():
+        if one.is_sweep_override() and one.key_or_group.partition(".")[0] in NOT_IDENTITY:
+            raise InputError(f"{one.input_line}: a sweep has one; give a single value")
+    return found
 
 
 def varied_overrides(config: DictConfig) -> dict[str, Override]:

@@ -35,8 +35,9 @@ from w2v.files import digest
 log = logging.getLogger(__name__)
 
 OPTUNA_SWEEPER = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
-TRIED_AGAIN = "tried_again"
-"""The study attribute that has the parameters of the trials that were killed and repeated."""
+OBJECTIVE, TRIED_AGAIN = "objective", "tried_again"
+"""The study attributes that have the metric of the trials, and the parameters of the trials that
+were killed and repeated."""
 
 
 @contextmanager
@@ -55,15 +56,14 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[float | None]:
     objective = str(config.search.objective)
     if sweeper.n_trials < 1:
         raise InputError(f"hydra.sweeper.n_trials={sweeper.n_trials}: must be at least 1")
-    if sweeper.direction not in (None, "minimize", "maximize"):
-        raise InputError(
-            f"hydra.sweeper.direction={sweeper.direction}: must be minimize, maximize or null"
-        )
+    if sweeper.direction not in (None, direction_of(objective)):
+        wanted = f"{direction_of(objective)} or null for search.objective={objective}"
+        raise InputError(f"hydra.sweeper.direction={sweeper.direction}: must be {wanted}")
     space = varied_overrides(config)
     settings = check_space(config, space, objective)
     set_hydra(config, "sweeper", "_target_", OPTUNA_SWEEPER)
     set_hydra(config, "sweeper", "n_jobs", sweeper.n_jobs if sweeper.n_jobs > 0 else at_once)
-    set_hydra(config, "sweeper", "direction", sweeper.direction or direction_of(objective))
+    set_hydra(config, "sweeper", "direction", direction_of(objective))
     if sweeper.storage is None:  # nothing is kept, so there is nothing to resume
         yield None
         return
@@ -83,7 +83,7 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[float | None]:
         ) from None
     with lock:
         with storage_errors(sweeper.storage):
-            ended, trials, best = resume(sweeper.storage, sweeper.study_name, sweeper.direction)
+            ended, trials, best = resume(sweeper.storage, sweeper.study_name, objective)
         left = max(0, sweeper.n_trials - ended)
         if left == 0 and best is None:
             raise InputError(
@@ -166,18 +166,21 @@ def storage_errors(url: str) -> Iterator[None]:
 
     try:
         yield
+    except InputError:
+        raise
     # RuntimeError: another version of Optuna made the storage.
     except (SQLAlchemyError, OptunaError, OSError, ImportError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).strip().split("\n")[0].split())[:200]
         raise InputError(f"hydra.sweeper.storage={url}: cannot be used ({reason})") from None
 
 
-def resume(url: str, study_name: str, direction: str) -> tuple[int, int, float | None]:
+def resume(url: str, study_name: str, objective: str) -> tuple[int, int, float | None]:
     """Open or create an Optuna study, queue its killed trials again, and count its trials.
 
     Return how many trials have ended (except killed trials that are queued again), how many trials
     the study has, and the best value (None: none completed). No other process may use the study, so
     a trial marked as running was killed. It is queued again, but not after it was killed twice.
+    `InputError`: the trials of the study are by another objective.
     """
     import optuna
     from optuna.exceptions import ExperimentalWarning
@@ -186,9 +189,11 @@ def resume(url: str, study_name: str, direction: str) -> tuple[int, int, float |
     optuna.logging.set_verbosity(logging.WARNING)
     # Optuna 2, which Hydra 1.3 needs, would not commit a new schema with SQLAlchemy 2 otherwise.
     optuna.storages.RDBStorage(url, engine_kwargs={"isolation_level": "AUTOCOMMIT"})
-    study = optuna.create_study(
-        study_name=study_name, storage=url, direction=direction, load_if_exists=True
-    )
+    way = direction_of(objective)
+    study = optuna.create_study(url, study_name=study_name, direction=way, load_if_exists=True)
+    if (other := study.user_attrs.get(OBJECTIVE, objective)) != objective:
+        raise InputError(f"study {study_name}: is by search.objective={other}; name another study")
+    study.set_user_attr(OBJECTIVE, objective)
     killed = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     again: list[Any] = study.user_attrs.get(TRIED_AGAIN, [])
     for trial in killed:

@@ -27,12 +27,13 @@ from pipeline.sweeps.launchers import (
     jobs_at_once,
     threads_per_job,
 )
-from pipeline.sweeps.objective import incomparable
+from pipeline.sweeps.objective import TIMES, incomparable
 from pipeline.sweeps.overrides import keys_and_texts, varied_overrides
 from pipeline.sweeps.results import LOCK, SWEEP, read_jobs, read_json, write_json
 from pipeline.sweeps.watch import Watch, watching
 from pipeline.tracking import SharedStore, Tracker, track
 from pipeline.tracking.artifacts import record_job_vectors, record_sweep
+from w2v.engines import ENGINES
 from w2v.errors import InputError, failure_reason
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def open_sweep(
     of a resumed study, or None.
     """
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
-    with writable, exclusive_lock(folder), tracked_run(config, folder, shared) as tracker:
+    lock = exclusive_lock(folder, Path(config.outputs))
+    with writable, lock, tracked_run(config, folder, shared) as tracker:
         started = time.time()
         sweep = prepare_jobs(config, folder, jobs, tracker.run_id)
         total = len(jobs) or int(config.hydra.sweeper.get("n_trials") or 0)
@@ -209,12 +211,12 @@ def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
 
 
 @contextmanager
-def exclusive_lock(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path, outputs: Path) -> Iterator[None]:
     """Lock the folder of a sweep. If it holds an earlier sweep, this is first moved aside.
 
-    Raise `InputError` if another sweep has the lock, or if this process runs in `folder`.
+    Raise `InputError` if another sweep has the lock, or `folder` holds `outputs` or this process.
     """
-    if Path.cwd().resolve().is_relative_to(folder.resolve()):
+    if any(path.resolve().is_relative_to(folder.resolve()) for path in (Path.cwd(), outputs)):
         raise InputError(f"hydra.sweep.dir={folder}: must be a folder of its own")
     place = folder.absolute()
     with explain_write_errors():
@@ -237,7 +239,12 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
 
 def check_hydra_settings(config: DictConfig) -> None:
-    """Raise `InputError` for settings of Hydra that sweeps do not support."""
+    """Raise `InputError` for settings of Hydra, or an objective, that sweeps do not support."""
+    objective, varied = config.search.objective, varied_overrides(config)
+    shared = {"engine.threads", "cluster.processes"}.intersection(varied)
+    if objective in TIMES and shared and ENGINES[str(config.engine.name)].repeatable:
+        why = f"jobs that differ only in {min(shared)} share a training; use measure=benchmark"
+        raise InputError(f"search.objective={objective}: {why}")
     if config.hydra.job.chdir:
         raise InputError(CHDIR)
     sweep: Any = OmegaConf.to_container(config.hydra.sweep)  # interpolations are not resolved

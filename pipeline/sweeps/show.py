@@ -23,7 +23,7 @@ from w2v.labels import as_text, format_duration, shortened
 from w2v.report.evaluation import NEIGHBOURS
 from w2v.report.report import REPORT
 from w2v.report.sweep import write_sweep_page
-from w2v.tables import Row, typed_rows, write_table
+from w2v.tables import Row, typed_rows, without_nan, write_table
 
 MAX_SENTENCES = 6
 """The most sentences to print on differences between configurations; all are in ``verdicts.csv``.
@@ -37,8 +37,8 @@ VERDICTS = (
     "(half of it for the objective). No difference shown does not mean equal."
 )
 NOT_COMPARABLE = (
-    "These losses answer different questions, so no two of them compare. Compare by a score: "
-    "search.objective=similarity/wordsim353/spearman"
+    "These settings change what is measured, so no two of them compare. Losses of different models "
+    "do by a score: search.objective=similarity/wordsim353/spearman"
 )
 ONE_SEED = "One seed each: add 'seed=range(3)' to learn which differences are more than chance."
 ONE_SEED_SEARCH = (
@@ -101,11 +101,6 @@ def jobs_table(result: Sweep[Job]) -> tuple[list[Row], dict[str, str]]:
     return typed_rows(rows, columns), columns
 
 
-def without_nan(rows: Sequence[Row]) -> list[Row]:
-    """Return rows with ``None`` in place of NaN, which JSON does not have."""
-    return [{key: None if value != value else value for key, value in row.items()} for row in rows]
-
-
 def markdown(result: Sweep[Job], summary: Mapping[str, Any]) -> str:
     """Return a sweep's results in Markdown, for MLflow; `summary` is from `write_results`."""
     lines = [f"`{summary['command']}`", "", f"By {result.objective}; {VERDICTS}", ""]
@@ -139,9 +134,8 @@ def print_results(
             display.say(f"{rows} of {total} configurations, the best; all of them: {table}")
         verdicts = {row["verdict"] for row in summary["configurations"]}
         # Of single seeds, one line says it for all.
-        judged = [
-            one for one in sentences(result.judged) if not one.endswith("nothing can be said")
-        ]
+        said = sentences(result.judged)
+        judged = [one for one in said if not one.endswith("nothing can be said")]
         for line in judged[:MAX_SENTENCES]:
             display.say(line)
         if len(judged) > MAX_SENTENCES:
@@ -160,17 +154,17 @@ def print_results(
     trained, seconds = summary["trained"], summary["seconds"]
     display.say(f"{counts or 'no jobs'}; {trained} trained now, {seconds:.0f} s in all")
     display.say(f"sweep     {summary['sweep_dir']}")
-    for path in [Path(summary["sweep_dir"], REPORT), *reports]:
+    folder = Path(summary["sweep_dir"])
+    for path in [folder / REPORT, *reports]:
         display.say(f"report    {os.path.relpath(path)}")
     for job in result.finished:
-        place = Path(summary["sweep_dir"], str(job.number))
+        place = folder / str(job.number)
         if job.neighbours and not (place / REPORT).exists():
             start = "          of any other job" if reports else "report    of a job"
             display.say(f"{start}: {command_line()} {shlex.quote(f'report={place}')}")
             break
     # Hydra's sweeper leaves this file when a search ends.
-    results = Path(summary["sweep_dir"], "optimization_results.yaml")
-    if results.exists():
+    if (results := folder / "optimization_results.yaml").exists():
         study = OmegaConf.load(results)
         params = " ".join(f"{key}={value}" for key, value in study.best_params.items())
         display.say(f"best      {study.best_value:.4f} of the whole study: {params}")

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from pipeline.config.settings import direction_of
 from pipeline.stages.report import LATER
-from pipeline.sweeps.results import FAILURE, JOB, read_json
+from pipeline.sweeps.results import FAILURE, JOB, SWEEP, read_json
 from w2v.errors import sanitize
 from w2v.training.memory import available_cores
 
@@ -46,6 +46,7 @@ class Watch:
         If `reports` is true, start processes that write HTML reports of jobs that have finished.
         """
         self.running = 0
+        self.total = len(read_json(self.folder / SWEEP).get("jobs", ())) or self.total
         for path in self.folder.glob("[0-9]*"):
             if not path.name.isdecimal() or (number := int(path.name)) in self.ended:
                 continue  # the folder of a day, or a job that has ended

@@ -79,6 +79,9 @@ pairs give, and larger with fewer word pairs. It is 1 if one word pair is in all
 nothing is known of the variance of the score.
 """
 
+ROUNDING = 1e-12
+"""Differences between scores that are smaller, relative to the largest score, are rounding."""
+
 MAX_SEEDS = 1000
 """The largest possible value of `Difference.seeds_needed`."""
 
@@ -359,6 +362,7 @@ def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     for _ in range(1 if known.all() else 100):
         rest = np.where(known, rest - (rest.sum(1) / count_c)[:, None], 0.0)
         rest = np.where(known, rest - rest.sum(0) / count_s, 0.0)
+    rest[np.abs(rest) < ROUNDING * np.abs(np.where(known, values, 0.0)).max(initial=0.0)] = 0.0
     squares = (rest**2).sum(1)
     # Each mean takes a degree of freedom, but one less in each part of the table that runs link.
     links = np.zeros((sum(values.shape),) * 2, bool)

@@ -86,6 +86,9 @@ class Judged:
         `settings`.
     larger_is_better
         Whether a larger score is better.
+    seeds_alone
+        Whether the score is of a benchmark, but the runs' answers to its items (word pairs or
+        questions) are unknown. The comparisons then say nothing about other items.
     """
 
     score: str
@@ -95,6 +98,7 @@ class Judged:
     means: list[float]
     differences: list[Difference]
     larger_is_better: bool = True
+    seeds_alone: bool = False
 
     def against(self, name: str) -> Difference | None:
         """Return the comparison of the configuration called `name` with the reference.
@@ -255,7 +259,8 @@ class Verdicts:
             pairs += [(a, b) for b in range(1, len(settings)) for a in range(b + 1, len(settings))]
         means = [sum(runs.values()) / len(runs) for runs in values]
         found = comparison.differences(pairs)
-        return Judged(score, group, 0, settings, means, found, larger_is_better)
+        seeds_alone = benchmark is None and "/" in score
+        return Judged(score, group, 0, settings, means, found, larger_is_better, seeds_alone)
 
     def _asked(
         self, score: str, settings: Sequence[Setting]
@@ -353,7 +358,8 @@ def sentence(judged: Judged, one: Difference) -> str:
         way = "higher" if one.difference > 0 else "lower"
         gap, *ends = (f"{abs(value):.{digits}f}" for value in (one.difference, one.low, one.high))
         least, most = sorted(ends, key=float)
-        return f"{a} is {one.verdict} than {b}: {gap} {way}, at least {least} and at most {most}"
+        text = f"{a} is {one.verdict} than {b}: {gap} {way}, at least {least} and at most {most}"
+        return text + ", for other seeds but these pairs or questions" * judged.seeds_alone
     low, high = way_of(one.low, digits), way_of(one.high, digits)
     return f"no difference shown: {a} may be from {low} to {high} than {b}. {needed(one, digits)}"
 

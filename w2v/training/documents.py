@@ -1,6 +1,5 @@
 """`w2v.train`: from documents to a trained model in one call."""
 
-import errno
 import hashlib
 import warnings
 import zlib
@@ -13,10 +12,9 @@ from typing import Literal, Never
 import numpy as np
 
 from w2v.cluster.settings import ClusterSettings
-from w2v.cluster.workers import open_cluster
 from w2v.engines import compiled_ahead
 from w2v.errors import InputError
-from w2v.files import local_path
+from w2v.files import DISK_FULL, local_path
 from w2v.objectives import Objective
 from w2v.text.documents import FileSettings, source_of
 from w2v.text.phrases import Phrases
@@ -290,6 +288,8 @@ def train(
             path = local_path(checkpoints) / _digest(folder, (*parts, team.identity()), given)
             saved = Checkpoints(path, checkpoint_every, checkpoint_words, _warn)
         interrupt.defer()
+        from w2v.cluster.workers import open_cluster  # loads SciPy
+
         interrupted = False
         try:
             with open_cluster(team, ray_address, cores, threads, bar.say) as opened:
@@ -405,7 +405,7 @@ def _explain_full_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_FULL:
             raise
         raise InputError(
             f"{folder}: the disk is full; set the environment variable TMPDIR to a folder with "

@@ -174,7 +174,7 @@ def storage_errors(url: str) -> Iterator[None]:
         raise InputError(f"hydra.sweeper.storage={url}: cannot be used ({reason})") from None
 
 
-def resume(url: str, study_name: str, objective: str) -> tuple[int, int, float | None]:
+def resume(url: str, name: str, objective: str) -> tuple[int, int, float | None]:
     """Open or create an Optuna study, queue its killed trials again, and count its trials.
 
     Return how many trials have ended (except killed trials that are queued again), how many trials
@@ -190,9 +190,9 @@ def resume(url: str, study_name: str, objective: str) -> tuple[int, int, float |
     # Optuna 2, which Hydra 1.3 needs, would not commit a new schema with SQLAlchemy 2 otherwise.
     optuna.storages.RDBStorage(url, engine_kwargs={"isolation_level": "AUTOCOMMIT"})
     way = direction_of(objective)
-    study = optuna.create_study(url, study_name=study_name, direction=way, load_if_exists=True)
+    study = optuna.create_study(study_name=name, storage=url, direction=way, load_if_exists=True)
     if (other := study.user_attrs.get(OBJECTIVE, objective)) != objective:
-        raise InputError(f"study {study_name}: is by search.objective={other}; name another study")
+        raise InputError(f"study {name}: is by search.objective={other}; name another study")
     study.set_user_attr(OBJECTIVE, objective)
     killed = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     again: list[Any] = study.user_attrs.get(TRIED_AGAIN, [])

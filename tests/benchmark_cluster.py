@@ -32,10 +32,11 @@ from w2v.vectors import WordVectors
 
 MACHINES = (1, 2, 4, 8, 16)
 BANDWIDTH = 10e9 / 8
-"""Bytes a second of a network of 10 Gbit/s."""
+"""The bandwidth of a network of 10 Gbit/s, in bytes per second."""
 
 WORDS_PER_SECOND = 16.6e6
-"""Of ``engine=numba`` on 16 cores, at dimension 100, window 5 and K = 5 (w2v/engines/README.md)."""
+"""The training speed of ``engine=numba`` on 16 cores, at dimension 100, with window 5 and 5 noise
+words per pair (w2v/engines/README.md)."""
 
 
 def read(folder: Path, documents: int | None) -> tuple[Vocabulary, Text]:

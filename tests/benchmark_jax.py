@@ -60,7 +60,8 @@ from w2v.vectors import WordVectors
 
 WINDOW = 5
 TUNED = {"xla_gpu_exclude_nondeterministic_ops": True}
-"""Compiler options with which XLA times several kernels and uses the fastest."""
+"""The `COMPILER_OPTIONS` of the engine without ``xla_gpu_autotune_level``. With these, XLA times
+several kernels and uses the fastest."""
 
 BEGUN = time.perf_counter()
 

@@ -52,8 +52,10 @@ FASTTEXT = NegativeSampling(exponent=0.5)
 class Case(NamedTuple):
     """A training to compare: library, model, loss, whether it has n-grams, and settings of CBOW.
 
-    gensim and fastText train CBOW with word2vec's gradient only. With n-grams, they take the mean
-    of all rows of the context.
+    `gradient` and `combine` are the settings ``context_gradient`` and ``combine`` of
+    `w2v.objectives.Cbow`. gensim and fastText only have the gradient ``word2vec``: each context
+    word gets the whole gradient of the mean, instead of its share. With n-grams, they take the mean
+    over the vectors of all context words and of all their n-grams, as ``combine=rows`` does.
     """
 
     library: str
@@ -114,9 +116,10 @@ class Data:
         self.kept = np.array([word not in left_out for word in self.all.words])
 
     def of(self, *, subwords: bool) -> tuple[Text, NDArray[np.int64], list[str]]:
-        """Return the text, and the word counts and words of one of the two vocabularies.
+        """Return the text, and the word counts and the words of its vocabulary.
 
-        If `subwords` is true, it is that for models with n-grams.
+        The vocabulary is the one for models with n-grams if `subwords` is true, else the one for
+        models of words.
         """
         text, counts, words = self.all.text, self.all.counts, self.all.words
         if not subwords:

@@ -314,9 +314,9 @@ def noise_word(key: Vector, number: int, last: Vector) -> int:
     follow each other from 0 on, and `last` has the last integer of each. An integer stands for the
     word in whose interval it is.
 
-    The integers of the sequence are in groups of 20. The first integer of group 0 is random. That
-    of group g is larger by g * 0x9E3779B9 % 2**32 // 20. Within a group, each integer is larger
-    than the one before by 2**32 // 20. All sums are modulo 2**32.
+    The integers of the sequence are in groups of 20. The first integer of group 0 is random. The
+    first integer of group g is that of group 0 plus (g * 0x9E3779B9 % 2**32) // 20. Within a group,
+    each integer is the one before plus 2**32 // 20. All sums are modulo 2**32.
     """
     group, place = divmod(number, 20)
     shift = group * 0x9E3779B9 % 2**32 // 20

@@ -59,7 +59,7 @@ def collection() -> Iterator[tuple[str, list[str]]]:
 
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For each benchmark, expect the SHA-256 of the invented file that `collection` serves."""
+    """In `STANDARD`, replace each SHA-256 by that of the invented file that `collection` serves."""
     for name, one in list(STANDARD.items()):
         digest = hashlib.sha256(content_of(name)).hexdigest()
         monkeypatch.setitem(STANDARD, name, one._replace(sha256=digest))

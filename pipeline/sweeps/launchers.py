@@ -68,9 +68,9 @@ def prepare_processes(config: DictConfig) -> None:
     """Prepare the processes in which Hydra's launcher will run the jobs of a sweep.
 
     Environment variables tell them where the project is and, if several run at once on this
-    machine, how many threads each may use. Hydra's joblib launcher is replaced by our own. For
-    several of its jobs at once, a fork server is started, if the system has one: it imports the
-    program once, and joblib's worker processes are forked from it.
+    machine, how many threads each may use. Hydra's joblib launcher is replaced by our own. If it
+    will run several jobs at once, a fork server is started, on systems that can have one: it
+    imports the program once, and joblib's worker processes are forked from it.
     """
     # They must find the project, and Hydra in them our sweepers.
     paths = [str(ROOT), str(ROOT / "pipeline" / "sweeps"), os.environ.get("PYTHONPATH", "")]

@@ -237,7 +237,7 @@ def quiet_loggers() -> None:
 
 
 def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """Return MLflow's source type (``local``, say) and `origin` (path, URL, packages) as a dict."""
+    """Return MLflow's source type of `origin`, and a dict with its paths, URL or package names."""
     if not isinstance(origin, str):
         return "code", {"tags": {"sources": ", ".join(origin)[:MAX_NOTE]}}
     scheme, separator, _ = origin.partition("://")

@@ -164,10 +164,10 @@ class InputTable:
 
         Without subwords, each word is one row of the table, and the arguments are returned
         unchanged. With subwords, the vector of a word is a sum of rows. The result then has one
-        element for each of the k distinct words in `sums`. Let g be the gradient of a given sum, h
-        its curvature bound, W the total weight of its words, and s the share of a word in its
-        gradient (`Sums.shares`). The gradient for the word's vector is then Σ s g over the given
-        sums that have the word, and the curvature bound Σ s W h.
+        element for each of the k distinct words in `sums`. For sum i, let g_i be the gradient, h_i
+        the curvature bound, W_i the total weight of its words, and s_ij the share of g_i that word
+        j gets (`Sums.shares`). The vector of word j then has the gradient Σ_i s_ij g_i and the
+        curvature bound Σ_i s_ij W_i h_i.
 
         Parameters
         ----------

@@ -263,9 +263,10 @@ class SoftmaxStep:
         }
 
     def _tiles(self, C: F32) -> list[slice]:
-        """Cut the rows of C into slices so short that the logits of each fit in ``logits_mb``.
+        """Cut the rows of C into slices so short that the logits of each fit in ``logits_mb`` MiB.
 
-        A slice has at least one row, even if the logits of one row do not fit.
+        C, (M, d), has the input vectors of a batch. A slice has at least one row, even if the
+        logits of one row do not fit.
         """
         return [slice(first, first + self.tile_rows) for first in range(0, len(C), self.tile_rows)]
 

@@ -111,9 +111,10 @@ class Benchmark(ABC):
     def units(self, used: NDArray[np.bool_]) -> int:
         """Return the number of sampling units, which are word pairs, in the used items.
 
-        `used`, bool (n,), says which items are used. A pair that occurs several times, such as in
-        several questions or sets of pairs, counts once. For analogy questions, which have two word
-        pairs each, the result is at most the number of questions.
+        `used`, bool (n,), says which items are used. Those without influence on the score do not
+        count (`scored`). A pair that occurs several times, such as in several questions or sets of
+        pairs, counts once. For analogy questions, which have two word pairs each, the result is the
+        number of distinct pairs or the number of questions, whichever is smaller.
         """
 
     def variances(self, parts: FloatArray) -> FloatArray:
@@ -369,8 +370,8 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
     values : (runs,)
         The correlations; NaN if x or the row of y is constant, or n is less than 2.
     parts : (runs, n)
-        The influences themselves. In the other results of the class `Scores`, they are divided by
-        n; here they are not. If a correlation is defined, the influences on it sum to 0.
+        The influences, not divided by n. (`Benchmark.scores`, which also returns `Scores`, divides
+        them.) If a correlation is defined, the influences on it sum to 0.
 
     Notes
     -----
@@ -439,10 +440,12 @@ class _Ranks:
         return out
 
     def mean_above(self, weights: FloatArray) -> FloatArray:
-        """Return, for each row and each k in it, the mean over i of weights[i] · h(i, k).
+        """For each value, add up the weights of the larger values in its row, and divide by n.
 
-        h(i, k) is 1 if value i is larger than value k, 1/2 if they are equal, and 0 otherwise.
-        `weights` has a row for each row of values, or a single one.
+        Equal values count half. Element (r, k) of the result is thus the mean over the columns i of
+        weights[r, i] · h, where h is 1 if values[r, i] is larger than values[r, k], 1/2 if they are
+        equal, and 0 otherwise. If `weights` or the values have a single row, it is used for all
+        rows of the other array.
         """
         rows = max(len(weights), len(self.order))
         weights = np.broadcast_to(weights, (rows, weights.shape[1]))

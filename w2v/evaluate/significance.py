@@ -17,12 +17,13 @@ contribute e: the sum of e_i e_j over all items i and j that depend on each othe
 items, it is the sum of the squares of e. ``noise`` estimates the part of q(mean of e_s) that is due
 to the seeds: it is the sum of q(e_s - mean of e_s) over the seeds, divided by S (S - 1).
 
-The contributions of the n items are measured from their own mean. This makes the expectation of
-each product e_i e_j smaller by about the variance of that mean, which is 1/n² of the variance that
-q should estimate. q adds up the products of items that depend on each other: a fraction of all n²
-products, which is q(1/n), the value of q if each e_i is 1/n. So q is too small by the factor
-1 - q(1/n), by which it is divided. For the u (u - 1) analogy questions that can be made of u word
-pairs, 1 - q(1/n) is (u - 2) (u - 3) / (u (u - 1)), and the corrected estimate has no bias.
+The contributions of the n items sum to 0, as if their mean had been subtracted from each. This
+lowers the expected value of a product e_i e_j by about V / n², the variance of that mean, where V
+is the variance that q should estimate. q adds up only some of the n² products. Their fraction is
+q(1/n), the value of q if each e_i is 1/n. The expected value of q is therefore not V, but about
+V - n² q(1/n) V / n² = (1 - q(1/n)) V, and q is divided by 1 - q(1/n). For the u (u - 1) analogy
+questions that can be made of u word pairs, 1 - q(1/n) is (u - 2) (u - 3) / (u (u - 1)), and the
+corrected estimate has no bias.
 
 With few seeds, var(d_s) is not reliable. With more than two configurations, the larger one of
 v_a + v_b and 2 v is therefore used in place of var(d_s). Here, v_a and v_b are the variances over

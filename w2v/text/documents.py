@@ -105,7 +105,7 @@ def source_of(documents: Any, files: FileSettings) -> Files | Records | Texts | 
     ----------
     documents
         A string or `pathlib.Path` is a path: a file, a folder, a glob pattern or a URL. A list or
-        tuple is a list of paths if its first item is one by `is_path`. Everything else is an
+        tuple is a list of paths if `is_path` is true for its first item. Everything else is an
         iterable of documents: all of them strings, or all of them iterables of tokens.
     files
         How to read files. If `documents` are not paths, all settings must have their defaults.
@@ -113,10 +113,10 @@ def source_of(documents: Any, files: FileSettings) -> Files | Records | Texts | 
     Raises
     ------
     InputError
-        There are no documents. `documents`, its first item or an item of a list of paths is of the
-        wrong type (other documents are checked when they are read). There is no file at a path, or
-        a local file cannot be read as text with the settings `files`. Or a setting of `files` is
-        not the default, although `documents` are not paths.
+        There are no documents. `documents`, an item of a list of paths, or the first document of an
+        iterable is of the wrong type (later documents are checked when they are read). There is no
+        file at a path, or a local file cannot be read as text with the settings `files`. Or a
+        setting of `files` is not the default, although `documents` are not paths.
     """
     if isinstance(documents, str | Path):
         return _files([documents], files)

@@ -576,7 +576,11 @@ class WordVectors:
         return shrink_vectors(self, words, dim, dtype)
 
     def contents(self) -> Contents:
-        """Return the words and all that is known of them, as the writers of `formats` take it."""
+        """Return the words, vectors, counts, outside vectors and n-grams, to be written to files.
+
+        Counts, outside vectors and n-grams are None if there are none. The functions of `formats`
+        that write files take the result as an argument.
+        """
         return Contents(self.words, self.vectors, self.counts, self.outside, self.subwords)
 
     def save(self, directory: str | Path) -> None:

@@ -10,14 +10,15 @@ time, those of kind 2 prepare these steps, and the others run for one step after
    Copy its words, draw its random numbers, and list where each word occurs.
 3. `sum_parts`, with subwords: compute the vectors of some of the step's words.
 4. `compute_strip`: compute the gradients of a strip, a part of the step's text, from the model
-   before the step. Gradients are written to a buffer, which has rows for the input and output
-   vectors of each strip. A vector that has only one of these rows in the step is updated at once
-   (with subwords, this is done for output vectors only). With one or two threads, a job computes
-   all strips of a half of the step, and adds up the gradients of a word (`Sizes.halves`). For CBOW
-   with the hierarchical softmax, three kinds of jobs replace `compute_strip`, one after the other:
-   `read_strip` computes the input rows (sums or means over windows) of a strip, `compute_sorted`
-   the gradients of the input rows and tree nodes of some tiles, and `share_sorted` the gradients of
-   the words of a strip.
+   before the step. They are written to a buffer. This has a row for each place in the step where an
+   input or output vector gets a gradient. A vector with a single row is updated at once (with
+   subwords, this is done for output vectors only). With one or two threads, a job computes all
+   strips of one half of the step. In this half, it adds up the gradients of an input vector in the
+   first row of this vector, and likewise for the output vectors of words, but not for those of tree
+   nodes (`Sizes.halves`). For CBOW with the hierarchical softmax, three kinds of jobs replace
+   `compute_strip`, one after the other: `read_strip` computes the input rows (sums or means over
+   windows) of a strip, `compute_sorted` the gradients of the input rows and tree nodes of some
+   tiles, and `share_sorted` the gradients of the words of a strip.
 5. `sum_words`, with subwords: add up the gradients of some of the step's words.
 6. `move`: for some of the vectors that have not been updated, add up the gradients in a fixed
    order and update the model.

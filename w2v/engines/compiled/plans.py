@@ -113,11 +113,12 @@ def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
 def draw_noise(problem: Problem, key: sampling.Key, first: int, noise: I32) -> None:
     """Draw a noise word for each element of ``noise``.
 
-    Element k is a function of ``key`` and of the counter ``first`` + k. It is the noise word that
-    `w2v.sampling.NoiseDistribution.words` returns for the random integer of this counter, from
-    `w2v.sampling.draw_evenly`. A tile is a number of center words that share `NOISE` noise words.
-    The counters of these noise words are a group for `draw_evenly`, which spreads the random
-    integers of a group evenly. ``first`` is a multiple of `NOISE`.
+    For element k, `w2v.sampling.draw_evenly` computes a random 32-bit integer from ``key`` and the
+    counter ``first`` + k, and `w2v.sampling.NoiseDistribution.words` returns the noise word for
+    this integer. (This function does the same, but does not call them.) `NOISE` consecutive
+    counters, from a multiple of `NOISE` on, are a group: their integers are spread evenly over all
+    32-bit integers. A tile is a number of center words that share the noise words of one group.
+    ``first`` is a multiple of `NOISE`.
     """
     last, start = problem.last, problem.start
     size = np.uint64(len(start))

@@ -490,14 +490,16 @@ class Planning(NamedTuple):
     """The arrays in which a thread prepares training steps (``plans.py``).
 
     V is the size of the vocabulary. ``step``, ``entries`` and ``depth`` are attributes of `Sizes`.
+    A tile is a group of center words whose scores are computed together.
 
     Attributes
     ----------
     bits, more_bits : uint32 (BLOCK,)
         Random numbers.
     heads : int32 (V,)
-        For each word, or tree node, the last row so far in its list (`Lists`); -1 if there is
-        none.
+        For each word, or tree node, the last row of the gradient buffer that has been added to its
+        list so far (`Lists`); -1 if there is none. With subwords, `list_parts` also uses the array,
+        for the number of each word among the distinct words of the step.
     seen : int32 (V - 1,)
         For skip-gram with the hierarchical softmax: the index in ``nodes`` of `Plans` at which each
         inner node of the tree was last listed in this step, or -1.
@@ -516,7 +518,7 @@ class Planning(NamedTuple):
     levels, columns : int32 (depth + LANES,)
         For CBOW with the hierarchical softmax: `levels` has the numbers 0, 1, 2 and so on.
         `columns` has, for each node on the path of a center word, its index among the nodes of the
-        tile.
+        word's tile.
     lanes : int64 (MR, 3)
         For CBOW with the hierarchical softmax, which computes `MR` center words together as a
         group. For each word of a group: the index in ``Paths.branches`` at which its path begins;

@@ -91,7 +91,7 @@ class Program:
 def line_of(error: Exception, starting: bool) -> str | None:
     """Return a one-line message for an error that the user can correct, otherwise ``None``.
 
-    `starting`: a run without ``-m`` failed before `Program.run`. Then `OSError` has a message, too.
+    `starting`: whether it came before `Program.run`, without ``-m``; else `OSError` has no message.
     """
     match error:
         case InputError():

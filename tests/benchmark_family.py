@@ -46,10 +46,10 @@ MODELS: dict[str, Objective] = {
     "CBOW, n-grams": Cbow(subwords=True),
 }
 SCORES = {("skipgram", "negsample"): 14.0 + NOISE, ("cbow", "negsample"): 1.0 + NOISE}
-"""The number of scores that are counted for each center word, by architecture and loss: one for
-each word in or around a block of four center words (CBOW: for the center word), and one for each
-noise word.
-For the hierarchical softmax, `scores_of` counts the nodes on the paths of words instead."""
+"""By architecture and loss, how many dot products of an input and an output vector are counted for
+each center word. With skip-gram, these are one with each of the 14 words in and around a block of
+four center words; with CBOW, one with the center word. Both also have one with each noise word. For
+the hierarchical softmax, `scores_of` counts the nodes on the paths of words instead."""
 
 
 class Corpus:

@@ -130,10 +130,10 @@ class Data:
         return Text(text.tokens, ids, text.spans), counts[self.kept], chosen
 
     def file(self) -> Path:
-        """Return the path of a file of the text, which the first call writes.
+        """Return the path of a file of the text for models with n-grams; the first call writes it.
 
-        Words that are not in the vocabulary for models with n-grams are left out. Lines have at
-        most 1,000 words, because gensim drops words of longer lines.
+        It has only the words of the vocabulary for such models. Lines have at most 1,000 words,
+        because gensim drops words of longer lines.
         """
         path = self.folder / "ngrams.txt"
         if not path.exists():

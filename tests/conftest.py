@@ -128,7 +128,7 @@ def outputs(empty_store: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def made_store(empty_store: Path, tmp_path: Path) -> None:
-    """Put an empty MLflow database where commands record runs; to make it would take a second."""
+    """Copy `empty_store` to where commands record runs; they would need a second to make one."""
     (tmp_path / "outputs").mkdir()
     shutil.copy(empty_store, tmp_path / "outputs")
 

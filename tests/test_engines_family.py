@@ -1,7 +1,7 @@
 """Test each loss with each architecture (skip-gram or CBOW, with or without subwords).
 
-``engine=numpy`` is compared with plain loops, and ``engine=numba`` with ``engine=numpy``. The same
-random numbers are used in both.
+``engine=numpy`` is compared with plain loops, and ``engine=numba`` with ``engine=numpy``. The two
+that are compared use the same random numbers.
 """
 
 import hashlib

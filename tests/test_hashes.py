@@ -31,7 +31,8 @@ def an_hour_later() -> Iterator[None]:
 def reading(database: Path | None, *paths: Path, trust: bool = True) -> tuple[list[str], int]:
     """Return the SHA-256 of files, and how many of the files had to be read to compute it.
 
-    `trust` is whether the hashes in the database are used. Each result is also checked.
+    `trust` is whether the hashes in the database are used. It is also checked that each SHA-256 is
+    that of the file's content.
     """
     with mock.patch.object(hashlib, "sha256", wraps=hashlib.sha256) as made:
         found = FileHashes(database, trust).sha256(paths)

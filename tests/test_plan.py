@@ -65,7 +65,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
-    """Yield a copy of the folder `made`. If it is the current folder, its tokenizer is imported."""
+    """Yield a copy of the folder `made`, which has a module with a custom tokenizer.
+
+    While the copy is the current folder, this module is imported from it.
+    """
     shutil.copytree(made, tmp_path / "copy", copy_function=shutil.copy2)
     forget_modules()
     with mock.patch("sys.path", ["", *sys.path]):

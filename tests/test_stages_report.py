@@ -43,7 +43,10 @@ def jobs_of(folder: Path) -> list[Path]:
 
 
 def artifacts_of(job: Path, folder: Path) -> dict[str, Path]:
-    """Return the paths of the artifacts of a job's MLflow run, by name."""
+    """Return the paths of the artifacts of a job's MLflow run, by name.
+
+    `folder` contains the folder ``outputs``, in which the artifacts are.
+    """
     run_id = json.loads((job / "summary.json").read_bytes())["mlflow_run_id"]
     return {
         path.name: path

@@ -52,7 +52,7 @@ def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
 
 
 def measure(path: Path, stage: str, key: str, kind: str) -> Item:
-    """Return an `Item` (`kind`: ``entry``, for example) with the size and last use of `path`."""
+    """Return the `Item` of these arguments, with the size of `path` and when it was last used."""
     size, used = 0, 0.0
     for folder, _, files in os.walk(path) if not path.is_symlink() else ():
         used = max(used, Path(folder).stat().st_mtime)

@@ -192,7 +192,7 @@ def read_ended(run_dir: Path) -> Ended:
 
 
 def runs_below(path: Path) -> list[Path]:
-    """If `path` has ended jobs of a sweep, list those with scores but no report; else [`path`]."""
+    """If `path` has finished jobs' folders, list those with scores but no report, else [`path`]."""
     jobs = [file.parent for file in path.glob(f"*/{SUMMARY}") if file.parent.name.isdecimal()]
     new = [job for job in jobs if not (job / REPORT).exists()]
     new = [job for job in new if "evaluate" in json.loads((job / SUMMARY).read_bytes())["stages"]]

@@ -144,9 +144,9 @@ def close_sweep(
 ) -> None:
     """Save, record and print the results of a sweep; ``summary.json`` gets `facts`, too.
 
-    `error` is the exception that ended the sweep early, or None. It is raised again if it comes
-    from Ctrl-C or SIGTERM, if it is an `InputError` (but not if all jobs failed), or if no job has
-    failed. Otherwise, `SweepFailedError` is raised if a job failed or never started.
+    `error` is the exception that ended the sweep early, or None. It is raised again in three cases:
+    it comes from Ctrl-C or SIGTERM; it is an `InputError`, and not all jobs failed; all jobs have
+    finished. In any other case, `SweepFailedError` is raised if a job failed or never started.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show

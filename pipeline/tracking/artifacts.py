@@ -45,7 +45,7 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
 
     `summary` is the content of ``summary.json``; `note` is the description in Markdown. If a single
     configuration is best, the model of its best job gets the alias in ``tracking.register``. But if
-    this sweep continues a search that had found a better job, a model with the alias keeps it.
+    this sweep continues a search that had found a better job, an alias in use is not moved.
     """
     tracker.files(sorted(folder.glob("*.png")), "plots")
     # MLflow's UI compares artifacts by the first table, so that must be one the jobs have, too.

@@ -47,7 +47,7 @@ FLUSH_SECONDS = 5.0
 
 MAX_TAG = 500
 MAX_NOTE = 5000
-"""Tags are cut to `MAX_TAG` characters, descriptions and lists of origins to `MAX_NOTE`."""
+"""Tags are cut to `MAX_TAG` characters, descriptions and lists of data sources to `MAX_NOTE`."""
 
 SYSTEM_SECONDS = 5
 """Seconds between two measurements of the machine's load."""

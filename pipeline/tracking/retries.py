@@ -103,7 +103,7 @@ class RetryQueue:
 
 
 class QueueProxy:
-    """A proxy of `target`: puts method calls into a `RetryQueue`; only `wait` waits for them."""
+    """A proxy of `target`: its methods queue calls and return None; `wait` waits for the calls."""
 
     def __init__(self, target: object, calls: RetryQueue) -> None:
         self._target = target

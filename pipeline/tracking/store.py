@@ -235,8 +235,8 @@ def follow_artifacts(database: Path, artifacts: Path) -> None:
 
     MLflow stores absolute addresses. If an experiment's artifacts are in another folder with the
     same name as `artifacts`, addresses in that folder are changed to `artifacts` in two cases: that
-    folder is gone, or `artifacts` is its copy. `artifacts` counts as a copy if it is beside
-    `database`, and if a run whose artifacts are in a subfolder of that folder has the same here.
+    folder is gone, or `artifacts` is its copy. It counts as a copy if it is in the same folder as
+    `database`, and if some run has its artifacts in a subfolder of that folder that it has, too.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

@@ -1,4 +1,4 @@
-"""The methods that record a run; the tracking store and the queue that jobs of a sweep share."""
+"""`Tracker`, whose methods record a run, and `SharedStore`, which all jobs of a sweep use."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ class Tracker:
     def dataset(
         self, name: str, digest: str, origin: str | Sequence[str], profile: Mapping[str, int]
     ) -> None:
-        """Record the text of a run: name, hash, origin (path, URL or packages), and statistics."""
+        """Record the text of a run: name, hash, origin (paths, URL or packages), and statistics."""
 
     def point(self, point: "Point") -> None:
         """Record the loss and the learning rate at a point during training."""
@@ -34,7 +34,7 @@ class Tracker:
         """Record an epoch's losses, speed and scores; ``words`` were read in all epochs so far."""
 
     def history(self, points: "Sequence[Point]", epochs: "Sequence[Epoch]") -> None:
-        """Record the metrics of a cached training, or of training before it was interrupted."""
+        """Record the earlier metrics of a training that is taken from the cache, or resumed."""
 
     def scores(self, scores: Mapping[str, float], words: int) -> None:
         """Record final metrics; their step in MLflow is ``words``, the words read in training."""

@@ -49,10 +49,12 @@ class PairCounts(NamedTuple):
 
 
 STEP_SCALE = 300.0
-"""If a row has the same gradient in each of the n steps of a training, Adagrad moves it, at a
-constant learning rate of 1, by at most about ``STEP_SCALE * sqrt(n)`` in total. With this value the
-same learning rates suit the exact softmax and negative sampling: on the Stanford Sentiment Treebank
-0.025, the default, is the best of 0.0175, 0.025 and 0.035."""
+"""With Adagrad, the learning rate is multiplied by ``STEP_SCALE / sqrt(n * d)``, where n is the
+number of steps of the training, but at least `MIN_STEPS`, and d the dimension. A row that has the
+same gradient in each of n steps is then moved, at a constant learning rate of 1, by at most about
+``STEP_SCALE * sqrt(n)`` in total. With this value the same learning rates suit the exact softmax
+and negative sampling: on the Stanford Sentiment Treebank 0.025, the default, is the best of 0.0175,
+0.025 and 0.035."""
 
 MIN_STEPS = 64.0
 """The wanted number of training steps, over all epochs, on short texts. There, the default of

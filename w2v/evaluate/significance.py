@@ -72,8 +72,8 @@ MIN_PAIRS = 10
 configurations are compared (`Benchmark.units`)."""
 
 MAX_SHARE = 0.4
-"""Two items depend on each other if they share a word pair. If more than this fraction of all pairs
-of items depend on each other, configurations are not compared.
+"""Two items depend on each other if they have a word pair in common. If this is so for more
+than this fraction of all n² combinations (i, j) of the n items, configurations are not compared.
 
 The fraction is q(1/n) in the module's docstring. It is 0.38 for all analogy questions that ten word
 pairs give, and larger with fewer word pairs. It is 1 if one word pair is in all questions; then
@@ -162,10 +162,11 @@ class Difference:
     verdict
         ``better`` or ``worse`` if `a` differs significantly from `b`, or else ``no difference
         shown``. If the two cannot be compared, the verdict is the reason: ``one seed`` (fewer than
-        two in common), ``too few pairs`` (fewer than `MIN_PAIRS` independent word pairs or
-        questions; or so many pairs of questions share a word pair, more than the fraction
-        `MAX_SHARE`, that the variance cannot be estimated) or ``undefined`` (the score of a run is
-        NaN, such as the loss of a training that diverged).
+        two in common), ``too few pairs`` (see below) or ``undefined`` (the score of a run is NaN,
+        such as the loss of a training that diverged). There are too few pairs if there are fewer
+        than `MIN_PAIRS` different word pairs, or questions of an analogy benchmark; or if too many
+        items depend on each other to estimate the variance: of all combinations of two items, more
+        than the fraction `MAX_SHARE` have a word pair in common.
     low, high
         The confidence interval of the difference. It is so wide that the intervals of all compared
         differences hold at once with a probability of 95 %. It excludes 0 if the verdict is
@@ -494,8 +495,8 @@ class Comparison:
             mean leaves out are not used. None without seeds, or for a score without items.
         few : bool
             Whether these items are too few: they have fewer than `MIN_PAIRS` sampling units
-            (`Benchmark.units`), or more than the fraction `MAX_SHARE` of all pairs of items share a
-            word pair.
+            (`Benchmark.units`), or, of all combinations of two items, more than the fraction
+            `MAX_SHARE` have a word pair in common.
         """
         careful = self.family.settings == 2 or len(seeds) == 2
         if self.benchmark is None:

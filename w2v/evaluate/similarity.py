@@ -397,9 +397,9 @@ def similarity(
     Raises
     ------
     InputError
-        `vectors` has no vectors, the pairs cannot be loaded, a score is not finite, `oov` is
-        unknown, `resamples` is no whole number of at least 1, or a vector that is used contains NaN
-        or an infinity.
+        `vectors` has no vectors, the pairs cannot be loaded, the human rating of a pair is not
+        finite, `oov` is unknown, `resamples` is no whole number of at least 1, or a vector that is
+        used contains NaN or an infinity.
     """
     if isinstance(pairs, str | Path):
         pairs = load_pairs(pairs)
@@ -422,7 +422,8 @@ def correlate(
     Raises
     ------
     InputError
-        A score is not finite, `oov` is unknown, or `resamples` is no whole number of at least 1.
+        The human rating of a pair is not finite, `oov` is unknown, or `resamples` is no whole
+        number of at least 1.
     """
     check_choice("oov", oov, UNKNOWN)
     cosines = answers.cosines

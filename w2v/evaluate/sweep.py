@@ -29,8 +29,9 @@ SEED = "seed"
 MAX_OVERLAP = 100
 """Nearest neighbors are compared in at most this many runs of a sweep; other runs are left out.
 
-The first runs of each configuration are compared, at least two. If there are too many
-configurations for that, only the best are included (`Sweep._overlaps`).
+Let n be the number of configurations of which at least two runs have a file of vectors. Of each,
+the first ``MAX_OVERLAP // n`` of these runs are compared, but at least two. If n is more than
+``MAX_OVERLAP // 2``, only so many configurations are included, the best ones (`Sweep._overlaps`).
 """
 
 MAX_VALUES = 6
@@ -364,14 +365,16 @@ class Sweep(Generic[R]):
         """A table with one row per configuration: group after group, in the order of `ranking`.
 
         A group has the configurations that can be compared by the objective: those with equal
-        values of the settings in `compared_within`. The columns are `settings` and:
+        values of the settings in `compared_within`. There is a column for each of the `settings`,
+        with its value. The other columns are:
 
         - ``seeds``, the number of seeds;
         - ``mean``, the mean objective, and the ends ``low`` and ``high`` of its 95 % confidence
           interval (Student's t);
         - ``difference``, ``p`` and ``verdict``, of the comparison with the best of the group (see
-          `Difference`); the verdict on the best itself is ``best``, or ``alone`` if the group has
-          no others, and on a configuration that was stopped early ``dropped after ... epochs``;
+          `Difference`). The best itself has the verdict ``best``, or ``alone`` if the group has no
+          other configuration. A configuration that was stopped early is not compared; its verdict
+          is ``dropped after ... epochs``;
         - ``overlap``, the share of nearest neighbors that two runs have in common; computed for the
           best configurations only (`_overlaps`);
         - ``seconds``, the mean training time; ``group``, the values that the group has in common,

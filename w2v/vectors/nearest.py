@@ -151,9 +151,12 @@ def nearest_words(
     words
         V words.
     cosines_of
-        A function with two arguments: n vectors (n, d), each of length 1 or zero; and rows of words
-        (None: all rows). It returns the cosines (n, rows) of each vector with the vector of each of
-        these words, in a new array, which is overwritten.
+        A function with two arguments: the float32 array (n, d) of n vectors, each of length 1 or
+        zero; and the rows of m words (None: all V words). It returns the cosine of each vector with
+        the vector of each word, float32 (n, m). The array must be new, because this function
+        overwrites it.
+    queries
+        The vectors whose neighbors are found, each with the rows of the words that it excludes.
     k
         The number of words per query, at least 1.
     rows

@@ -34,7 +34,8 @@ class Subwords(NamedTuple):
         The smallest and the largest length of n-grams, in characters. A word is enclosed in angle
         brackets, as ``<word>``, before n-grams are taken.
     encoding
-        The encoding of words whose n-grams are hashed.
+        The character encoding, such as ``utf-8``, in which words are converted to bytes before
+        their n-grams are hashed.
     """
 
     rows: NDArray[np.float32]

@@ -257,14 +257,14 @@ class WordVectors:
     def _cosines(
         self, directions: NDArray[np.float32], rows: NDArray[np.intp] | None
     ) -> NDArray[np.float32]:
-        """Return the cosines of query vectors with the vectors in some rows: float32 (n, rows).
+        """Return the cosines of query vectors with the vectors in some rows: float32 (n, m).
 
         Parameters
         ----------
         directions : (n, d)
             Query vectors of length 1 or zero.
         rows
-            The rows, ascending; None: all rows.
+            The m rows, ascending; None: all rows.
         """
         part: slice | NDArray[np.intp] = slice(None)
         if rows is not None:  # the first rows need no copy

@@ -1,6 +1,6 @@
 """Compiled code that lists, for each word or tree node of a step, its rows of the gradient buffer.
 
-A word has a row for each place in the step where it gets a gradient. `Lists` describes the lists.
+A word has a row for each of its gradients in the step. `Lists` describes the lists.
 """
 
 from w2v.engines.compiled.functions import inlined, inner
@@ -22,19 +22,25 @@ def add_row(
 ) -> int:
     """Add a row of the gradient buffer to the rows of its word; return the new number of lists.
 
+    The gradients of a word are added up separately in each half of a training step: the first half
+    of its strips, which are parts of the text, and the rest. Rows of the first half must be added
+    before those of the second. For tree nodes, which take the place of words, a step is not
+    divided: ``begin`` is 0.
+
     Parameters
     ----------
     word, row
         The word, and the number of the row.
     begin
-        The number of the first row in the same half of the training step.
+        The number of the first row of the half that the row is in.
     joins
-        Whether the row's gradient is added to the last row of the word's list, if this is in the
-        same half. Otherwise the row becomes the last one of the list.
+        Whether the gradient of the row is to be added to an earlier row of the word in the same
+        half, if there is one; the row is then left out of the list. Otherwise, it becomes the last
+        row of the list.
     count
         The number of words that have a list.
     heads
-        The last row of each word's list, or -1 if there is none; updated.
+        For each word, the last row of its list, or -1 if there is none; updated.
     lists
         The lists; updated. The element of ``lists.next`` for the first row of a word is `ALONE`
         until another row is added.
@@ -55,6 +61,8 @@ def add_row(
 def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
     """Remove the lists of words that have a single row of gradients; return how many lists remain.
 
+    The single row of such a word gets the place `ALONE` (``Lists.places``).
+
     Parameters
     ----------
     count
@@ -63,7 +71,8 @@ def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
         Whether the lists of words with a single row are kept as well. Then no row has the place
         `ALONE`.
     heads
-        The last row of each word's list; reset to -1.
+        For each word, the last row of its list. The elements of all words with a list are reset to
+        -1.
     lists
         The lists; those that remain are moved to the front.
     """

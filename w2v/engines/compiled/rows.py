@@ -160,9 +160,11 @@ def choose_targets(
     """Decide where the gradients of some rows are written: to the buffer, or directly to the model.
 
     A gradient updates the model directly if it is the only one of its word, or tree node, in the
-    training step. The results are stored in ``tile`` as `Targets`. This function must be called
-    once for each row of a step, after the bound on its curvature is complete and, where
-    `Sizes.halves` is true, in the order of the rows' lists.
+    training step. The results are stored in ``tile`` as `Targets`. Each row of a step must be in
+    exactly one call, after the bound on its curvature is complete. If `Sizes.halves` is true, the
+    rows of a word must come in the order in which `list_inputs` or `list_band` has added them to
+    its list: the first row in each half of the step is overwritten by its gradient, and the
+    gradients of later rows in this half are added to it.
 
     Parameters
     ----------

@@ -76,15 +76,15 @@ class Parts(NamedTuple):
     rows : int32 (E,)
         The row of the input matrix for each summand.
     weights : float32 (E,)
-        The weight of each summand.
+        The weight of each summand: 1 / n for a word with n summands, whose vector is their mean.
+        If `Problem.by_rows` is true, the vector is their sum, and all weights are 1.
     shares : float32 (E,)
         The factor by which the gradient of the word is multiplied to get that of the summand's row:
-        the weight for the exact gradient, 1 for fastText's. If `Problem.by_rows` is true, all
-        weights are 1, because vectors are sums instead of means; if `Problem.exact` is true as
-        well, these shares are multiplied by the word's number of rows.
+        1 / n with ``subword_gradient="exact"``, 1 with ``"fasttext"``. If `Problem.by_rows` and
+        `Problem.exact` are both true, the factors are n times as large: 1 and n.
     totals : float32 (V,)
-        For each word, the sum of the weights of its summands, before the change that
-        `Problem.by_rows` makes.
+        For each word, the sum of the weights 1 / n of its summands, even if `Problem.by_rows` is
+        true.
     """
 
     starts: I32
@@ -262,12 +262,12 @@ class Sizes(NamedTuple):
     parts
         Whether word vectors are sums of rows (subwords).
     halves
-        Whether the strips of a half of a step are computed by one thread, in the order of the text.
-        It then adds up the gradients of a word in this half as it computes them. Otherwise each
-        strip may be computed by another thread, and all gradients are kept in the buffer until the
-        end of the step. The sums have the same order, and thus the same bits. `halves` is true with
-        one or two threads, but for CBOW with the hierarchical softmax. The gradients of tree nodes
-        are always kept.
+        Whether a step is computed in two halves: the first half of its strips, and the rest. One
+        thread then computes the strips of a half, in the order of the text, and adds up the
+        gradients of a word in this half as it computes them. Otherwise each strip may be computed
+        by another thread, and all gradients are kept in the buffer until the end of the step. The
+        sums have the same order, and thus the same bits. `halves` is true with one or two threads,
+        but for CBOW with the hierarchical softmax. The gradients of tree nodes are always kept.
     """
 
     reach: int
@@ -296,24 +296,26 @@ class Sizes(NamedTuple):
 class Lists(NamedTuple):
     """For each of several training steps, the rows of the gradient buffer that belong to each word.
 
-    A row is for a word, or tree node, and one of the places in the step where it gets a gradient.
-    Words with several rows in a step have a list, and with subwords all input words. Either every
-    row of the word is in its list, or (`Sizes.halves`) only one row for each half of the step, and
-    the gradients of the word's other rows in the same half are added to it as they are computed.
-    How many lists a step has is stored in ``Shard.several``; the elements of `words` and `heads`
-    after them have no meaning.
+    A word, or tree node, has a row for each of its gradients in the step (`Buffer`). Those with
+    several rows have a list of their rows. With subwords, input words with a single row have one,
+    too. If `Sizes.halves` is true, the list of a word has only the word's first row in each half of
+    the step; the gradients of its other rows in this half are added to this row as they are
+    computed. How many lists a step has is stored in ``Shard.several``; the elements of `words` and
+    `heads` after them have no meaning.
 
     Attributes
     ----------
     words, heads : int32 (steps, rows)
         The words that have a list, and the first row of each list.
     next : int32 (steps, rows)
-        For each row in a list, the next row of the list; -1 for the last one. Where the next row
-        is the first one of the second half of the step, it is stored as ``~row``. This is less than
-        `rows.ALONE`, because the second half does not begin before row 2.
+        For each row in a list, the next row of the list; -1 for the last one. The first row that
+        the list has in the second half of the step is stored as ``~row``, unless the list begins
+        with it. This is a number of at most -3, because rows 0 and 1 are always in the first half;
+        so it is neither -1 nor `rows.ALONE`, which is -2.
     places : int32 (steps, rows)
         For each row, the row to which its gradient is written or added: the row itself, if it is
-        in a list. It is `rows.ALONE` for a row whose word has no list, and -1 for an unused row.
+        in a list. It is `rows.ALONE` for a row whose word has no list, and -1 for an unused row,
+        which has no word.
     """
 
     words: I32
@@ -473,7 +475,8 @@ class Shard(NamedTuple):
         `Plans` are in use.
     tallies : float64 (steps * strips, 2)
         For each strip of each training step: the summed weight of its pairs, and their summed loss.
-        (For CBOW with the hierarchical softmax: for as many tiles as a strip has.)
+        For CBOW with the hierarchical softmax, whose tiles are not parts of strips: the same for
+        each group of `Sizes.strip` consecutive tiles of the step.
     """
 
     jobs: I64

@@ -246,9 +246,10 @@ def share_gradients(
         its input vector, the sum or mean of the vectors of the other words. The array is not
         changed.
     curvature
-        Output: a bound on the curvature with respect to the vector of each word that the strip
-        needs. It is the sum, over the windows, of the word's share in the window times the window's
-        bound, and for a sum also times the number of words that are summed.
+        Output: for each word that the strip needs, a bound on the curvature with respect to its
+        vector. For each window, the word's share in the window is multiplied by the window's bound
+        and, if the words of a window are summed, not averaged, by the number of these words. The
+        bound of the word is the total of these products over all windows.
     """
     m, centers, stride = sizes.window, len(lows), windows.shares.shape[1]
     factors, bounds = address(windows.weights), address(windows.bounds)

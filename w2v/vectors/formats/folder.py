@@ -3,8 +3,9 @@
 ``vectors.npy`` holds float32 or float16 (V, d), and ``vocabulary.tsv`` the words of its rows and,
 if known, their counts. If there are outside vectors, ``outside_vectors.npy`` (V, d) has them. With
 n-grams there are ``subwords.npy``, the vectors of the n-grams (buckets, d), and ``ngrams.json``,
-the smallest and the largest length of an n-gram in characters and the encoding of the words that
-are hashed. When a folder is read, its arrays can be mapped into memory.
+the smallest and the largest length of an n-gram in characters and the character encoding in which
+words are converted to bytes before their n-grams are hashed. When a folder is read, its arrays can
+be mapped into memory.
 """
 
 import codecs

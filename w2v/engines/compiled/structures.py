@@ -493,7 +493,8 @@ class Planning(NamedTuple):
     """The arrays in which a thread prepares training steps (``plans.py``).
 
     V is the size of the vocabulary. ``step``, ``entries`` and ``depth`` are attributes of `Sizes`.
-    A tile is a group of center words whose scores are computed together.
+    A tile is a number of center words that are scored with the same noise words, or with the same
+    list of tree nodes.
 
     Attributes
     ----------
@@ -519,12 +520,13 @@ class Planning(NamedTuple):
         For each value of the bits that a pass of the radix sort looks at: how many center words
         have the value; later, the place of the next center word with this value.
     levels, columns : int32 (depth + LANES,)
-        For CBOW with the hierarchical softmax: `levels` has the numbers 0, 1, 2 and so on.
-        `columns` has, for each node on the path of a center word, its index among the nodes of the
-        word's tile.
+        For CBOW with the hierarchical softmax, for the nodes on the path of one center word, from
+        the root on. `levels` has their levels in the tree: 0, 1, 2 and so on. `columns` has their
+        indices among the nodes of the word's tile. A path has at most ``depth`` nodes; there is
+        room for `LANES` more, because whole SIMD vectors are read and written.
     lanes : int64 (MR, 3)
-        For CBOW with the hierarchical softmax, which computes `MR` center words together as a
-        group. For each word of a group: the index in ``Paths.branches`` at which its path begins;
+        For CBOW with the hierarchical softmax, whose tiles are divided into groups of `MR` center
+        words. For each word of one group: the index in ``Paths.branches`` at which its path begins;
         how many nodes this path shares with the path of the word before (0 for the first word of a
         tile); and the number of nodes of this path.
     """

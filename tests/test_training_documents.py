@@ -143,8 +143,15 @@ def test_a_function_changes_nothing_in_the_facts_on_the_text(tmp_path: Path) -> 
     lines = [b"\xff !!!", b"", *(document.encode() for document in DOCUMENTS)]
     (tmp_path / "text.txt").write_bytes(b"\r\n".join(lines) + b"\r\n")
     words = small(tmp_path / "text.txt", errors="ignore", limit=5)
-    split = w2v.Words().tokens
+    texts: list[str] = []
+    find = w2v.Words().tokens
+
+    def split(text: str) -> list[str]:
+        texts.append(text)
+        return find(text)
+
     split_here = small(tmp_path / "text.txt", errors="ignore", limit=5, tokenizer=split)
+    assert texts == [" !!!", *DOCUMENTS[:4]]
     assert split_here.corpus == words.corpus
     assert_equal(split_here, words)
     assert words.corpus["invalid_utf8"] == words.corpus["empty_documents"] == 1

@@ -90,7 +90,7 @@ class SplitTexts:
         ----------
         limit
             The number of documents, other than those of only white space, that the caller needs.
-            The last block may have more.
+            The last block may have more, which have no tokens. None: all.
 
         Raises
         ------
@@ -99,15 +99,17 @@ class SplitTexts:
             not iterable; or a token is not a string, is empty, or holds white space or an unpaired
             surrogate.
         """
-        before = 0
+        before = count = 0
         for block in read_blocks(self.source, None, limit):
             lists: list[list[Any]] = []
             filled = []
             for text in document_texts(block):
                 filled.append(bool(text) and not text.isspace())
                 line = text.removesuffix("\n").removesuffix("\r")
+                wanted = filled[-1] and (limit is None or count < limit)
+                count += wanted
                 number = before + len(filled)
-                lists.append(list_of(self.split(line), number) if filled[-1] else [])
+                lists.append(list_of(self.split(line), number) if wanted else [])
             found = number_types(lists, before)[1]
             yield block, found._replace(filled=np.array(filled, np.bool_))
             before += len(filled)

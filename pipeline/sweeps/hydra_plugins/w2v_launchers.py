@@ -25,7 +25,7 @@ class ProcessLauncher(Launcher):
 
     @cached_property
     def shared(self) -> bytes:
-        """A pickle of Hydra's state and `arguments`; its first use must be after `open_sweep`."""
+        """A pickle of Hydra's state and of what `setup` was given; not used before `open_sweep`."""
         return pickled(self.arguments)
 
 

@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 
 OPTUNA_SWEEPER = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 OBJECTIVE, TRIED_AGAIN = "objective", "tried_again"
-"""The study attributes that have the metric of the trials, and the parameters of the trials that
-were killed and repeated."""
+"""Attributes of a study. The first has the name of the metric that is searched by; the second has
+the parameters of the trials that were killed and repeated."""
 
 
 @contextmanager

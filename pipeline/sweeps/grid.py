@@ -22,7 +22,7 @@ from w2v.errors import InputError
 
 
 def plan_jobs(config: DictConfig, loader: ConfigLoader) -> dict[tuple[str, ...], Config]:
-    """Return the settings of every job of a grid, which `loader` composes, by the job's overrides.
+    """Compose every job of a grid with `loader`; return the settings of each, by its overrides.
 
     `config` is the sweep's configuration. The grid is in its node ``hydra``: ``overrides.task`` and
     ``sweeper.params``. `InputError` is raised if any job is invalid. A setting that a job does not

@@ -139,9 +139,10 @@ class Noise(NamedTuple):
         return float(np.average(found, weights=weights))
 
     def with_seeds(self, seeds: int, wanted: int) -> "Noise":
-        """Return the `Noise` to expect with `wanted` seeds.
+        """Estimate the variance of the difference of two mean scores if each has `wanted` seeds.
 
-        `seeds` is the number of seeds, at least 2, from which this object was estimated.
+        `seeds` is the number of seeds, at least 2, from which this object was estimated. The
+        variance due to seeds falls with their number; that due to items stays.
         """
         freedom = self.seeds_freedom * (wanted - 1) / (seeds - 1)
         return self._replace(seeds=self.seeds * seeds / wanted, seeds_freedom=freedom)

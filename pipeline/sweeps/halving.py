@@ -97,18 +97,20 @@ def better_half(result: Sweep[Job]) -> list[int]:
 def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Sweep[Job]:
     """Return the comparison of a sweep's jobs; `sweep` is the content of its ``sweep.json``.
 
-    After successive halving, the last job of each configuration and seed is compared. The effects
-    of settings are those in the first round, in which all jobs had the same number of epochs.
+    After successive halving, the last job of each configuration and seed is compared, up to the
+    last round in which all jobs finished. The effects of settings are those in the first round.
     """
     objective, size = sweep["objective"], sweep["difference"]
     if "continues" not in sweep:
         return compare_jobs(objective, jobs, size=size)
-    final = max(sweep["epochs"])
+    epochs, before = sweep["epochs"], sweep["continues"]
+    end = max(epochs)
     alike = [
-        replace(job, settings={**job.settings, EPOCHS: final}, epochs=sweep["epochs"][job.number])
-        for job in jobs
+        replace(j, settings={**j.settings, EPOCHS: end}, epochs=epochs[j.number]) for j in jobs
     ]
-    first = [job for job in alike if sweep["continues"][job.number] is None]
-    gone_on = {sweep["continues"][job.number] for job in jobs if job.finished}
-    last = [job for job in alike if job.number not in gone_on]
+    first = [j for j in alike if before[j.number] is None]
+    stopped = [j.epochs for j in alike if before[j.number] is not None and not j.finished]
+    broken = min(stopped, default=end + 1)
+    gone_on = {before[j.number] for j in alike if j.epochs < broken}
+    last = [j for j in alike if (j.epochs < broken or not j.finished) and j.number not in gone_on]
     return compare_jobs(objective, last, first, size)

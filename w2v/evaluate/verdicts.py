@@ -359,7 +359,7 @@ def sentence(judged: Judged, one: Difference) -> str:
         gap, *ends = (f"{abs(value):.{digits}f}" for value in (one.difference, one.low, one.high))
         least, most = sorted(ends, key=float)
         text = f"{a} is {one.verdict} than {b}: {gap} {way}, at least {least} and at most {most}"
-        return text + ", for other seeds but these pairs or questions" * judged.seeds_alone
+        return text + "; over seeds alone, for these very pairs or questions" * judged.seeds_alone
     low, high = way_of(one.low, digits), way_of(one.high, digits)
     return f"no difference shown: {a} may be from {low} to {high} than {b}. {needed(one, digits)}"
 

@@ -785,8 +785,8 @@ def _floats(values: ArrayLike) -> NDArray[Any]:
 
 def _whole_numbers(counts: ArrayLike) -> NDArray[np.int64]:
     """Return counts as int64; raise `InputError` if one is not a whole number of this range."""
-    given = np.asarray(counts)
     try:
+        given = np.asarray(counts)
         with np.errstate(invalid="ignore"):
             whole = given.astype(np.int64)
         if np.array_equal(whole, given):

@@ -103,11 +103,9 @@ def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Sweep[Job]:
     objective, size = sweep["objective"], sweep["difference"]
     if "continues" not in sweep:
         return compare_jobs(objective, jobs, size=size)
-    epochs, before = sweep["epochs"], sweep["continues"]
-    end = max(epochs)
-    alike = [
-        replace(j, settings={**j.settings, EPOCHS: end}, epochs=epochs[j.number]) for j in jobs
-    ]
+    ends, before = sweep["epochs"], sweep["continues"]
+    end = max(ends)
+    alike = [replace(j, settings={**j.settings, EPOCHS: end}, epochs=ends[j.number]) for j in jobs]
     first = [j for j in alike if before[j.number] is None]
     stopped = [j.epochs for j in alike if before[j.number] is not None and not j.finished]
     broken = min(stopped, default=end + 1)

@@ -413,6 +413,8 @@ def test_an_empty_mapping_is_refused() -> None:
     refused = f"{override}: changes nothing; evaluate.similarity={{name:null}} removes an entry"
     with pytest.raises(InputError, match=f"^{re.escape(refused)}$"):
         schema.check_overrides([more, override])
+    with pytest.raises(InputError, match="changes nothing"):
+        schema.check_overrides(["evaluate.similarity={ }"])
 
 
 @pytest.mark.parametrize(

@@ -545,10 +545,15 @@ def test_a_score_that_is_the_same_in_all_runs_says_so() -> None:
 def test_sentences_say_what_is_missing() -> None:
     settings = [Setting("b", {}, {}), Setting("a", {}, {})]
 
-    def said(difference: float, verdict: Any, **facts: Any) -> str:
+    def said(difference: float, verdict: Any, alone: bool = False, **facts: Any) -> str:
         found = Difference(1, 0, difference, verdict, **facts)
-        return sentences([Judged("x", "", 0, settings, [0.0, 0.0], [found])])[0]
+        judged = Judged("x", "", 0, settings, [0.0, 0.0], [found], seeds_alone=alone)
+        return sentences([judged])[0]
 
+    for verdict in ("better", "no difference shown"):
+        over: dict[str, Any] = {"low": 0.1, "high": 0.3, "seeds": 3, "detectable": 0.2}
+        for alone in (True, False):
+            assert ("over seeds alone" in said(0.2, verdict, alone, **over)) == alone
     nothing = "so nothing can be said"
     assert said(math.nan, "one seed") == f"x: a and b have no seed in common, {nothing}"
     assert said(0.1, "one seed", seeds=1) == f"x: a and b have one seed in common, {nothing}"
@@ -558,7 +563,7 @@ def test_sentences_say_what_is_missing() -> None:
     for items in (None, 353):
         undefined = said(math.nan, "undefined", seeds=2, items=items)
         assert undefined == f"x: the score of a or b is undefined, {nothing}"
-    one = {"low": -0.1, "high": 0.02, "seeds": 1, "items": 353, "detectable": 0.08}
+    one: dict[str, Any] = {"low": -0.1, "high": 0.02, "seeds": 1, "items": 353, "detectable": 0.08}
     shown = "1 seed can show a difference of 0.080"
     for size, rest in ((0.9, ""), (0.05, "; one of 0.050 needs more pairs, not more seeds")):
         assert said(-0.04, "no difference shown", **one, size=size).endswith(f". {shown}{rest}")

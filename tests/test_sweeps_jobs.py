@@ -223,6 +223,7 @@ def test_settings_that_change_what_a_loss_measures() -> None:
     ],
 )
 def test_settings_that_change_what_a_score_measures(objective: str, keys: list[str]) -> None:
+    assert incomparable("similarity/x/spearman", ["evaluate.similarity"]) == ["evaluate.similarity"]
     varied = ["evaluate", "evaluate.oov", "evaluate.similarity.x", "evaluate.similarity.y", "seed"]
     assert incomparable(objective, varied) == keys
 

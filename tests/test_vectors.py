@@ -73,6 +73,7 @@ def test_the_array_is_neither_copied_nor_writable() -> None:
         (["a", "b"], (2, 2), ["1", "x"], "counts: must be whole numbers"),
         (["a", "b", "a"], (3, 2), None, "'a' comes twice"),
         (["a", 7], (2, 2), None, r"words\[1\] is 7; words are strings"),
+        ([["a"], "b"], (2, 2), None, r"words\[0\] is \['a'\]; words are strings"),
     ],
 )
 def test_arguments_that_do_not_agree_are_refused(

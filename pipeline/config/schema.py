@@ -163,7 +163,7 @@ def check_overrides(overrides: Sequence[str]) -> None:
     """Raise `InputError` for an empty mapping in ``key=value``, or what `check_value` refuses."""
     for text in overrides:
         key, _, value = text.partition("=")
-        if value == "{}":  # Hydra merges mappings
+        if re.fullmatch(r"{\s*}", value):  # Hydra merges mappings
             raise InputError(f"{text}: changes nothing; {key}={{name:null}} removes an entry")
         lists = OverridesParser.create().parse_overrides([text]) if value.startswith("[") else []
         check_value(key, lists[0].value() if lists else value)

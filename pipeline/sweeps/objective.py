@@ -40,9 +40,9 @@ def incomparable(objective: str, keys: Iterable[str]) -> list[str]:
         return [k for k in keys if k in CHANGES_LOSS or k.partition(".")[0] in CHANGE_LOSS_GROUPS]
     if "/" not in objective:
         return []
-    section, name, *_ = objective.split("/")
-    sets, changes = f"evaluate.{section}.", (*CHANGES_SCORE, f"evaluate.{section}.{name}")
-    return [k for k in keys if k in changes or (name == MEAN and k.startswith(sets))]
+    sets, name, *_ = f"evaluate.{objective}".split("/")
+    changes = (*CHANGES_SCORE, sets, f"{sets}.{name}")
+    return [k for k in keys if k in changes or (name == MEAN and k.startswith(f"{sets}."))]
 
 
 def compare_jobs(

@@ -36,8 +36,7 @@ log = logging.getLogger(__name__)
 
 OPTUNA_SWEEPER = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 OBJECTIVE, TRIED_AGAIN = "objective", "tried_again"
-"""Attributes of a study. The first has the name of the metric that is searched by; the second has
-the parameters of the trials that were killed and repeated."""
+"""Attributes of a study: the name of its metric, and the parameters of the repeated trials."""
 
 
 @contextmanager
@@ -193,7 +192,8 @@ def resume(url: str, name: str, objective: str) -> tuple[int, int, float | None]
     study = optuna.create_study(study_name=name, storage=url, direction=way, load_if_exists=True)
     if (other := study.user_attrs.get(OBJECTIVE, objective)) != objective:
         raise InputError(f"study {name}: is by search.objective={other}; name another study")
-    study.set_user_attr(OBJECTIVE, objective)
+    if not study.trials:  # those of an earlier version may be by another metric
+        study.set_user_attr(OBJECTIVE, objective)
     killed = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     again: list[Any] = study.user_attrs.get(TRIED_AGAIN, [])
     for trial in killed:

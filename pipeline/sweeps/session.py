@@ -240,9 +240,9 @@ def exclusive_lock(folder: Path, outputs: Path) -> Iterator[None]:
 
 def check_hydra_settings(config: DictConfig) -> None:
     """Raise `InputError` for settings of Hydra, or an objective, that sweeps do not support."""
-    objective, varied = config.search.objective, varied_overrides(config)
-    shared = {"engine.threads", "cluster.processes"}.intersection(varied)
-    if objective in TIMES and shared and ENGINES[str(config.engine.name)].repeatable:
+    objective, engine = config.search.objective, ENGINES.get(str(config.engine.name))
+    shared = {"engine.threads", "cluster.processes"}.intersection(varied_overrides(config))
+    if objective in TIMES and shared and engine and engine.repeatable:
         why = f"jobs that differ only in {min(shared)} share a training; use measure=benchmark"
         raise InputError(f"search.objective={objective}: {why}")
     if config.hydra.job.chdir:

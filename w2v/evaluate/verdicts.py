@@ -354,14 +354,16 @@ def sentence(judged: Judged, one: Difference) -> str:
     if one.detectable is None and not one.difference:
         return f"no difference shown: all runs of {a} and {b} have the same score"
     digits = digits_of(one.high - one.low)
+    alone = "; over seeds alone, for these very pairs or questions" * judged.seeds_alone
     if one.verdict in SHOWN:
         way = "higher" if one.difference > 0 else "lower"
         gap, *ends = (f"{abs(value):.{digits}f}" for value in (one.difference, one.low, one.high))
         least, most = sorted(ends, key=float)
         text = f"{a} is {one.verdict} than {b}: {gap} {way}, at least {least} and at most {most}"
-        return text + "; over seeds alone, for these very pairs or questions" * judged.seeds_alone
+        return text + alone
     low, high = way_of(one.low, digits), way_of(one.high, digits)
-    return f"no difference shown: {a} may be from {low} to {high} than {b}. {needed(one, digits)}"
+    text = f"no difference shown: {a} may be from {low} to {high} than {b}{alone}"
+    return f"{text}. {needed(one, digits)}"
 
 
 def way_of(value: float, digits: int) -> str:

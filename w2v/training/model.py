@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.files import local_path, refuse_unwritable
+from w2v.files import NPY_ERRORS, local_path, refuse_unwritable
 from w2v.training.history import Epoch, Point
 from w2v.training.movement import Movement
 from w2v.training.result import read_engine_state, read_history, write_result
@@ -18,7 +18,7 @@ from w2v.vectors import WordVectors, find_vectors
 if TYPE_CHECKING:  # it loads Numba
     from w2v.cluster.engine import Costs
 
-DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error)
+DAMAGE: tuple[type[Exception], ...] = (*NPY_ERRORS, RuntimeError, BadZipFile, zlib.error)
 """The exceptions of reading a damaged history or damaged arrays of an engine."""
 
 

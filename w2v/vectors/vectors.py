@@ -72,6 +72,9 @@ class WordVectors:
         subwords: Subwords | None = None,
     ) -> None:
         self.words = tuple(words)
+        odd = next((row for row, w in enumerate(self.words) if not isinstance(w, str)), None)
+        if odd is not None:
+            raise InputError(f"words[{odd}] is {self.words[odd]!r:.60}; words are strings")
         array = _floats(vectors)
         self.vectors: NDArray[np.float32] = array
         self.counts = None if counts is None else _whole_numbers(counts)
@@ -97,9 +100,6 @@ class WordVectors:
             )
         if self.counts is not None and self.counts.min(initial=0) < 0:
             raise InputError(f"a count is {self.counts.min()}; counts are 0 or more")
-        odd = next((row for row, w in enumerate(self.words) if not isinstance(w, str)), None)
-        if odd is not None:
-            raise InputError(f"words[{odd}] is {self.words[odd]!r:.60}; words are strings")
         if len(self._rows) != len(self.words):
             word = next(w for row, w in enumerate(self.words) if self._rows[w] != row)
             raise InputError(f"the word {word!r} comes twice; every word has one vector")

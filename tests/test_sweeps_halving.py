@@ -13,6 +13,7 @@ from pipeline.sweeps.objective import compare_jobs
 from pipeline.sweeps.results import Job
 from tests.commands import run, write_text
 from tests.sweeps import refused_sweep
+from w2v.evaluate.sweep import Sweep
 
 SMALL = (
     *("corpus=files", "corpus.path=text.txt", "vocab.min_count=1", "model.dim=4"),
@@ -51,20 +52,42 @@ def test_the_better_half_is_of_configurations_over_their_seeds() -> None:
     assert better_half(compare_jobs("loss", jobs)) == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("status", ["crashed", "killed", "missing"])
-def test_a_round_in_which_a_job_did_not_finish_does_not_count(status: str) -> None:
-    losses = {0.1: 3.7, 0.2: 1.45, 0.3: 1.46, 0.4: 1.6}
-    jobs = [job(number, lr, 0, loss) for number, (lr, loss) in enumerate(losses.items())]
-    stopped = replace(job(4, 0.2, 0, 1.4), status=status, finished=False, figures={})
-    jobs += [stopped, job(5, 0.3, 0, 1.44)]
-    sweep = {
-        "objective": "loss",
-        "difference": None,
-        "epochs": [1, 1, 1, 1, 2, 2],
-        "continues": [None, None, None, None, 1, 2],
-    }
-    result = result_of(sweep, jobs)
+def compared(ended: int, *finished: float | None) -> Sweep[Job]:
+    """Compare four jobs of one epoch and two or three of two, which continue jobs 1, 2 (and 3).
+
+    `ended` is the number of jobs in rounds that have ended. `finished` are the losses of the second
+    round; None for a job that did not finish.
+    """
+    jobs = [job(n, lr, 0, loss) for n, (lr, loss) in enumerate(zip(LR, LOSS, strict=True))]
+    for number, loss in enumerate(finished, start=4):
+        one = job(number, LR[number - 3], 0, loss or 0.0)
+        lost = replace(one, status="killed", finished=False, figures={})
+        jobs.append(lost if loss is None else one)
+    before = [*[None] * 4, *range(1, 1 + len(finished))]
+    facts = {"objective": "loss", "difference": None, "ended": ended}
+    epochs = [*[1] * 4, *[2] * len(finished)]
+    return result_of({**facts, "epochs": epochs, "continues": before}, jobs)
+
+
+LR, LOSS = (0.1, 0.2, 0.3, 0.4), (3.7, 1.45, 1.46, 1.6)
+
+
+@pytest.mark.parametrize("finished", [(None, None), (None, 1.44), (1.4, None), (None, 1.44, 1.3)])
+def test_an_interrupted_round_does_not_count(finished: tuple[float | None, ...]) -> None:
+    result = compared(4, *finished)
     assert [row["train.lr"] for row in result.configurations] == ["0.2", "0.3", "0.4", "0.1"]
+    assert [best.number for best in result.best_runs] == [1]
+    assert sum(not one.finished for one in result.runs) == finished.count(None)
+
+
+def test_a_job_that_fails_in_a_round_costs_the_others_nothing() -> None:
+    result = compared(6, None, 1.44)
+    assert [row["train.lr"] for row in result.configurations] == ["0.3", "0.4", "0.1"]
+    assert [best.number for best in result.best_runs] == [5]
+
+
+def test_jobs_of_an_interrupted_first_round_are_compared() -> None:
+    result = compared(0)
     assert [best.number for best in result.best_runs] == [1]
 
 

@@ -63,8 +63,8 @@ def run_rungs(
 
     `jobs` are the overrides of each job of the first round. ``training.epochs``, the same for all
     jobs, is where the last round ends; earlier rounds end after fewer epochs (`rungs_of`).
-    ``sweep.json`` in `folder` gets, for each job of each round, its overrides, the epochs of its
-    round, and the number of the earlier job whose training it continues (null in the first round).
+    ``sweep.json`` in `folder` gets each job's overrides, the epochs of its round, and the number of
+    the earlier job that it continues (null in the first round); and how many jobs ended rounds had.
     """
     sweep = read_json(folder / SWEEP)
     decay = training.decay_epochs or training.epochs
@@ -78,9 +78,11 @@ def run_rungs(
             sweep["jobs"].append([*kept, f"{EPOCHS}={rung}", f"{DECAY}={decay}"])
         sweep["epochs"] += [rung] * len(planned)
         sweep["continues"] += alive
+        sweep["ended"] = start
         write_json(folder / SWEEP, sweep)
         print(f"{len(planned)} jobs of {rung} epoch{'s' * (rung > 1)}", flush=True)
         run_all_jobs(launcher, config, folder, sweep["jobs"], start)
+        write_json(folder / SWEEP, sweep | {"ended": len(sweep["jobs"])})
         found = read_jobs(folder, sweep["jobs"])[start:]
         better = better_half(compare_jobs(sweep["objective"], found))
         alive = [*better]
@@ -97,18 +99,16 @@ def better_half(result: Sweep[Job]) -> list[int]:
 def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Sweep[Job]:
     """Return the comparison of a sweep's jobs; `sweep` is the content of its ``sweep.json``.
 
-    After successive halving, the last job of each configuration and seed is compared, up to the
-    last round in which all jobs finished. The effects of settings are those in the first round.
+    After successive halving, the last job of each configuration and seed is compared, without the
+    round that was interrupted, if any. The effects of settings are those in the first round.
     """
     objective, size = sweep["objective"], sweep["difference"]
     if "continues" not in sweep:
         return compare_jobs(objective, jobs, size=size)
-    ends, before = sweep["epochs"], sweep["continues"]
-    end = max(ends)
+    ends, before, end = sweep["epochs"], sweep["continues"], max(sweep["epochs"])
     alike = [replace(j, settings={**j.settings, EPOCHS: end}, epochs=ends[j.number]) for j in jobs]
     first = [j for j in alike if before[j.number] is None]
-    stopped = [j.epochs for j in alike if before[j.number] is not None and not j.finished]
-    broken = min(stopped, default=end + 1)
-    gone_on = {before[j.number] for j in alike if j.epochs < broken}
-    last = [j for j in alike if (j.epochs < broken or not j.finished) and j.number not in gone_on]
+    ended = sweep["ended"] or len(first)
+    known = [j for j in alike if j.number < ended or not j.finished]
+    last = [j for j in known if j.number not in before[:ended]]
     return compare_jobs(objective, last, first, size)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from w2v.engines import Tally, Task, make_engine
-from w2v.engines.tiles import NOISE
+from w2v.engines.tiles import CBOW_NOISE, NOISE
 from w2v.losses import HierarchicalSoftmax
 from w2v.objectives import Cbow, Objective, SkipGram, initial_model
 from w2v.sampling import generator
@@ -45,7 +45,7 @@ MODELS: dict[str, Objective] = {
     "skip-gram, n-grams": SkipGram(subwords=True),
     "CBOW, n-grams": Cbow(subwords=True),
 }
-SCORES = {("skipgram", "negsample"): 14.0 + NOISE, ("cbow", "negsample"): 1.0 + NOISE}
+SCORES = {("skipgram", "negsample"): 14.0 + NOISE, ("cbow", "negsample"): 1.0 + CBOW_NOISE}
 """By architecture and loss, how many dot products of an input and an output vector are counted for
 each center word. With skip-gram, these are one with each of the 14 words in and around a block of
 four center words; with CBOW, one with the center word. Both also have one with each noise word. For

@@ -18,7 +18,7 @@ from tests.test_engines import KEY, Documents, random_documents, text_of
 from w2v.engines import Engine, Tally, Task, make_engine, tiles
 from w2v.engines.numpy import NumpyEngine
 from w2v.engines.step import WINDOW_SIZES
-from w2v.engines.tiles import CENTERS, NOISE, Draw
+from w2v.engines.tiles import CENTERS, Draw
 from w2v.losses import HierarchicalSoftmax, Loss, NegativeSampling, Softmax
 from w2v.objectives import Cbow, Model, Objective, SkipGram
 from w2v.sampling import draw, generator
@@ -207,7 +207,9 @@ def test_loss_and_update_equal_the_oracle(objective: Objective) -> None:
     assert not others
     draw = engine.step.draw(batch, KEY, first)
     with_noise = isinstance(draw, Draw) and isinstance(objective.loss, NegativeSampling)
-    noise = draw.columns.rows[:, -NOISE:] if with_noise else np.empty((0, 0), np.int32)
+    noise = np.empty((0, 0), np.int32)
+    if with_noise:
+        noise = draw.columns.rows[:, draw.columns.positives :]
     pairs, loss, moved, moved_outputs = oracle(task, documents, noise)
     rate = 0.001
     assert engine.step.loss(draw).loss == pytest.approx(loss, rel=1e-5)

@@ -25,9 +25,13 @@ CENTERS = 32
 """The number of consecutive center words in a tile. The first tile begins at the start of the shard
 (part of the text)."""
 
-SHARED, NOISE = 64, 20
-"""`SHARED` consecutive center words, which are `SHARED` / `CENTERS` tiles, have the same `NOISE`
-noise words. With fewer noise words, vectors are worse; with more, training is slower."""
+SHARED = 64
+"""The number of consecutive center words, `SHARED` / `CENTERS` tiles, that share noise words."""
+
+NOISE, CBOW_NOISE = 20, 12
+"""How many noise words they share, with skip-gram and with CBOW. With fewer noise words, vectors
+are worse; with more, training is slower. With CBOW, an input vector predicts one word instead of up
+to 2 m, where m is the window size, so that more of the time goes into noise words."""
 
 STEP_NUMBERS, MAX_STEP_WORDS = 1 << 18, 4096
 """Default limits of a training step: at most `STEP_NUMBERS` numbers in all its center vectors taken

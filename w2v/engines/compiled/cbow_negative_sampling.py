@@ -30,7 +30,7 @@ from w2v.engines.compiled.simd import (
 )
 from w2v.engines.compiled.sparse import MAX_VECTORS
 from w2v.engines.compiled.structures import I64, LINE, MR, Band, Sizes, Tile
-from w2v.engines.tiles import NOISE, SHARED
+from w2v.engines.tiles import SHARED
 
 
 @inlined
@@ -173,7 +173,7 @@ def write_centers(sizes: Sizes, outside: I64, out: int, tile: Tile, own: Band) -
     width, row, zero = sizes.vectors * LANES, sizes.row, splat(0)
     for i in range(0, SHARED, MR):
         factors, n = address(tile.scores) + 4 * i * row, 8 * (SHARED + i)
-        noise = Terms(factors + 4, row, 1, NOISE, address(own.N), False, False)
+        noise = Terms(factors + 4, row, 1, sizes.noise, address(own.N), False, False)
         C, dC, rows = address(tile.C) + 4 * i * width, out + 4 * i * width, address(outside) + 8 * i
         targets = Targets(
             address(tile.out) + n, address(tile.old) + n, address(tile.steps) + n // 2

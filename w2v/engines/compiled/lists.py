@@ -7,7 +7,6 @@ from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.rows import ALONE
 from w2v.engines.compiled.simd import ZERO
 from w2v.engines.compiled.structures import F32, I32, Lists, Parts, Planning, Sizes
-from w2v.engines.tiles import NOISE
 
 
 @inlined
@@ -170,10 +169,10 @@ def list_band(
             word = ids[tile * sizes.tile + skipped + j]
             if word >= 0:
                 count = add_row(word, row + j, begin, sizes.halves, count, heads, lists)
-        row = (strip + 1) * sizes.slots - (sizes.strip - number) * NOISE
-        for k in range(NOISE):
+        row = (strip + 1) * sizes.slots - (sizes.strip - number) * sizes.noise
+        for k in range(sizes.noise):
             count = add_row(
-                noise[tile * NOISE + k], row + k, begin, sizes.halves, count, heads, lists
+                noise[tile * sizes.noise + k], row + k, begin, sizes.halves, count, heads, lists
             )
     return keep_lists(count, False, heads, lists)
 

@@ -3,11 +3,12 @@
 A tile is a group of `SHARED` consecutive center words that are computed together. Let C (SHARED x
 d) be its input vectors. Let R be the output vectors of the words that may be predicted, from
 `Sizes.reach` positions before the tile to `Sizes.reach` positions after it, followed by those of
-`NOISE` noise words. A tile takes three small matrix products (``w2v/README.md``, "Everything is one
-shape"): the scores S = C Rᵀ and, with G = ∂J/∂S for the loss J, the gradients G R and Gᵀ C. The
-weight of a pair depends on its distance, and is zero if the two words are in different documents.
-The weight of a noise word is -K / `NOISE` times the summed weight of the center word's pairs, where
-K is the number of noise words per pair. It is negative to mark the word as noise.
+`Sizes.noise` noise words. A tile takes three small matrix products (``w2v/README.md``, "Everything
+is one shape"): the scores S = C Rᵀ and, with G = ∂J/∂S for the loss J, the gradients G R and Gᵀ C.
+The weight of a pair depends on its distance, and is zero if the two words are in different
+documents. The weight of a noise word is -K / `Sizes.noise` times the summed weight of the center
+word's pairs, where K is the number of noise words per pair. It is negative to mark the word as
+noise.
 
 For context words (those that may be predicted), only the scores near the diagonal of S are needed,
 a band matrix. The scores are stored by center word, at these positions of an array (``row`` and
@@ -50,9 +51,9 @@ from w2v.engines.compiled.simd import (
     sum_lanes_of_four,
 )
 from w2v.engines.compiled.sparse import MAX_VECTORS
-from w2v.engines.compiled.structures import F32, I32, MR, NOISE_LANES, Band, Pairs, Sizes, Tile
+from w2v.engines.compiled.structures import F32, I32, MR, Band, Pairs, Sizes, Tile
 from w2v.engines.compiled.windows import find_targets
-from w2v.engines.tiles import NOISE, SHARED
+from w2v.engines.tiles import SHARED
 
 FOUR_COLUMNS = LANES == 16
 """Whether scores are computed for blocks of `MR` center words and four outside words, not two. The
@@ -306,8 +307,8 @@ def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: 
     """Fill in the weight of each score of a tile (consecutive center words), for negative sampling.
 
     The weight of a center word and a context word depends on their distance; it is 0 if the center
-    word does not predict the context word. The weight of a noise word is -K / `NOISE` times the
-    summed weight of the center word's pairs, where K is the number of noise words per pair; the
+    word does not predict the context word. The weight of a noise word is -K / `Sizes.noise` times
+    the summed weight of the center word's pairs, where K is the number of noise words per pair; the
     minus sign marks noise words. Returns the summed weight of the (center, context) pairs of the
     tile.
 
@@ -321,8 +322,8 @@ def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: 
     weights
         Output, float32: a row of ``sizes.row`` elements for each center word, one row after the
         other. In a row, element j is for the context word at offset j, from 0 to twice
-        `Sizes.reach`; the last `NOISE` elements are for the noise words. The other elements are not
-        changed.
+        `Sizes.reach`; the last `Sizes.noise` elements are for the noise words. The other elements
+        are not changed.
     """
     weights_of, sums = pairs_of.weights, pairs_of.sums
     total = np.float64(0)
@@ -335,8 +336,8 @@ def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: 
         pairs = sums[high] - sums[low]
         total += pairs
         start += sizes.band
-        share = -pairs * pairs_of.negatives / np.float32(NOISE)
-        for k in range(NOISE):
+        share = -pairs * pairs_of.negatives / np.float32(sizes.noise)
+        for k in range(sizes.noise):
             weights[start + k] = share
     return total
 
@@ -430,7 +431,7 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
     ``p`` of ``own.sums``. `norms` is the address of the squared lengths of the output vectors of
     context words.
     """
-    sums = address(own.sums) + 4 * p * own.sums.shape[1]
+    sums, lanes = address(own.sums) + 4 * p * own.sums.shape[1], own.noise_norms.size
     H = address(tile.curvature) + 4 * (i + p) * sizes.row
     norm, mask = tile.center_norms[i + p], address(own.mask)
     of_contexts = add_curvature(
@@ -438,8 +439,8 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
         norms + 4 * (i + p),
         norm,
         sums + 4 * (i + p),
-        mask + 4 * NOISE_LANES,
-        (own.mask.size - NOISE_LANES) // LANES,
+        mask + 4 * lanes,
+        (own.mask.size - lanes) // LANES,
     )
     of_noise = add_curvature(
         H + 4 * sizes.band,
@@ -447,7 +448,7 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
         norm,
         sums + 4 * sizes.contexts,
         mask,
-        NOISE_LANES // LANES,
+        lanes // LANES,
     )
     return add(of_contexts, of_noise)
 
@@ -515,7 +516,7 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
             score_columns(center, context, band - 2 * (MR - 1), vectors, out, row - 1)
     # In a loop of their own, so that the vectors of all noise words stay in the first cache.
     for i in range(0, SHARED, MR):
-        score_columns(C + i * size, N, NOISE, vectors, S + 4 * (i * row + band), row)
+        score_columns(C + i * size, N, sizes.noise, vectors, S + 4 * (i * row + band), row)
     loss: float = logistic(S, W, address(tile.curvature), SHARED * row // LANES)
     return loss
 
@@ -583,7 +584,7 @@ def gradient_columns(
     if not sizes.windows:
         for i in range(0, SHARED, MR):
             of_contexts = Terms(S + 4 * i * row, row - 1, 1, band, R + i * size, True, True)
-            of_noise = Terms(far + 4 * i * row, row, 1, NOISE, N, False, False)
+            of_noise = Terms(far + 4 * i * row, row, 1, sizes.noise, N, False, False)
             targets = Targets(out + 8 * i, old + 8 * i, steps + 4 * i)
             gradient_block(of_contexts, of_noise, width, column, ZERO, targets, zero)
         for j in range(0, contexts, MR):
@@ -598,7 +599,7 @@ def gradient_columns(
             n = SHARED + j
             targets = Targets(out + 8 * n, old + 8 * n, steps + 4 * n)
             gradient_block(terms, nothing, width, column, sums, targets, zero)
-    for k in range(0, NOISE, MR):
+    for k in range(0, sizes.noise, MR):
         terms = Terms(far + 4 * k, 1, row, SHARED, C, False, False)
         n = SHARED + contexts + k
         targets = Targets(out + 8 * n, old + 8 * n, steps + 4 * n)

@@ -27,7 +27,6 @@ from w2v.engines.compiled.structures import (
 )
 from w2v.engines.compiled.tree_nodes import list_nodes, list_paths, sort_centers
 from w2v.engines.step import NOISE_WORDS, SUBSAMPLING, WINDOW_SIZES
-from w2v.engines.tiles import NOISE
 from w2v.sampling import SPACING
 
 threefry = inlined(sampling.threefry)
@@ -110,27 +109,28 @@ def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
 
 
 @inner
-def draw_noise(problem: Problem, key: sampling.Key, first: int, noise: I32) -> None:
-    """Draw a noise word for each element of ``noise``.
+def draw_noise(problem: Problem, sizes: Sizes, key: sampling.Key, step: int, noise: I32) -> None:
+    """Draw the noise words of a step, `Sizes.noise` for each of its tiles, into ``noise``.
 
-    For element k, `w2v.sampling.draw_evenly` computes a random 32-bit integer from ``key`` and the
-    counter ``first`` + k, and `w2v.sampling.NoiseDistribution.words` returns the noise word for
-    this integer. (This function does the same, but does not call them.) `NOISE` consecutive
-    counters, from a multiple of `NOISE` on, are a group: their integers are spread evenly over all
-    32-bit integers. A tile is a number of center words that share the noise words of one group.
-    ``first`` is a multiple of `NOISE`.
+    For the tile with number g in the shard (part of the text), `w2v.sampling.draw_evenly` computes
+    `Sizes.noise` random 32-bit integers from ``key`` and g, spread evenly over all 32-bit integers,
+    and `w2v.sampling.NoiseDistribution.words` returns the noise word for each integer. (This
+    function does the same, but does not call them.) ``step`` is the number of the step.
     """
     last, start = problem.last, problem.start
     size = np.uint64(len(start))
     bits, _ = threefry(key.first, key.second, np.uint32(0), np.uint32(NOISE_WORDS))
-    for k in range(len(noise)):
-        group, place = np.uint32((first + k) // NOISE), np.uint32((first + k) % NOISE)
-        moved = np.uint32(np.uint32(group * SPACING) // np.uint32(NOISE))
-        number = np.uint32(bits + moved + place * np.uint32(2**32 // NOISE))
-        word = start[(np.uint64(number) * size) >> np.uint64(32)]
-        while last[word] < number:
-            word += 1
-        noise[k] = word
+    count, apart = np.uint32(sizes.noise), np.uint32(2**32 // sizes.noise)
+    tiles = len(noise) // sizes.noise
+    for tile in range(tiles):
+        group = np.uint32(step * tiles + tile)
+        number = np.uint32(bits + np.uint32(group * SPACING) // count)
+        for k in range(tile * sizes.noise, (tile + 1) * sizes.noise):
+            word = start[(np.uint64(number) * size) >> np.uint64(32)]
+            while last[word] < number:
+                word += 1
+            noise[k] = word
+            number = np.uint32(number + apart)
 
 
 @inner
@@ -293,7 +293,7 @@ def plan(
             outputs,
         )
     else:
-        draw_noise(problem, key, step * len(noise), noise)
+        draw_noise(problem, sizes, key, step, noise)
         shard.several[step, 1] = list_band(sizes, centers, half, ids, noise, heads, outputs)
 
 

@@ -41,7 +41,6 @@ from w2v.engines.compiled.windows import (
     share_gradients,
     write_shares,
 )
-from w2v.engines.tiles import NOISE
 
 
 @inlined
@@ -92,7 +91,7 @@ def read_band(
         end = place + sizes.contexts
         known = 0 if place == 0 else end - sizes.tile
         gather_rows(matrix, ids[known:end], tile.R[known:], tile.norms[known:])
-    gather_rows(matrix, noise[:NOISE], own.N, own.noise_norms)
+    gather_rows(matrix, noise[: sizes.noise], own.N, own.noise_norms)
 
 
 @inner
@@ -150,11 +149,11 @@ def choose_band_targets(
         The address of the output rows of the gradient buffer, and the number of the strip's first.
     """
     contexts, size = sizes.contexts, 4 * sizes.vectors * LANES
-    k = row + sizes.slots - (sizes.strip - number) * NOISE
+    k = row + sizes.slots - (sizes.strip - number) * sizes.noise
     a, b, c, d = own.sums[0], own.sums[1], own.sums[2], own.sums[3]
     for j in range(contexts):
         curvature[row + place + j] += (a[j] + b[j]) + (c[j] + d[j])
-    for j in range(NOISE):
+    for j in range(sizes.noise):
         i = contexts + j
         curvature[k + j] = (a[i] + b[i]) + (c[i] + d[i])
     choose_targets(
@@ -176,7 +175,7 @@ def choose_band_targets(
             tile.steps[sizes.tile + j] = 1
     choose_targets(
         matrix,
-        noise[:NOISE],
+        noise[: sizes.noise],
         places,
         curvature,
         rate,
@@ -401,7 +400,7 @@ def compute_strip(
     row = strip * sizes.slots
     dR = address(buffer.outside) + row * size
     if not sizes.nodes:
-        buffer.outside_curvature[row : row + sizes.slots - sizes.strip * NOISE] = 0
+        buffer.outside_curvature[row : row + sizes.slots - sizes.strip * sizes.noise] = 0
     pairs = loss = np.float64(0)
     # Prefetching loads more rows at the same time than copying them one after the other.
     if sizes.windows:
@@ -412,7 +411,7 @@ def compute_strip(
             begin, end = plans.node_starts[n, first], plans.node_starts[n, first + 1]
             prefetch_rows(problem.outside, plans.nodes[n, begin:end], width)
         else:
-            noise = plans.noise[n, first * NOISE : (first + 1) * NOISE]
+            noise = plans.noise[n, first * sizes.noise : (first + 1) * sizes.noise]
             prefetch_rows(problem.outside, around[: sizes.contexts], width)
             prefetch_rows(problem.outside, noise, width)
     for number in range(last - first):
@@ -426,7 +425,7 @@ def compute_strip(
                 begin, end = plans.node_starts[n, k], plans.node_starts[n, k + 1]
                 prefetch_rows(problem.outside, plans.nodes[n, begin:end], width)
             else:
-                noise = plans.noise[n, k * NOISE : (k + 1) * NOISE]
+                noise = plans.noise[n, k * sizes.noise : (k + 1) * sizes.noise]
                 k = place + sizes.contexts
                 prefetch_rows(problem.outside, around[k : k + sizes.tile], width)
                 prefetch_rows(problem.outside, noise, width)
@@ -434,7 +433,7 @@ def compute_strip(
             out, zeros, until = address(tile.C), address(tile.zeros), place + sizes.tile
             rows = windows.outside
             k = first + number
-            noise = plans.noise[n, k * NOISE : (k + 1) * NOISE]
+            noise = plans.noise[n, k * sizes.noise : (k + 1) * sizes.noise]
             locate_words(problem.outside, around[place:until], zeros, rows)
             locate_words(problem.outside, noise, zeros, rows[sizes.tile :])
             read_windows(
@@ -457,7 +456,7 @@ def compute_strip(
                 ids[:0],
             )
         else:
-            noise = plans.noise[n, (first + number) * NOISE :]
+            noise = plans.noise[n, (first + number) * sizes.noise :]
             weights, tile_pairs = choose_weights(
                 problem.pairs, sizes, documents[place:], lows[place:], highs[place:], tile, band
             )

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from w2v.engines.compiled.jobs import make_jobs
 from w2v.engines.compiled.simd import LANES
-from w2v.engines.tiles import CENTERS, NOISE, SHARED
+from w2v.engines.tiles import CBOW_NOISE, CENTERS, NOISE, SHARED
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -47,9 +47,6 @@ STRIP = 64
 last strip of a step may have fewer. With shorter strips, threads would write more to memory: a
 strip also has buffer rows for the m words before and the m words after it, where m is the window
 size."""
-
-NOISE_LANES = -(-NOISE // LANES) * LANES
-"""The number of noise words of a tile, `NOISE`, rounded up to a multiple of `LANES`."""
 
 NODE_TILE = 128
 """The most center words in a tile, for skip-gram with the hierarchical softmax. A tile is a run of
@@ -223,7 +220,10 @@ class Sizes(NamedTuple):
         together. For CBOW, it is 1, for the center word itself.
     row
         For negative sampling: the number of elements for a center word in the array of scores,
-        `band` + `NOISE`.
+        `band` + `noise`.
+    noise
+        The number of noise words that the center words of a tile share; 0 for the hierarchical
+        softmax. It is a multiple of `MR`.
     contexts
         The number of context words of a tile, rounded up to a multiple of `MR`.
     vectors
@@ -273,6 +273,7 @@ class Sizes(NamedTuple):
     reach: int
     band: int
     row: int
+    noise: int
     contexts: int
     vectors: int
     tile: int
@@ -341,7 +342,7 @@ class Plans(NamedTuple):
     ids, documents : int32 (n, step + tile + 2 m)
         The words of the text, beginning m positions before the step's first center word, and the
         numbers of their documents; -1 where there is no word. m is the window size.
-    noise : int32 (n, tiles * NOISE)
+    noise : int32 (n, tiles * Sizes.noise)
         For negative sampling: the noise words.
     center, outside
         The lists of the rows of ``Buffer.center`` and of ``Buffer.outside``, which have strips *
@@ -611,14 +612,16 @@ class Band(NamedTuple):
     inside_pairs : float64 (1,)
         The summed weight of the pairs of a tile that uses the second row of `weights`, the same for
         all such tiles; 0 until it is computed.
-    N, noise_norms : float32 (NOISE, width), float32 (NOISE_LANES,)
-        The output vectors of the noise words, and their squared lengths. ``width`` is the dimension
-        rounded up to a multiple of `LANES`.
+    N : float32 (Sizes.noise, width)
+        The output vectors of the noise words. ``width`` is the dimension rounded up to a multiple
+        of `LANES`.
+    noise_norms : float32 (Sizes.noise rounded up to a multiple of LANES,)
+        Their squared lengths, padded with 0.
     mask : float32
-        1 for each of the `NOISE` noise words, padded with 0 to whole SIMD vectors; then 1 for each
-        of the 2 reach + 1 words from `Sizes.reach` positions before a center word to `Sizes.reach`
-        after it, padded likewise.
-    sums : float32 (MR, contexts + NOISE + LANES)
+        1 for each of the `Sizes.noise` noise words, padded with 0 to whole SIMD vectors; then 1 for
+        each of the 2 reach + 1 words from `Sizes.reach` positions before a center word to
+        `Sizes.reach` after it, padded likewise.
+    sums : float32 (MR, contexts + Sizes.noise + LANES)
         For each output vector, in a column, `MR` numbers whose sum is a bound on the curvature of
         the loss with respect to it (`negative_sampling.sum_curvature`).
     """
@@ -635,16 +638,16 @@ class Windows(NamedTuple):
     """The working memory of a thread for the windows of CBOW in a strip, a part of the text.
 
     The strip has n center words. They are divided into tiles, each of ``tile`` center words; with
-    negative sampling, the words of a tile share `NOISE` noise words. The input row of a center word
-    is the sum or mean of the vectors of the other words in its window. m is the window size. A
-    curvature bound of a vector is an upper bound on the second derivative of the loss with respect
-    to the vector, in any direction; it limits the step size.
+    negative sampling, the words of a tile share `Sizes.noise` noise words. The input row of a
+    center word is the sum or mean of the vectors of the other words in its window. m is the window
+    size. A curvature bound of a vector is an upper bound on the second derivative of the loss with
+    respect to the vector, in any direction; it limits the step size.
 
     Attributes
     ----------
     rows : int64, one for each word of the strip and the m words before and after it
         The address of the word's input vector.
-    outside : int64 (tile + NOISE,)
+    outside : int64 (tile + Sizes.noise,)
         For negative sampling: the address of the output vector of each center word of a tile, and
         then of each noise word of the tile.
     gradients : float32 (n, dimension rounded up to a multiple of LANES)
@@ -803,14 +806,15 @@ def make_sizes(
     # A strip has at least as many center words as other words around it.
     strip = min(-(-max(STRIP, 2 * window) // tile), -(-step // tile))
     columns = round_up(min(nodes, (tile + 2 * distance) * depth), MR)
-    slots = (strip - 1) * tile + contexts + strip * NOISE
-    slots = strip * columns if nodes else slots
+    noise = 0 if nodes else CBOW_NOISE if windows else NOISE
+    slots = strip * columns if nodes else (strip - 1) * tile + contexts + strip * noise
     inputs = round_up(tile + 2 * window, MR) if windows else tile
     return Sizes(
         tile=tile,
         reach=distance,
         band=band,
-        row=band + NOISE,
+        row=band + noise,
+        noise=noise,
         contexts=contexts,
         vectors=-(-dim // LANES),
         window=window,
@@ -849,7 +853,7 @@ def make_plans(sizes: Sizes, steps: int) -> Plans:
     tiles = sizes.step // sizes.tile
     inputs, outputs = sizes.strips * sizes.input_slots, sizes.strips * sizes.slots
     widths = dict.fromkeys(("ids", "documents"), length)
-    widths |= {"noise": 0 if sizes.nodes else tiles * NOISE}
+    widths |= {"noise": tiles * sizes.noise}
     widths |= {"order": sizes.step * sizes.sorted}
     widths |= dict.fromkeys(("lows", "highs"), sizes.step * sizes.windows)
     # Nodes and keys are written in whole vectors.
@@ -915,7 +919,7 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
     words, nodes = len(problem.keep), len(problem.outside) * sizes.nodes
     width, pairs = sizes.vectors * LANES, 2 * sizes.reach + 1
     contexts = (sizes.strip - 1) * sizes.tile + sizes.contexts
-    rows = max(sizes.tile + sizes.contexts + NOISE, sizes.input_slots)
+    rows = max(sizes.tile + sizes.contexts + sizes.noise, sizes.input_slots)
     centers, windowed = sizes.strip * sizes.tile, sizes.input_slots * sizes.windows
     groups = sizes.tile // MR
     elements = groups * min((2 * sizes.reach + MR) * sizes.depth, sizes.columns)
@@ -923,8 +927,9 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
     most = max(sizes.tile * sizes.row, MR * elements)
     scores, curvature = aligned_zeros(2, round_up(most, LINE) + LANES)
     shared = (centers + 4 * sizes.window) * sizes.windows
-    mask = np.zeros(NOISE_LANES + round_up(pairs, LANES), np.float32)
-    mask[:NOISE] = mask[NOISE_LANES : NOISE_LANES + pairs] = 1
+    lanes = round_up(sizes.noise, LANES)
+    mask = np.zeros(lanes + round_up(pairs, LANES), np.float32)
+    mask[: sizes.noise] = mask[lanes : lanes + pairs] = 1
     return Scratch(
         planning=Planning(
             bits=np.zeros(BLOCK, np.uint32),
@@ -956,14 +961,14 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
         band=Band(
             weights=aligned_zeros(2, sizes.tile * sizes.row),
             inside_pairs=np.zeros(1),
-            N=aligned_zeros(NOISE, width),
-            noise_norms=np.zeros(NOISE_LANES, np.float32),
+            N=aligned_zeros(sizes.noise, width),
+            noise_norms=np.zeros(lanes, np.float32),
             mask=mask,
-            sums=aligned_zeros(MR, sizes.contexts + NOISE + LANES),
+            sums=aligned_zeros(MR, sizes.contexts + sizes.noise + LANES),
         ),
         windows=Windows(
             rows=np.zeros(windowed, np.int64),
-            outside=np.zeros((sizes.tile + NOISE) * sizes.windows, np.int64),
+            outside=np.zeros((sizes.tile + sizes.noise) * sizes.windows, np.int64),
             gradients=aligned_zeros(centers * sizes.windows, width),
             curvature=np.zeros(centers * sizes.windows, np.float32),
             weights=np.zeros(centers * sizes.windows, np.float32),

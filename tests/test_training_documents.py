@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import w2v
 from tests.commands import ROOT, TEXT, WITHOUT_SCORES, run, summary_of, write_text
 from tests.test_config import settled
 from w2v import InputError, NegativeSampling, SkipGram, Softmax, TrainedModel, WordVectors
 from w2v.text import token_lists
+from w2v.threads import limited_threads
 from w2v.training.history import Epoch, Point
 from w2v.training.progress import ProgressBar
 
@@ -137,6 +139,46 @@ def test_a_function_splits_texts_and_files(tmp_path: Path) -> None:
     assert_equal(small(tmp_path / "text.txt", tokenizer=split), wanted)
     upper = small(DOCUMENTS, tokenizer=w2v.Words(lowercase=False))
     assert_equal(upper, small(DOCUMENTS))
+
+
+def test_an_error_of_a_function_names_the_document() -> None:
+    def split(text: str) -> list[str]:
+        return text.split() if text != "one more" else [str(1 // 0)]
+
+    with pytest.raises(ZeroDivisionError) as raised:
+        small([*DOCUMENTS[:3], "one more"], tokenizer=split)
+    assert raised.value.__notes__ == ["in document 4, which begins 'one more'"]
+
+
+@pytest.mark.parametrize("name", ["there/part-{}.txt.gz", "part-{}.TXT", "part-{}.jsonl"])
+def test_a_list_of_missing_files_is_no_text(name: str) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        small([name.format(number) for number in range(300)])
+    documents = [f"see {name.format(number)}" for number in range(9)] + DOCUMENTS
+    assert "part" in small(documents).vectors
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert_equal(small(DOCUMENTS, threads=np.int64(1), seed=np.int64(3)), small(DOCUMENTS, seed=3))
+
+
+def test_limits_of_threads_hold_until_the_last_of_them_ends() -> None:
+    def threads() -> list[int]:
+        return [library["num_threads"] for library in threadpool_info()]
+
+    with threadpool_limits(2):
+        before = threads()
+        # Two trainings in threads of one program, of which the first to start ends first.
+        one, other = limited_threads(1), limited_threads(2)
+        one.__enter__()
+        other.__enter__()
+        assert set(threads()) == {1}
+        one.__exit__(None, None, None)
+        assert set(threads()) == {2}
+        with limited_threads(1):
+            other.__exit__(None, None, None)
+            assert set(threads()) == {1}
+        assert threads() == before
 
 
 def test_a_function_changes_nothing_in_the_facts_on_the_text(tmp_path: Path) -> None:
@@ -274,6 +316,20 @@ def test_the_same_call_continues_from_its_checkpoint(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_training_continues_with_checkpoints_at_other_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_at(monkeypatch, 2)
+    with pytest.warns(UserWarning, match="the same call continues"):
+        small(DOCUMENTS, epochs=4, checkpoints=tmp_path)
+    monkeypatch.undo()
+    resumed: list[int] = []
+    monkeypatch.setattr(ProgressBar, "resume", lambda _, state: resumed.append(state.epoch))
+    small(DOCUMENTS, epochs=4, checkpoints=tmp_path, checkpoint_every=None, checkpoint_words=500)
+    assert resumed == [2]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_checkpoints_of_other_initial_vectors_are_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,6 +369,27 @@ def test_an_interrupt_after_the_last_words_changes_nothing(
     assert not made.interrupted
     assert len(made.epochs) == SMALL["epochs"]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda *_: None])
+def test_a_program_that_handles_ctrl_c_itself_trains_on(
+    monkeypatch: pytest.MonkeyPatch, handler: Any
+) -> None:
+    interrupt_at(monkeypatch, 1)
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        made = small(DOCUMENTS)
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not made.interrupted
+    assert len(made.epochs) == SMALL["epochs"]
+
+
+def test_a_handler_that_python_did_not_install_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Python knows no handler that a C program installed before Python started.
+    monkeypatch.setattr(signal, "getsignal", lambda _: None)
+    assert len(small(DOCUMENTS).epochs) == SMALL["epochs"]
 
 
 def test_a_second_interrupt_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """``engine=numpy``: train any loss in plain NumPy, by matrix products over batches of text."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,15 +10,7 @@ from w2v.engines import Tally, Task
 from w2v.engines.step import make_step, sample, step_rate, steps
 from w2v.sampling import Key, draw_key, keep_probabilities, keep_thresholds
 from w2v.text.tokens import Batch, Text
-
-
-@cache
-def blas_library() -> Any:
-    """Return a threadpoolctl controller that can limit the number of threads of BLAS libraries."""
-    # Imported only here, because the compiled kernels do not need it.
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController().select(user_api="blas")
+from w2v.threads import limited_threads
 
 
 class NumpyEngine:
@@ -50,7 +41,7 @@ class NumpyEngine:
         key = draw_key(random)
         words, batches = self._batches(text, key)
         tally = Tally(words=words)
-        with blas_library().limit(limits=1):
+        with limited_threads(1):
             for number, (first, batch) in enumerate(batches):
                 rate = step_rate(rates, number, len(batches))
                 tally += self.step.update(self.step.draw(batch, key, first), rate)
@@ -80,7 +71,7 @@ class NumpyEngine:
         key = draw_key(random)
         words, batches = self._batches(text, key)
         tally = Tally(words=words)
-        with blas_library().limit(limits=1):
+        with limited_threads(1):
             for first, batch in batches:
                 tally += self.step.loss(self.step.draw(batch, key, first))
         return tally

@@ -12,6 +12,7 @@ from w2v.files import local_path
 from w2v.limits import text
 from w2v.settings import Settings, setting
 from w2v.text.blocks import Block
+from w2v.text.formats import COMPRESSED, JSON, JSON_LINES, PARQUET, TABLES
 from w2v.text.paths import find_files
 from w2v.text.records import Records, files_or_records
 from w2v.text.remote import open_decompressed, open_raw
@@ -27,6 +28,9 @@ from w2v.text.token_lists import TokenLists, shown
 
 MAX_PATH = 4096
 """The most characters of a string that `is_path` takes for a path."""
+
+SUFFIXES = (".txt", *JSON, *JSON_LINES, *TABLES, *PARQUET, *COMPRESSED)
+"""A string that ends in one of these, and has no white space, is a path, not a text."""
 
 
 @dataclass(frozen=True)
@@ -157,17 +161,20 @@ def _refuse(documents: object) -> Any:
 def is_path(item: object) -> bool:
     """Return whether an item is a path, as opposed to the text of a document.
 
-    A `pathlib.Path` is a path. A string without white space that is a glob pattern or a URL is one
-    if it contains a slash or has a suffix, as in ``*.txt``. Any other string is one if it names an
-    existing file or folder. A string with a line feed, or of more than `MAX_PATH` characters, is
-    never a path.
+    A `pathlib.Path` is a path. A string without white space is one if it has the suffix of a file
+    that can be read, as in ``a.txt.gz``, and a glob pattern or a URL if it contains a slash or has
+    any suffix, as in ``*.text``. Any other string is one if it names an existing file or folder. A
+    string with a line feed, or of more than `MAX_PATH` characters, is never a path.
     """
     if not isinstance(item, str):
         return isinstance(item, Path)
     if not 0 < len(item) <= MAX_PATH or "\n" in item:
         return False
-    if item.split() == [item] and (has_magic(item) or "://" in item):
-        return "/" in item or Path(item).suffix != ""
+    if item.split() == [item]:
+        if has_magic(item) or "://" in item:
+            return "/" in item or Path(item).suffix != ""
+        if item.lower().endswith(SUFFIXES):
+            return True
     try:
         return local_path(item).exists()
     except (OSError, ValueError):  # too long a name, or a NUL byte

@@ -109,10 +109,18 @@ class SplitTexts:
                 wanted = filled[-1] and (limit is None or count < limit)
                 count += wanted
                 number = before + len(filled)
-                lists.append(list_of(self.split(line), number) if wanted else [])
+                lists.append(self._tokens(line, number) if wanted else [])
             found = number_types(lists, before)[1]
             yield block, found._replace(filled=np.array(filled, np.bool_))
             before += len(filled)
+
+    def _tokens(self, text: str, number: int) -> list[Any]:
+        """Return the tokens of document `number`; add the number to an error of the function."""
+        try:
+            return list_of(self.split(text), number)
+        except Exception as error:
+            error.add_note(f"in document {number}, which begins {text[:40]!r}")
+            raise
 
 
 def list_of(document: Any, number: int) -> list[Any]:

@@ -125,10 +125,13 @@ def objective_of(objective: object) -> Objective:
     return objective
 
 
-def check_engine(engine: str, threads: int | None, precision: str, objective: Objective) -> None:
+def check_engine(
+    engine: str, threads: int | None, precision: str, objective: Objective
+) -> int | None:
     """Check that an engine exists, accepts `threads` and `precision`, and trains the objective.
 
-    `threads` may be None, which stands for all cores and is accepted by every engine.
+    `threads` may be None, which stands for all cores and is accepted by every engine. Returns it as
+    an `int`, or None.
 
     Raises
     ------
@@ -137,11 +140,12 @@ def check_engine(engine: str, threads: int | None, precision: str, objective: Ob
         or it cannot train the objective.
     """
     try:
-        EngineSettings(engine, threads, precision)
+        threads = EngineSettings(engine, threads, precision).threads
     except SettingError as error:
         name = "engine" if error.name == "name" else error.name
         raise SettingError(error.owner, name, error.value, error.wanted) from None
     check_objective(engine, objective)
+    return threads
 
 
 def cluster_of(
@@ -397,14 +401,15 @@ def choose_with_given(
     words
         Choose these words of the text, whatever their count; None: choose by count.
     drop
-        Words of the text that are not chosen, except those in `given` and in ``settings.keep``.
+        Words that are not chosen, except those in ``settings.keep``; `given` may have them, too.
     given
         The initial vectors; None if there are none or `vocabulary` is ``"new"``: the words are then
         chosen from the text alone.
     vocabulary
         Not used if `given` is None. ``"given"``: choose the words of `given`, and any of
         ``settings.keep`` that occur in the text; `words` is not used. ``"union"``: choose all of
-        these words, and also the words that would be chosen without `given`.
+        these words, and also the words that would be chosen without `given`. With both, words of
+        `given` are chosen even if they are more than ``settings.max_share`` of all tokens.
 
     Returns
     -------
@@ -415,9 +420,11 @@ def choose_with_given(
     """
     if given is None:
         return choose(types, counts, settings, words, drop)
-    every, occurrences = with_words(types, counts, given.words)
+    dropped = set(drop)
+    kept = [word for word in given.words if word not in dropped]
+    every, occurrences = with_words(types, counts, kept)
     only = [] if vocabulary == "given" else words
-    chosen, ids = choose(every, occurrences, settings, only, drop, given.words)
+    chosen, ids = choose(every, occurrences, settings, only, drop, kept)
     return chosen, ids[: len(types)]
 
 

@@ -5,6 +5,7 @@ import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, Never
@@ -100,7 +101,8 @@ def train(
         Files that end in ``.gz``, ``.bz2``, ``.xz`` or ``.zst`` are decompressed. Or the documents
         themselves: any iterable of strings, each a document, or of lists of tokens, which are used
         unchanged. It is read once, as a stream. A list of strings is taken for paths if its first
-        item is the path of an existing file or folder, a pattern such as ``texts/*.txt``, or a URL.
+        item is the path of an existing file or folder, has the suffix of a file, as ``a.txt`` and
+        ``b.jsonl.gz`` have, or is a pattern such as ``texts/*.txt`` or a URL.
     objective
         The architecture and its loss, as in ``w2v.Cbow(loss=w2v.HierarchicalSoftmax())``;
         ``w2v.SkipGram()`` if None, with 100 dimensions, a window of 5 and negative sampling with 5
@@ -124,9 +126,10 @@ def train(
     min_count, max_size, words, keep, drop, max_share
         Which words get a vector: those that occur ``min_count`` times or more or, if ``words`` is
         given, those of ``words`` that occur. Words in ``drop`` get none, nor do words that are more
-        than ``max_share`` of all tokens. If more than ``max_size`` words are left, only the most
-        frequent ones get a vector. Words in ``keep`` always get one if they occur. ``words`` and
-        ``drop`` are lists of words, or the path of a file with one word per line.
+        than ``max_share`` of all tokens, unless ``vocabulary`` keeps them. If more than
+        ``max_size`` words are left, only the most frequent ones get a vector. Words in ``keep``
+        always get one if they occur. ``words`` and ``drop`` are lists of words, or the path of a
+        file with one word per line.
     epochs, lr, min_lr, decay_epochs
         The number of passes over the text, and the learning rate at the start and at the end. The
         rate falls linearly over ``decay_epochs`` epochs, or over all epochs if None.
@@ -238,7 +241,7 @@ def train(
         checkpoint_words=checkpoint_words,
     )
     arguments.OtherSettings(seed, limit, workers)
-    arguments.check_engine(engine, threads, precision, objective)
+    threads = arguments.check_engine(engine, threads, precision, objective)
     team = arguments.cluster_of(cluster, ray_address, engine, objective)
     arguments.check_others(progress, checkpoints)
     phrases = arguments.phrases_of(phrases)
@@ -284,7 +287,9 @@ def train(
         )
         saved = None
         if checkpoints is not None:
-            parts = objective, settings, engine, precision, seed, chosen.words, sorted(frozen)
+            # How often checkpoints are written does not change the vectors.
+            same = replace(settings, checkpoint_every=None, checkpoint_words=None)
+            parts = objective, same, engine, precision, seed, chosen.words, sorted(frozen)
             path = local_path(checkpoints) / _digest(folder, (*parts, team.identity()), given)
             saved = Checkpoints(path, checkpoint_every, checkpoint_words, _warn)
         interrupt.defer()

@@ -2,20 +2,19 @@
 
 import signal
 import threading
-from typing import Any
 
 
 class Interrupt:
     """A context manager in which the first Ctrl-C sets the flag `received` and raises nothing.
 
     This holds from the call of `defer` to the end of the ``with`` block. A second Ctrl-C, or one
-    before `defer`, raises `KeyboardInterrupt` as usual. Outside the main thread, which handles all
-    signals in Python, the context manager has no effect.
+    before `defer`, raises `KeyboardInterrupt` as usual. The context manager has no effect outside
+    the main thread, which handles all signals in Python, and in a program that ignores Ctrl-C or
+    handles it in a way of its own.
     """
 
     def __init__(self) -> None:
         self.received = False
-        self._before: Any = None
         self._handling = False
 
     def __enter__(self) -> "Interrupt":
@@ -24,16 +23,18 @@ class Interrupt:
     def defer(self) -> None:
         """From now on, let the first Ctrl-C set `received` and raise nothing.
 
-        A second Ctrl-C raises `KeyboardInterrupt`. The end of the ``with`` block restores the
-        previous signal handler. Outside the main thread, this method does nothing.
+        A second Ctrl-C raises `KeyboardInterrupt`. The end of the ``with`` block restores Python's
+        own handler. Outside the main thread, or if the handler is not Python's own, this method
+        does nothing.
         """
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._receive)
+        usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if usual and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._receive)
             self._handling = True
 
     def __exit__(self, *_: object) -> None:
         if self._handling:
-            signal.signal(signal.SIGINT, self._before)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def requested(self) -> bool:
         """Return whether Ctrl-C has set the flag `received`: the training is to stop."""

@@ -96,6 +96,25 @@ def test_a_long_history_is_sent_in_few_batches(
     assert recorded(outputs, query, "epoch/heldout_loss") == []
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_the_scores_of_a_run_are_those_of_the_vectors_that_are_kept(
+    outputs: Path, interrupted: bool
+) -> None:
+    points, epochs = training(30, 3)
+    scores = [{"similarity/mine/spearman": value} for value in (0.3, 0.5, 0.4)]
+    for number, found in enumerate(scores):
+        epochs[number] = dataclasses.replace(epochs[number], scores=found)
+    with track(CONFIG, outputs, "kept", {}, {}) as tracker:
+        # A training that is continued within its last epoch has points of this epoch already.
+        begun = 2 if interrupted else 3
+        tracker.history(points[:29] if interrupted else points, epochs[:begun])
+        for end in epochs[begun:]:
+            tracker.epoch(end, end.words * end.epoch)
+        tracker.scores({"similarity/mine/spearman": 0.3}, epochs[-1].words * 3)
+    latest = "select value from latest_metrics where key = ?"
+    assert recorded(outputs, latest, "similarity/mine/spearman") == [(0.3,)]
+
+
 def test_a_training_from_the_cache_has_the_metrics_of_a_new_one(outputs: Path) -> None:
     points, epochs = training(30, 3)
     with track(CONFIG, outputs, "new", {}, {}) as tracker:

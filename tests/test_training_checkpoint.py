@@ -172,10 +172,14 @@ def test_more_epochs_continue_a_training_where_the_schedule_allows_it(
     assert [point.lr for point in more.points[-4:]] == pytest.approx([0.01] * 4)  # beyond the decay
 
 
-def test_a_constant_rate_has_no_horizon_for_negative_sampling() -> None:
-    few, more = (run(LOSSES[0], schedule=Schedule(n, 0.05, 0.05)) for n in (2, 3))
+@pytest.mark.parametrize("loss", [LOSSES[0], Softmax(batch_words=4, optimizer="sgd")])
+def test_a_constant_rate_has_no_horizon_where_steps_have_none(loss: Any) -> None:
+    assert not loss.step_depends_on_length
+    few, more = (run(loss, schedule=Schedule(n, 0.05, 0.05)) for n in (2, 3))
     state = finished_state(few.model, few.engine_state, few.epochs, few.points)
-    assert_same(more, run(LOSSES[0], schedule=Schedule(3, 0.05, 0.05), start=state))
+    assert_same(more, run(loss, schedule=Schedule(3, 0.05, 0.05), start=state))
+    for longer in (Softmax(batch_words=100), Softmax(optimizer="sgd")):
+        assert longer.step_depends_on_length
 
 
 @pytest.mark.parametrize("case", ["shape", "dtype", "missing", "progress"])

@@ -150,8 +150,11 @@ def test_a_bootstrap_trains_on_drawn_documents_and_holds_out_the_same(heldout: f
 def test_a_bootstrap_needs_documents() -> None:
     text = text_of([[0, 1, 2] * 400])
     counts = np.bincount(text.tokens).astype(np.int64)
-    with pytest.raises(InputError, match="bootstrap=true: must be false for a text of 1 document"):
+    with pytest.raises(InputError, match="bootstrap=true: must be false with 1 document"):
         train(text, counts, SkipGram(dim=4), Schedule(1), bootstrap=True)
+    two = text_of([[0, 1, 2] * 400] * 2)  # one is held out
+    with pytest.raises(InputError, match="bootstrap=true: must be false with 1 document"):
+        train(two, counts, SkipGram(dim=4), Schedule(1), bootstrap=True, heldout=0.5)
     few = text_of([[0, 1, 2] * 40] * 19)
     with pytest.warns(UserWarning, match="samples of only 19 documents"):
         train(few, counts, SkipGram(dim=4), Schedule(1), bootstrap=True)

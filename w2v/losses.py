@@ -63,8 +63,6 @@ class Loss(Settings, ABC):
         compared only between runs with equal values of these settings.
     output_vectors
         What the output vectors represent: ``words``, or the ``inner nodes`` of a tree.
-    step_depends_on_length
-        Whether the size of a training step may depend on the planned number of epochs.
     has_state
         Whether an optimizer that this loss offers keeps sums over earlier steps, in addition to the
         vectors.
@@ -74,13 +72,17 @@ class Loss(Settings, ABC):
     step: ClassVar[str]
     changes_objective: ClassVar[tuple[str, ...]] = ()
     output_vectors: ClassVar[str] = "words"
-    step_depends_on_length: ClassVar[bool] = False
     has_state: ClassVar[bool] = False
 
     @property
     def label(self) -> str:
         """The main setting as a short text for names of runs, such as ``k5``; may be empty."""
         return ""
+
+    @property
+    def step_depends_on_length(self) -> bool:
+        """Whether the size of a training step may depend on the planned number of epochs."""
+        return False
 
     def output_rows(self, words: int) -> int:
         """Return the number of output vectors for a vocabulary of `words` words."""
@@ -155,8 +157,12 @@ class Softmax(Loss):
 
     name = "softmax"
     step = "w2v.engines.softmax:SoftmaxStep"
-    step_depends_on_length = True
     has_state = True
+
+    @property
+    def step_depends_on_length(self) -> bool:
+        # The number of steps decides the size of Adagrad's, and how large a batch may be.
+        return self.optimizer == "adagrad" or self.batch_words is None
 
     def scores(self, pairs: float, centers: int, counts: Counts) -> float:  # noqa: ARG002
         # One row of V scores serves all pairs of a center word.

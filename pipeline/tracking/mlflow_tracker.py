@@ -142,8 +142,8 @@ class MlflowTracker(Tracker):
         dataset = Dataset(name, digest, kind, json.dumps(source), profile=json.dumps(dict(profile)))
         self.datasets.append(DatasetInput(dataset, [InputTag("mlflow.data.context", "training")]))
 
-    # The time of a metric is the time when training began plus the seconds of training so far.
-    # So runs from the cache and runs on busy machines have the same time axis in MLflow's UI.
+    # The time of a metric is when training began plus the seconds of training so far, so that all
+    # runs have one time axis. Scores of the kept vectors come last: MLflow shows the latest values.
 
     def point(self, point: "Point") -> None:
         self.flush(FLUSH_SECONDS)
@@ -166,7 +166,7 @@ class MlflowTracker(Tracker):
         self._add(values, words, (self.began or time.time()) + self.epoch_seconds)
 
     def history(self, points: "Sequence[Point]", epochs: "Sequence[Epoch]") -> None:
-        self.began = time.time() - sum(epoch.seconds for epoch in epochs)
+        self.began = time.time() - (points[-1].seconds if points else 0.0)
         for point in points:
             self._add_point(point)
         words = 0
@@ -175,7 +175,7 @@ class MlflowTracker(Tracker):
             self.epoch(epoch, words)
 
     def scores(self, scores: Mapping[str, float], words: int) -> None:
-        self._add(scores, words, time.time())
+        self._add(scores, words, max(time.time(), (self.began or 0) + self.epoch_seconds + 0.001))
 
     def files(self, paths: Sequence[Path], folder: str) -> None:
         upload_files(self.client, self.run, paths, folder, self.linked)

@@ -74,7 +74,8 @@ def time_pair(
         seconds = shortest_time(lambda: pair.timeit(1), least)
         return {"seconds_per_pair": seconds, "scores_per_pair": size}
     # A loss that scores every word of the vocabulary gets a shorter text.
-    words = TEXT_WORDS if objective.loss.step_depends_on_length else 16 * TEXT_WORDS
+    scores_all = objective.loss.scores(1, 1, np.ones(size)) >= size
+    words = TEXT_WORDS if scores_all else 16 * TEXT_WORDS
     text, counts = zipf_text(size, words, seed)
     start = initial_model(objective, size, generator(seed, "init"))
     task = Task(start, objective, counts, words, threads=threads, precision=precision)

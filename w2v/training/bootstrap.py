@@ -45,8 +45,8 @@ def check_bootstrap(documents: int) -> None:
     smaller = "smaller documents are needed, such as unit=paragraph or unit=line"
     if documents < 2:
         raise InputError(
-            f"bootstrap=true: must be false for a text of {documents} document, of which there is "
-            f"only one sample; {smaller}"
+            f"bootstrap=true: must be false with {documents} document to train on, of which there "
+            f"is only one sample; {smaller}"
         )
     if documents < MIN_BOOTSTRAPPED:
         warnings.warn(

@@ -231,19 +231,20 @@ def train(
     InputError
         The text has no pair of words to learn from; the loss is not finite; `early` needs a
         held-out loss and nothing is held out, or a score that is not defined; `bootstrap` is set
-        and there are fewer than two documents; the engine does not support `objective` or `frozen`;
-        or the workers of `cluster` do not fit into memory or cannot start.
+        and there are fewer than two documents to train on; the engine does not support `objective`
+        or `frozen`; or the workers of `cluster` do not fit into memory or cannot start.
     Stopped
         `stop` returned True.
 
     Warns
     -----
     UserWarning
-        `bootstrap` is set and there are fewer than 20 documents.
+        `bootstrap` is set and there are fewer than 20 documents to train on.
     """
     training, held_out = hold_out(text, heldout, generator(heldout_seed, "heldout"))
     if bootstrap:
-        check_bootstrap(len(text.spans))
+        # A passage that is held out cuts a document in two.
+        check_bootstrap(min(len(text.spans), len(training.spans)))
         training = bootstrap_sample(training, generator(seed, "bootstrap"))
     known = training.words()
     if known == 0:

@@ -517,6 +517,23 @@ def test_zero_vectors() -> None:
         assert set(ranks[method].tolist()) <= {-1, 0, 1, 2, 3, 4, 5}
 
 
+def test_the_cosine_of_a_word_with_itself_is_one() -> None:
+    random = np.random.default_rng(0)
+    words = [f"w{row}" for row in range(200)]
+    array = random.normal(size=(200, 7)).astype(np.float32)
+    array[0] = 0
+    rows = Subwords(random.normal(size=(40, 7)).astype(np.float32), 3, 3)
+    vectors = WordVectors(words, array, subwords=rows)
+    same = [Pair(word, word.upper(), row) for row, word in enumerate(words) if row]
+    same.append(Pair("unseen", "unseen", 0))
+    assert (evaluate.pair_cosines(vectors, same) == 1).all()
+    assert evaluate.similarity(vectors, same).spearman is None
+    assert evaluate.pair_cosines(vectors, [Pair("w0", "w0", 0)]).tolist() == [0]
+    equal = WordVectors([*words, *(f"{word}-again" for word in words)], [*array, *array])
+    pairs = [Pair(word, f"{word}-again", 0) for word in words]
+    assert (np.abs(evaluate.pair_cosines(equal, pairs)) <= 1).all()
+
+
 def test_the_word_of_a_vector_with_nan_is_named() -> None:
     array = np.ones((4, 2), np.float32)
     array[2, 0] = np.nan

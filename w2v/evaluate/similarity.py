@@ -311,6 +311,8 @@ class PairAnswers(NamedTuple):
 def pair_answers(vectors: WordVectors, pairs: Sequence[Pair]) -> PairAnswers:
     """Compute the cosine of each word pair; NaN if one of the two words has no vector.
 
+    The cosine of a word with itself is exactly 1, or 0 if its vector is zero.
+
     A word that is not in the vocabulary as written may match a word in another case, or with ``_``
     in place of spaces (`w2v.WordVectors.find`). A word without such a match gets a vector made from
     its n-grams (subwords) if `vectors` has vectors of n-grams and knows any of the word's
@@ -338,8 +340,11 @@ def pair_answers(vectors: WordVectors, pairs: Sequence[Pair]) -> PairAnswers:
         others = np.array(list(made.values()))
         others /= np.linalg.norm(others, axis=1, keepdims=True)
         ends[~inside] = others[chosen[~inside] - len(vectors)]
+    found_cosines = np.einsum("ij,ij->i", ends[:, 0], ends[:, 1], dtype=np.float64)
+    # By rounding, the squared lengths of unit vectors differ; pairs of equal words must not.
+    found_cosines[(chosen[:, 0] == chosen[:, 1]) & ends[:, 0].any(axis=1)] = 1.0
     cosines = np.full(len(pairs), np.nan)
-    cosines[known] = np.einsum("ij,ij->i", ends[:, 0], ends[:, 1], dtype=np.float64)
+    cosines[known] = np.clip(found_cosines, -1.0, 1.0)
     ngrams = np.array([pair.a in made or pair.b in made for pair in pairs], dtype=bool)
     return PairAnswers(cosines, ngrams, tuple(word for word in missing if word not in made))
 

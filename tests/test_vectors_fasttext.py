@@ -32,7 +32,7 @@ import lzma
 import struct
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -46,7 +46,8 @@ from numpy.typing import NDArray
 
 from tests.test_fuzz import assert_one_line
 from w2v import InputError, WordVectors
-from w2v.vectors.ngrams import ngram_hashes
+from w2v.evaluate import Pair, similarity
+from w2v.vectors.ngrams import Subwords, ngram_hashes
 
 HERE = Path(__file__).parent / "fasttext"
 REAL = (HERE / "skipgram.bin").read_bytes()
@@ -210,6 +211,36 @@ def test_unknown_words_can_be_asked_about() -> None:
     assert vectors.find("kings") is None
     assert len(vectors.nearest("kings", 3)) == 3
     assert vectors.similarity("kings", "kings") == pytest.approx(1.0)
+
+
+def test_an_unknown_word_without_ngrams_has_no_vector() -> None:
+    rows = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    vectors = WordVectors(["film", "xy"], np.eye(2, 4), subwords=Subwords(rows, 5, 5))
+    assert vectors["xy"].tolist() == [0, 1, 0, 0]  # a known word needs no n-grams
+    line = "^the word 'xq' is not among the 2 words, and none of its n-grams has a vector$"
+    asks: list[Callable[[], object]] = [
+        lambda: vectors["xq"],
+        lambda: vectors.nearest("xq"),
+        lambda: vectors.nearest_many(["film", "xq"]),
+        lambda: vectors.similarity("film", "xq"),
+        lambda: vectors.odd_one_out(["film", "xy", "xq"]),
+    ]
+    for ask in asks:
+        with pytest.raises(InputError, match=line):
+            ask()
+    texts = vectors.text_vectors([["film"], ["film", "xq"], ["xq"], ["film", "unseen"]])
+    unseen = (vectors["film"] + vectors["unseen"]) / 2
+    wanted = np.array([vectors["film"], vectors["film"], np.zeros(4), unseen])
+    np.testing.assert_allclose(texts.vectors, wanted, rtol=0, atol=1e-6)
+    assert texts.unknown == {"xq": 2, "unseen": 1}
+    pairs = [Pair("film", "xq", 1), Pair("film", "unseen", 2)]
+    assert similarity(vectors, pairs).unknown == ("xq",)
+    zero = WordVectors(["film"], np.eye(1, 4), subwords=Subwords(np.zeros_like(rows), 3, 6))
+    with pytest.raises(InputError, match="none of its n-grams has a vector"):
+        zero.nearest("unseen")
+    rows[:] = np.inf
+    with pytest.raises(InputError, match=r"^the vector of 'unseen' holds NaN or an infinity$"):
+        vectors.text_vectors([["unseen"]])
 
 
 @pytest.mark.parametrize("opener", [gzip.open, bz2.open, lzma.open])

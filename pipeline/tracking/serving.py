@@ -58,8 +58,8 @@ class WordVectorModel(PythonModel):
         return [self._answer(task, words, k) for words in rows]
 
     def _answer(self, task: str, words: tuple[str, ...], k: int) -> dict[str, Any]:
-        ngrams = self.vectors.subwords is not None  # they give words vectors that may be all 0
-        known = [w in self.vectors or (ngrams and self.vectors[w].any()) for w in words]
+        vectors = self.vectors
+        known = [w in vectors or vectors.ngram_vector(w) is not None for w in words]
         unknown = [word for word, found in zip(words, known, strict=True) if not found]
         row: dict[str, Any] = {"word": words[-1], "unknown": unknown}
         if task == "vector":

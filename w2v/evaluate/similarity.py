@@ -369,8 +369,8 @@ def ngram_vectors(vectors: WordVectors, missing: Sequence[str]) -> dict[str, NDA
         spelled = [word.lower() for word in missing]
     else:
         spelled = list(missing)
-    made = {word: vectors[other] for word, other in zip(missing, spelled, strict=True)}
-    return {word: vector for word, vector in made.items() if vector.any()}
+    made = zip(missing, map(vectors.ngram_vector, spelled), strict=True)
+    return {word: vector for word, vector in made if vector is not None}
 
 
 def similarity(

@@ -70,11 +70,19 @@ def vectors_of(vectors: "WordVectors", words: Sequence[str]) -> NDArray[np.float
         chosen = vectors.vectors[vectors.row(words[0])].astype(np.float64)[np.newaxis]
     else:
         chosen = vectors.vectors[[vectors.row(word) for word in words]].astype(np.float64)
+    refuse_not_finite(words, chosen)
+    return chosen
+
+
+def refuse_not_finite(words: Sequence[str], chosen: NDArray[np.floating]) -> None:
+    """Raise an `InputError` if one of the rows of `chosen`, (n, d), is not finite.
+
+    It names the row's word, which is at the same place in `words`.
+    """
     if not math.isfinite(chosen.sum()):  # NaN and infinities stay in a sum
         finite = np.isfinite(chosen).all(axis=1)
         word = words[int(np.argmin(finite))]
         raise InputError(f"the vector of {word!r} holds NaN or an infinity")
-    return chosen
 
 
 def directions_of(vectors: "WordVectors", words: Sequence[str]) -> NDArray[np.float64]:

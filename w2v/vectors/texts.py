@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from w2v.errors import InputError
 from w2v.text.tokenizer import Tokenizer, Words, check_tokenizer
-from w2v.vectors.cosines import lengths, vectors_of
+from w2v.vectors.cosines import lengths, refuse_not_finite
 
 if TYPE_CHECKING:
     from w2v.vectors.vectors import WordVectors
@@ -152,8 +152,8 @@ def weighted_means(
     rows
         The row of each known word in ``vectors.vectors``.
     vectors
-        The vectors of the known words. If there are n-grams, unknown words have vectors, too, with
-        the weight 1; else they are left out.
+        The vectors of the known words. Unknown words with a vector from their n-grams
+        (`WordVectors.ngram_vector`) have the weight 1; others are left out.
     weights : float64 (V,)
         The weight of each known word; None: all weights are 1.
 
@@ -185,8 +185,11 @@ def weighted_means(
         if vectors.subwords is not None:
             for number, text in enumerate(lacking):
                 for word in text:
-                    sums[number] += vectors_of(vectors, [word])[0]
-                divisors[number] += len(text)
+                    made = vectors.ngram_vector(word)
+                    if made is not None:
+                        refuse_not_finite([word], made.astype(np.float64)[np.newaxis])
+                        sums[number] += made
+                        divisors[number] += 1
         divisors[divisors == 0] = 1.0
         return (sums / divisors[:, np.newaxis]).astype(np.float32)
 

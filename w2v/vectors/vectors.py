@@ -50,7 +50,8 @@ class WordVectors:
         None if unknown.
     subwords
         The vectors of character n-grams, as fastText trains them. The vector of a word that is not
-        among `words` is computed from them. None: such a word has no vector.
+        among `words` is computed from them; a word without n-grams has no vector. None: no word
+        outside `words` has a vector.
 
     Raises
     ------
@@ -124,12 +125,27 @@ class WordVectors:
         InputError
             The word has no vector.
         """
-        vector: NDArray[np.float32]
         if self.subwords is not None and isinstance(word, str) and word not in self._rows:
-            vector = self.subwords.means([word.encode(self.subwords.encoding, "replace")])[0]
-        else:
-            vector = self.vectors[self.row(word)]
+            made = self.ngram_vector(word)
+            if made is None:
+                raise InputError(
+                    f"the word {word!r} is not among the {len(self):,} words, and none of its "
+                    "n-grams has a vector"
+                )
+            return made
+        vector: NDArray[np.float32] = self.vectors[self.row(word)]
         return vector.astype(np.float32, copy=False)
+
+    def ngram_vector(self, word: str) -> NDArray[np.float32] | None:
+        """Return the mean of the vectors of a word's n-grams, (d,) float32; None if there is none.
+
+        There is none if these vectors have no n-grams (`subwords`), if the word has none, for
+        example because it is too short, or if the mean is zero.
+        """
+        if self.subwords is None:
+            return None
+        vector = self.subwords.means([word.encode(self.subwords.encoding, "replace")])[0]
+        return vector if vector.any() else None
 
     def __repr__(self) -> str:
         return f"WordVectors({len(self):,} words, {self.dimensions} dimensions)"

@@ -706,6 +706,21 @@ def test_packed_files_are_told_by_their_content(tmp_path: Path) -> None:
         WordVectors.load(tmp_path / "damaged.zst")
 
 
+@pytest.mark.parametrize("kinds", [[0, 0], [1, 0], [1, None]])
+def test_sparse_vectors_of_spark_are_refused(tmp_path: Path, kinds: list[int | None]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = ["type", "size", "indices", "values"]
+    types = [pa.int8(), pa.int32(), pa.list_(pa.int32()), pa.list_(pa.float64())]
+    columns = [kinds, [9, 9], [[0, 5], [3, 8]], [[1.0, 2.0], [3.0, 4.0]]]
+    arrays = [pa.array(one, of) for one, of in zip(columns, types, strict=True)]
+    vectors = pa.StructArray.from_arrays(arrays, names)
+    pq.write_table(pa.table({"word": ["a", "b"], "vector": vectors}), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match="a vector is sparse; write them as dense vectors"):
+        WordVectors.load(tmp_path / "x.parquet")
+
+
 @pytest.mark.parametrize("kind", ["list", "vector"])
 def test_a_model_of_spark_is_read_from_its_parts(tmp_path: Path, kind: str) -> None:
     import pyarrow as pa

@@ -17,6 +17,9 @@ from w2v.vectors.formats.words import check_words, require_finite
 MAGIC = b"PAR1"
 """The first bytes of Parquet files."""
 
+SPARK_DENSE = 1
+"""The ``type`` of Spark's dense vectors. Sparse vectors, which omit zeros, have the type 0."""
+
 ROWS = 1 << 14
 """Rows of a Parquet table that are in memory at a time, in addition to the wanted rows."""
 
@@ -85,7 +88,7 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
     ------
     InputError
         A file cannot be read, lacks one of the columns ``word`` and ``vector``, or lacks a value;
-        or the vectors have different lengths or are not finite.
+        or the vectors have different lengths, are not finite, or are sparse vectors of Spark.
 
     Warns
     -----
@@ -179,11 +182,14 @@ def _vectors_of(column: Any) -> NDArray[np.float32]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    kinds = None
     if pa.types.is_struct(column.type):  # Spark's type of vectors
-        column = pc.struct_field(column, "values")
+        kinds, column = (pc.struct_field(column, name) for name in ("type", "values"))
     lists = column.cast(pa.list_(pa.float32()))
     if lists.null_count or lists.flatten().null_count:
         raise pa.ArrowInvalid("a vector or a number is missing")
+    if kinds is not None and kinds.to_pylist() != [SPARK_DENSE] * len(kinds):
+        raise pa.ArrowInvalid("a vector is sparse; write them as dense vectors")
     if len(lists.value_lengths().unique()) != 1:
         raise pa.ArrowInvalid("the vectors have different lengths")
     vectors: NDArray[np.float32] = lists.flatten().to_numpy().reshape(len(lists), -1)

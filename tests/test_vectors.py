@@ -83,6 +83,15 @@ def test_arguments_that_do_not_agree_are_refused(
         WordVectors(words, np.zeros(shape, np.float32), counts)
 
 
+@pytest.mark.parametrize("rows", [[[1, 2], [3]], [[1, 2], [3, "x"]], ["a", 1]])
+def test_vectors_that_are_no_array_of_numbers_are_refused(rows: Any) -> None:
+    line = "must be numbers, in rows of the same length$"
+    with pytest.raises(InputError, match=f"^vectors: {line}"):
+        WordVectors(["a", "b"], rows)
+    with pytest.raises(InputError, match=f"^outside: {line}"):
+        WordVectors(["a", "b"], np.ones((2, 2)), outside=rows)
+
+
 def test_similar_words_are_suggested_for_an_unknown_one() -> None:
     vectors = WordVectors(["queen", "King", "quiet"], np.eye(3, dtype=np.float32))
     with pytest.raises(InputError, match=r"'queeen'.*close to it: 'queen'"):

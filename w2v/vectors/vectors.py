@@ -56,8 +56,8 @@ class WordVectors:
     Raises
     ------
     InputError
-        The shapes do not agree, a word occurs twice or is not a string, or a count is negative or
-        not a whole number.
+        The shapes do not agree, the vectors are not numbers, a word occurs twice or is not a
+        string, or a count is negative or not a whole number.
 
     Notes
     -----
@@ -76,8 +76,7 @@ class WordVectors:
         odd = next((row for row, w in enumerate(self.words) if not isinstance(w, str)), None)
         if odd is not None:
             raise InputError(f"words[{odd}] is {self.words[odd]!r:.60}; words are strings")
-        array = _floats(vectors)
-        self.vectors: NDArray[np.float32] = array
+        self.vectors: NDArray[np.float32] = _floats("vectors", vectors)
         self.counts = None if counts is None else _whole_numbers(counts)
         self._rows = {word: row for row, word in enumerate(self.words)}
         if self.vectors.ndim != 2 or len(self.vectors) != len(self.words):
@@ -88,7 +87,7 @@ class WordVectors:
         self.subwords = subwords
         self.outside: NDArray[np.float32] | None = None
         if outside is not None:
-            self.outside = _floats(outside)
+            self.outside = _floats("outside", outside)
             if self.outside.shape != self.vectors.shape:
                 raise InputError(
                     f"outside vectors have the shape {self.outside.shape}; the vectors have "
@@ -791,10 +790,16 @@ class WordVectors:
         return keyed
 
 
-def _floats(values: ArrayLike) -> NDArray[Any]:
-    """Return a read-only array: float16 if `values` are float16, or else float32."""
-    array = np.asarray(values)
-    array = array.view() if array.dtype == np.float16 else np.asarray(array, np.float32).view()
+def _floats(name: str, values: ArrayLike) -> NDArray[Any]:
+    """Return a read-only array: float16 if `values` are float16, or else float32.
+
+    `name` is the name of the argument, for the `InputError` if `values` make no array of numbers.
+    """
+    try:
+        array = np.asarray(values)
+        array = array.view() if array.dtype == np.float16 else np.asarray(array, np.float32).view()
+    except (TypeError, ValueError):
+        raise InputError(f"{name}: must be numbers, in rows of the same length") from None
     array.flags.writeable = False
     return array
 

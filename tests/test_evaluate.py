@@ -517,6 +517,53 @@ def test_zero_vectors() -> None:
         assert set(ranks[method].tolist()) <= {-1, 0, 1, 2, 3, 4, 5}
 
 
+def test_pairs_and_questions_may_be_plain_tuples() -> None:
+    vectors = plausible(1)
+    pairs = [(a, b, score) for a, b, score in PAIRS]
+    questions = [(q.category, q.a, q.b, q.c, q.answer) for q in QUESTIONS[:300]]
+    assert evaluate.similarity(vectors, pairs) == evaluate.similarity(vectors, PAIRS)
+    assert evaluate.analogies(vectors, questions) == evaluate.analogies(vectors, QUESTIONS[:300])
+    runs = {"one": [vectors], "other": [plausible(2)]}
+    for plain, named in ((pairs, PAIRS), (questions, QUESTIONS[:300])):
+        found, wanted = (evaluate.compare(runs, asked).rows() for asked in (plain, named))
+        assert found == wanted
+    np.testing.assert_array_equal(
+        evaluate.pair_cosines(vectors, pairs), evaluate.pair_cosines(vectors, PAIRS)
+    )
+
+
+ODD_PAIR = "two words and a score are needed, as in ('cat', 'dog', 7.5)"
+ODD_QUESTION = (
+    "a category and four words are needed, as in ('capitals', 'Rome', 'Italy', 'Oslo', 'Norway')"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "line"),
+    [
+        ("similarity", [("a", "b")], f"pairs: holds ('a', 'b'); {ODD_PAIR}"),
+        ("similarity", ["ab1"], f"pairs: holds 'ab1'; {ODD_PAIR}"),
+        ("pair_cosines", [("a", 2, 3.0)], f"pairs: holds ('a', 2, 3.0); {ODD_PAIR}"),
+        ("compare", [("a", "b", "c")], f"asked: holds ('a', 'b', 'c'); {ODD_PAIR}"),
+        ("analogies", [(*"abcd",)], f"questions: holds ('a', 'b', 'c', 'd'); {ODD_QUESTION}"),
+        ("analogies", [(*"abcd", 5)], f"questions: holds ('a', 'b', 'c', 'd', 5); {ODD_QUESTION}"),
+        ("compare", [(*"abcde",), "f"], f"asked: holds 'f'; {ODD_QUESTION}"),
+        (
+            "compare",
+            Path("pairs.txt"),
+            "asked='pairs.txt': must be pairs or questions; load_pairs and load_analogies read "
+            "them from a file",
+        ),
+    ],
+)
+def test_what_is_no_pair_or_question_is_refused(name: str, asked: Any, line: str) -> None:
+    vectors: Any = plausible(1)
+    given = {"x": [vectors], "y": [vectors]} if name == "compare" else vectors
+    with pytest.raises(InputError) as refused:
+        getattr(evaluate, name)(given, asked)
+    assert str(refused.value) == line
+
+
 def test_the_cosine_of_a_word_with_itself_is_one() -> None:
     random = np.random.default_rng(0)
     words = [f"w{row}" for row in range(200)]

@@ -178,6 +178,32 @@ class AnalogyResult:
     categories: tuple[CategoryResult, ...]
 
 
+def as_questions(name: str, given: Iterable[object]) -> list[Question]:
+    """Return questions as `Question`; they may be given as tuples of a category and four words.
+
+    `name` is the name of the user's argument that holds the questions, for the error message.
+
+    Raises
+    ------
+    InputError
+        An item is something else than a question.
+    """
+    return [item if isinstance(item, Question) else _as_question(name, item) for item in given]
+
+
+def _as_question(name: str, item: object) -> Question:
+    if (
+        isinstance(item, tuple | list)
+        and len(item) == 5
+        and all(isinstance(text, str) for text in item)
+    ):
+        return Question(*item)
+    raise InputError(
+        f"{name}: holds {item!r:.60}; a category and four words are needed, as in "
+        "('capitals', 'Rome', 'Italy', 'Oslo', 'Norway')"
+    )
+
+
 def load_analogies(path: str | Path) -> list[Question]:
     """Load analogy questions from a file in Google's format, or from the folder of BATS.
 
@@ -258,7 +284,7 @@ def _bats(path: Path, root: Path) -> Iterator[Question]:
 
 def analogies(
     vectors: WordVectors | HasVectors,
-    questions: Sequence[Question] | str | Path,
+    questions: Sequence[Question | tuple[str, str, str, str, str]] | str | Path,
     vocabulary: int = 30_000,
     *,
     method: Method = "3CosAdd",
@@ -271,7 +297,8 @@ def analogies(
     vectors
         The word vectors, or a trained model.
     questions
-        The questions, or a path to load them from (`load_analogies`).
+        The questions, each a `Question` or a tuple of a category and four words, or a path to load
+        them from (`load_analogies`).
     vocabulary
         Only this many most frequent words may occur in questions and answers.
     method
@@ -283,15 +310,17 @@ def analogies(
     Raises
     ------
     InputError
-        `vectors` has no vectors, the questions cannot be loaded, `vocabulary` is no whole number of
-        at least 1, `method` or `oov` is unknown, or a vector that is used contains NaN or an
-        infinity.
+        `vectors` has no vectors, the questions cannot be loaded, an item is no question,
+        `vocabulary` is no whole number of at least 1, `method` or `oov` is unknown, or a vector
+        that is used contains NaN or an infinity.
     """
     if isinstance(questions, str | Path):
-        questions = load_analogies(questions)
+        asked = load_analogies(questions)
+    else:
+        asked = as_questions("questions", questions)
     vectors = vectors_of("vectors", vectors)
-    ranks = answer_ranks(vectors, questions, vocabulary, (method,))[method]
-    return count_answers(questions, ranks, min(vocabulary, len(vectors)), method, oov)
+    ranks = answer_ranks(vectors, asked, vocabulary, (method,))[method]
+    return count_answers(asked, ranks, min(vocabulary, len(vectors)), method, oov)
 
 
 def answer_ranks(

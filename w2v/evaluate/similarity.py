@@ -4,10 +4,10 @@ import csv
 import itertools
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -269,6 +269,31 @@ def _is_id(column: Sequence[str]) -> bool:
     return all(int(b) == int(a) + 1 for a, b in itertools.pairwise(fields))
 
 
+def as_pairs(name: str, given: Iterable[object]) -> list[Pair]:
+    """Return word pairs as `Pair`; they may be given as tuples of two words and a score.
+
+    `name` is the name of the user's argument that holds the pairs, for the error message.
+
+    Raises
+    ------
+    InputError
+        An item is something else than two words and a number.
+    """
+    return [_as_pair(name, item) for item in given]
+
+
+def _as_pair(name: str, item: Any) -> Pair:
+    try:
+        a, b, score = item
+        if isinstance(a, str) and isinstance(b, str) and not isinstance(item, str):
+            return Pair(a, b, float(score))
+    except (TypeError, ValueError):
+        pass
+    raise InputError(
+        f"{name}: holds {item!r:.60}; two words and a score are needed, as in ('cat', 'dog', 7.5)"
+    )
+
+
 def pair_text(pair: Pair) -> str:
     """Return the two words of a pair as one text, which ignores their order and case."""
     return "\t".join(sorted((pair.a.casefold(), pair.b.casefold())))
@@ -349,12 +374,20 @@ def pair_answers(vectors: WordVectors, pairs: Sequence[Pair]) -> PairAnswers:
     return PairAnswers(cosines, ngrams, tuple(word for word in missing if word not in made))
 
 
-def pair_cosines(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.float64]:
+def pair_cosines(
+    vectors: WordVectors, pairs: Sequence[tuple[str, str, float]]
+) -> NDArray[np.float64]:
     """Return the cosine of each word pair, float64 (n,); NaN if a word has no vector.
 
     Words are looked up, or their vectors made from n-grams, as `pair_answers` describes.
+
+    Raises
+    ------
+    InputError
+        An item of `pairs` is something else than two words and a number, or a vector that is used
+        contains NaN or an infinity.
     """
-    return pair_answers(vectors, pairs).cosines
+    return pair_answers(vectors, as_pairs("pairs", pairs)).cosines
 
 
 def ngram_vectors(vectors: WordVectors, missing: Sequence[str]) -> dict[str, NDArray[np.float32]]:
@@ -375,7 +408,7 @@ def ngram_vectors(vectors: WordVectors, missing: Sequence[str]) -> dict[str, NDA
 
 def similarity(
     vectors: WordVectors | HasVectors,
-    pairs: Sequence[Pair] | str | Path,
+    pairs: Sequence[tuple[str, str, float]] | str | Path,
     *,
     oov: Unknown = "skip",
     generator: np.random.Generator | None = None,
@@ -388,8 +421,9 @@ def similarity(
     vectors
         The word vectors, or a trained model.
     pairs
-        The rated word pairs, or a path to load them from (`load_pairs`). A pair that occurs several
-        times counts each time; for the interval, it is one pair with several ratings.
+        The rated word pairs, each a `Pair` or another tuple of two words and a score, or a path to
+        load them from (`load_pairs`). A pair that occurs several times counts each time; for the
+        interval, it is one pair with several ratings.
     oov
         How pairs with a word that has no vector are treated: ``skip`` leaves them out, ``zero``
         gives them a cosine of 0.
@@ -402,14 +436,13 @@ def similarity(
     Raises
     ------
     InputError
-        `vectors` has no vectors, the pairs cannot be loaded, the human rating of a pair is not
-        finite, `oov` is unknown, `resamples` is no whole number of at least 1, or a vector that is
-        used contains NaN or an infinity.
+        `vectors` has no vectors, the pairs cannot be loaded, an item is something else than two
+        words and a number, the human rating of a pair is not finite, `oov` is unknown, `resamples`
+        is no whole number of at least 1, or a vector that is used contains NaN or an infinity.
     """
-    if isinstance(pairs, str | Path):
-        pairs = load_pairs(pairs)
-    answers = pair_answers(vectors_of("vectors", vectors), pairs)
-    return correlate(pairs, answers, oov, generator, resamples)
+    rated = load_pairs(pairs) if isinstance(pairs, str | Path) else as_pairs("pairs", pairs)
+    answers = pair_answers(vectors_of("vectors", vectors), rated)
+    return correlate(rated, answers, oov, generator, resamples)
 
 
 def correlate(

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.evaluate.analogies import Question, answer_ranks
+from w2v.evaluate.analogies import Question, answer_ranks, as_questions
 from w2v.evaluate.answers import Given, load_answers
 from w2v.evaluate.ensemble import HasVectors, vectors_of
 from w2v.evaluate.influence import (
@@ -27,7 +27,7 @@ from w2v.evaluate.influence import (
     similarity_benchmark,
 )
 from w2v.evaluate.significance import MIN_PAIRS, Comparison, Difference, Family, levels
-from w2v.evaluate.similarity import UNKNOWN, Pair, Unknown, pair_cosines
+from w2v.evaluate.similarity import UNKNOWN, Unknown, as_pairs, pair_cosines
 from w2v.evaluate.statistics import nan_last
 from w2v.settings import check_choice
 from w2v.vectors import WordVectors
@@ -407,7 +407,7 @@ def digits_of(width: float) -> int:
 
 def compare(
     settings: Mapping[str, Sequence[WordVectors | HasVectors]],
-    asked: Sequence[Pair] | Sequence[Question],
+    asked: Sequence[tuple[str, str, float]] | Sequence[Question | tuple[str, str, str, str, str]],
     *,
     name: str = "score",
     oov: Unknown = "skip",
@@ -425,7 +425,8 @@ def compare(
         name. The first runs of all configurations must have the same seed, and so on. If each has
         one run, only the word pairs or questions are treated as a sample.
     asked
-        Word pairs or analogy questions.
+        Word pairs, each a `Pair` or another tuple of two words and a score; or analogy questions,
+        each a `Question` or a tuple of a category and four words.
     name
         The name of the score in the result.
     oov
@@ -447,24 +448,30 @@ def compare(
     ------
     InputError
         There are fewer than two configurations, one has no run, a run has no vectors, `asked` is
-        empty, `oov` is unknown, the score of a pair or a vector that is used contains NaN or an
-        infinity, or `asked` has questions and `vocabulary` is no whole number of at least 1.
+        empty, is a path or holds something else than pairs or questions, `oov` is unknown, the
+        score of a pair or a vector that is used contains NaN or an infinity, or `asked` has
+        questions and `vocabulary` is no whole number of at least 1.
     """
     check_choice("oov", oov, UNKNOWN)
     if len(settings) < 2 or not all(settings.values()):
         raise InputError("settings: must be at least two, each with the vectors of its runs")
+    if isinstance(asked, str | Path):
+        raise InputError(
+            f"asked={str(asked)!r:.60}: must be pairs or questions; load_pairs and load_analogies "
+            "read them from a file"
+        )
     if not asked:
         raise InputError("asked: must be pairs or questions, and there are none")
     benchmark: SimilarityBenchmark | AnalogyBenchmark
-    if isinstance(asked[0], Question):
-        questions = cast(Sequence[Question], asked)
+    if isinstance(asked[0], tuple | list) and len(asked[0]) > 3:
+        questions = as_questions("asked", asked)
         benchmark = analogy_benchmark(questions, oov)
 
         def answer(vectors: WordVectors) -> NDArray[Any]:
             return answer_ranks(vectors, questions, vocabulary, ("3CosAdd",))["3CosAdd"]
 
     else:
-        pairs = cast(Sequence[Pair], asked)
+        pairs = as_pairs("asked", asked)
         benchmark = similarity_benchmark(pairs, oov)
 
         def answer(vectors: WordVectors) -> NDArray[Any]:

@@ -178,7 +178,10 @@ class ClusterEngine:
         self.loaded = False
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """Train on a shard, a part of the text, in rounds.
+        """Train on ``text``, a shard of the whole text, in rounds.
+
+        In a round, each worker trains a copy of the model on a part of the shard; then the changes
+        of all workers are combined.
 
         The parameters and the result are those of `w2v.engines.Engine.train`.
         """

@@ -69,8 +69,9 @@ class Cluster:
         """Start the workers, and return the engine that trains with them.
 
         In each round of training, a worker trains a copy of the model on a part of the text; then
-        the changes of all workers are combined. Before the workers start, a message goes to
-        `report`: how many bytes a worker will send in a round, and how much memory a process takes.
+        the changes of all workers are combined. Before the workers start, the function
+        `self.report` is called with a line that says how many bytes a worker will send in a round,
+        and how much memory a process takes.
 
         Parameters
         ----------
@@ -84,8 +85,8 @@ class Cluster:
         Raises
         ------
         InputError
-            The engine or the loss does not support several workers, no worker would have two words
-            to train on, or no process could start.
+            The engine or the loss does not support several workers, there are no more words to
+            train on than workers, or no process could start.
         """
         from w2v.cluster.engine import ClusterEngine  # loads Numba
 

@@ -54,8 +54,8 @@ class Steps(Protocol):
         """Return, for each gradient of a step, the index of the row that it updates: int32 (n,).
 
         Center vectors have the indices 0 to V - 1, outside vectors V to 2 V - 1. The indices
-        serve to add up the gradients of each row. The exact softmax computes only one gradient for
-        each row, so for this loss the result is always empty.
+        serve to add up the gradients of each row. The step of the exact softmax computes one
+        gradient for each row, so nothing is added up: its result is empty.
 
         Parameters
         ----------

@@ -479,6 +479,51 @@ def test_the_report_shows_the_results_and_no_password(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
+    ("oov", "used", "captions"),
+    [
+        (
+            "skip",
+            ("2 of 3", "1 of 4"),
+            ("the pairs whose two words have vectors", "Only questions whose four words are"),
+        ),
+        ("zero", ("3 of 3", "4 of 4"), ("over all pairs; where a word has", "counts as wrong")),
+    ],
+)
+def test_coverage_and_captions_say_how_unknown_words_count(
+    tmp_path: Path, oov: str, used: tuple[str, str], captions: tuple[str, str]
+) -> None:
+    vectors = WordVectors(PLAIN[:8], np.random.default_rng(0).standard_normal((8, 4)))
+    (tmp_path / "pairs.tsv").write_text("a0\ta1\t3\na2\ta3\t2\na4\tnone\t1\n")
+    (tmp_path / "questions.txt").write_text(": capital\na0 a1 a2 a3\n" + "a0 a1 a2 none\n" * 3)
+    settings = Evaluate(
+        similarity={"pairs": str(tmp_path / "pairs.tsv")},
+        analogy={"mine": str(tmp_path / "questions.txt")},
+        oov=oov,
+        map=[],
+    )
+    facts, findings = compute(tmp_path, MetricInput(vectors, settings), settings, None, None)
+    draw(
+        tmp_path,
+        findings,
+        title="",
+        kept_epoch=None,
+        counts=None,
+        methods=[],
+        map_words=8,
+        vocabulary=8,
+    )
+    stages = {"evaluate": {"seconds": 1.0, "cached": False}}
+    summary = {"config": {"evaluate": vars(settings)}, "stages": stages, "evaluate": facts}
+    path = tmp_path / REPORT
+    when = datetime(2026, 1, 2, tzinfo=UTC)
+    write_report(path, tmp_path, tmp_path, summary, None, title="", command="", when=when)
+    text = PageText(path.read_text(encoding="utf-8")).text
+    assert facts["analogy"]["mine"]["coverage"] == 0.25
+    for expected in (f"{used[0]}66.7 %", f"{used[1]}25.0 %", *captions):  # two cells of a row
+        assert expected in text
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("s3://key:se/cr+et@bucket/a.gz", "s3://***@bucket/a.gz"),

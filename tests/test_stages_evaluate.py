@@ -123,7 +123,7 @@ def test_scores_can_be_recomputed_from_the_tables(tmp_path: Path) -> None:
         for section in ("semantic", "syntactic", "all"):
             total = table.query(f"category == 'all' and section == '{section}'").iloc[0]
             parts = single if section == "all" else single.query(f"section == '{section}'")
-            for column in ("questions", "total", "correct_1", "correct_5"):
+            for column in ("questions", "known", "total", "correct_1", "correct_5"):
                 assert total[column] == parts[column].sum()
             assert total["accuracy"] == total["correct_1"] / total["questions"]
             assert 0 <= total["low"] <= total["accuracy"] <= total["high"] <= 1
@@ -155,6 +155,7 @@ def test_unknown_words_may_count_as_zero(tmp_path: Path) -> None:
     assert mine["spearman"] == pytest.approx(expected)
     assert (mine["pairs"], mine["known"]) == (len(human), len(human) - 1)
     assert facts["analogy"]["mine"]["questions"] == 4
+    assert findings.analogies.query("category == 'all' and section == 'all'")["known"].eq(3).all()
 
 
 def test_bands_are_by_the_rarest_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,6 +124,7 @@ def write_report(
         similarity=similarity,
         similarity_scale=Scale.of(similarity, "spearman", 2),
         analogies=analogies,
+        oov=summary["config"]["evaluate"]["oov"],
         methods=methods,
         analogy_scale=Scale.of(analogies, "accuracy", 1, 100.0),
         benchmarks=benchmarks(summary["config"]["evaluate"]),
@@ -201,9 +202,9 @@ def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
         The rows of the first method with the category ``all``: for each benchmark, the sum over all
         sections, and then the sum over each section. Three columns are added. ``accuracy_5`` is the
         fraction of the used questions whose right answer is among the first five; None if no
-        question was used. ``coverage`` is the fraction of all questions that were used; None if
-        there are no questions. ``others`` is the accuracy of every method, by the name of the
-        method.
+        question was used. ``coverage`` is the fraction of all questions whose words are all in the
+        vocabulary; None if there are no questions. ``others`` is the accuracy of every method, by
+        the name of the method.
     """
     totals = [row for row in rows if row["category"] == "all"]
     methods = list(dict.fromkeys(row["method"] for row in totals))
@@ -217,7 +218,7 @@ def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
         row
         | {
             "accuracy_5": row["correct_5"] / row["questions"] if row["questions"] else None,
-            "coverage": row["questions"] / row["total"] if row["total"] else None,
+            "coverage": row["known"] / row["total"] if row["total"] else None,
             "others": accuracies[row["benchmark"], row["section"]],
         }
         for row in totals

@@ -32,6 +32,7 @@ COLUMNS = {
         "section": "str",  # "semantic" or "syntactic"
         "category": "str",
         "questions": "int64",  # questions used
+        "known": "int64",  # questions whose words are all in the vocabulary
         "total": "int64",  # questions in the benchmark
         "correct_1": "int64",  # questions whose right answer came first
         "correct_5": "int64",  # questions whose right answer was among the first five

@@ -1,5 +1,6 @@
 """Test comparisons of runs: confidence intervals, overlap of neighbors, and the Pareto front."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy import stats
 from w2v import WordVectors
 from w2v.evaluate import mean_neighbour_overlap, pareto_front, student_interval
 from w2v.evaluate.sweep import Run, Sweep
+from w2v.vectors import Use
 
 
 def test_the_interval_of_a_mean_is_students() -> None:
@@ -66,6 +68,29 @@ def test_the_neighbours_of_a_sweep_are_those_of_its_files(tmp_path: Path, suffix
     ]
     (found,) = Sweep("loss", runs).configurations
     assert found["overlap"] == pytest.approx(mean_neighbour_overlap(every))
+
+
+def test_the_overlap_is_that_of_the_vectors_that_are_scored(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(40)]
+    for seed in range(2):
+        center, outside = random.normal(size=(2, 40, 5))
+        WordVectors(words, center, outside=outside).save(tmp_path / f"{seed}")
+    runs = [
+        Run(
+            number=number,
+            settings={"seed": seed, "evaluate.use": use},
+            figures={"loss": number},
+            vectors=f"{tmp_path / str(seed)}/vectors.npy",
+        )
+        for number, (use, seed) in enumerate(product(("v", "v+u"), range(2)))
+    ]
+    found = {row["evaluate.use"]: row["overlap"] for row in Sweep("loss", runs).configurations}
+    uses: tuple[Use, ...] = ("v", "v+u")
+    for use in uses:
+        every = [WordVectors.load(tmp_path / str(seed), use) for seed in range(2)]
+        assert found[use] == pytest.approx(mean_neighbour_overlap(every))
+    assert found["v"] != found["v+u"]
 
 
 @pytest.mark.parametrize("sign", [1, -1])

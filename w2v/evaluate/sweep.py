@@ -47,7 +47,8 @@ class Run:
     number
         The number of the run in the sweep.
     settings
-        The values of the settings, by dotted key.
+        The values of the settings, by dotted key. ``evaluate.use``, ``v`` if it is missing, says
+        which of the vectors in the file `vectors` are compared, as for `WordVectors.load`.
     figures
         The scores, losses and other metrics, by name.
     finished
@@ -141,10 +142,12 @@ class Configuration(Generic[R]):
         are fewer than two such runs, if a file no longer exists, or if the runs differ in their
         words or in the order of the words, or have fewer than two words.
         """
-        files = [Path(file) for file in self.vectors[:runs]]
-        if not all(file.exists() for file in files):
+        files = [(Path(run.vectors), run) for run in self.runs.values() if run.vectors][:runs]
+        if not all(file.exists() for file, _ in files):
             return None
-        return mean_neighbour_overlap(WordVectors.load(file) for file in files)
+        return mean_neighbour_overlap(
+            WordVectors.load(file, run.settings.get("evaluate.use", "v")) for file, run in files
+        )
 
 
 class Sweep(Generic[R]):

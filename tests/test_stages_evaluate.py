@@ -206,7 +206,7 @@ def test_the_encoding_is_that_of_the_compared_vectors_too(tmp_path: Path) -> Non
     facts, findings = evaluate_vectors(tmp_path, settings, None, None)
     assert (facts["stability"]["words"], facts["stability"]["overlap"]) == (12, 1.0)
     config = {"evaluate": vectors, "corpus": {"name": "new"}, "train": {"bootstrap": False}}
-    compare_texts(tmp_path / "change.html", findings.vectors, config)
+    compare_texts(tmp_path, findings.vectors, config)
     assert "12 words are compared" in (tmp_path / "change.html").read_text()
 
 

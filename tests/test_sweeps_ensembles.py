@@ -57,23 +57,23 @@ def test_two_texts_are_compared_by_their_sweeps(swept: Path) -> None:
     (page,) = swept.glob("outputs/runs/*/*/change.html")
     assert os.path.relpath(page, swept) in single.stdout
     assert "(1 training)" in page.read_text()
+    assert 'href="change.html"' in (page.parent / "report.html").read_text()
 
 
 def test_trainings_on_samples_are_not_compared_with_those_on_the_text(swept: Path) -> None:
     first = sweep_in(swept).relative_to(swept)
-    done = run(
-        *(*GIVEN, "engine=numpy", "train.bootstrap=true", f"evaluate.compare={first}"),
-        *("-m", "seed=0,1", "report=best"),
-        cwd=swept,
-    )
+    given = (*GIVEN, f"evaluate.compare={first}")
     problem = (
-        f"evaluate.compare={first}: was trained with train.bootstrap=false, and these vectors with "
+        f"evaluate.compare={first}: was trained with train.bootstrap=false, and this run has "
         "train.bootstrap=true; the effect of chance is only known where both are the same\n"
     )
-    assert done.returncode == 0
-    assert f"warning: jobs 0 1 have no page of their own: {problem}" in done.stderr
-    assert f"warning: there is no change.html: {problem}" in done.stderr
-    assert not [*sweep_in(swept, -1).rglob("change.html")]
+    made = sorted(swept.glob("outputs/cache/*/*"))
+    done = run(*given, "train.bootstrap=true", cwd=swept)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {problem}")
+    done = run(*given, "-m", "train.bootstrap=false,true", cwd=swept)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(problem)
+    assert sorted(swept.glob("outputs/cache/*/*")) == made
 
 
 def test_jobs_that_differ_in_more_than_the_seed_are_no_ensemble(
@@ -112,3 +112,6 @@ def test_a_page_that_cannot_be_made_costs_a_warning(swept: Path) -> None:
     done = run(*few, cwd=swept)
     assert "warning: there is no change.html: 5 words occur" in done.stderr
     assert done.returncode == 0
+    report = max(swept.glob("outputs/runs/*/*/report.html")).read_text()
+    assert "nearest neighbours of" in report
+    assert "change.html" not in report

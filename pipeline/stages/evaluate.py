@@ -12,6 +12,7 @@ from pipeline.stages.base import Context, Make, Stage
 from pipeline.stages.report import Ended, leave_for_later, make_report
 from w2v.errors import InputError
 from w2v.evaluate.metrics import check_benchmarks, figures, score_lines
+from w2v.report.comparisons import check_bootstraps
 from w2v.report.evaluation import NEIGHBOURS, evaluate_vectors
 from w2v.vectors.formats import export
 
@@ -31,10 +32,9 @@ class Evaluation(Stage):
 
     def check(self, config: Config) -> None:
         settings = config.evaluate
-        settings.vectors_path()
-        settings.compared_path()
-        if settings.counts is not None and not os.path.isfile(settings.counts):  # noqa: PTH113
-            raise InputError(f"evaluate.counts={settings.counts}: no such file of words and counts")
+        settings.check_paths()
+        if settings.compare is not None and settings.vectors is None:
+            check_bootstraps(settings.compare, config.train.bootstrap)
         try:
             check_benchmarks(settings)
         except InputError as error:

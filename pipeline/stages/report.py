@@ -120,6 +120,12 @@ def make_report(
         drawn = store.find_or_make(folder, key, about, make, verify=verify).path
         tables = sorted([*drawn.glob("*.csv"), *drawn.glob("*.parquet")])
         written = [run.run_dir / REPORT]
+        if settings.compare and run.trained:
+            vectors = WordVectors.load(run.trained, cast(Use, settings.use))
+            try:
+                written.append(compare_texts(run.run_dir, vectors, run.summary["config"]))
+            except InputError as error:  # the scores are made, and stay
+                print(f"warning: there is no {CHANGE}: {error}", file=sys.stderr)
         write_report(
             written[0],
             drawn if tables else run.entries["evaluate"].path,
@@ -129,16 +135,11 @@ def make_report(
             title=run.title,
             command=run.command,
             when=datetime.now().astimezone(),
+            change_page=CHANGE if len(written) > 1 else None,
         )
         maps = []
         if (drawn / MAP).exists():
             maps.append(Path(shutil.copyfile(drawn / MAP, run.run_dir / MAP)))
-    if settings.compare and run.trained:
-        vectors = WordVectors.load(run.trained, cast(Use, settings.use))
-        try:
-            written.append(compare_texts(run.run_dir / CHANGE, vectors, run.summary["config"]))
-        except InputError as error:  # the scores are made, and stay
-            print(f"warning: there is no {CHANGE}: {error}", file=sys.stderr)
     tracker.files([drawn / picture.file for picture in read_pictures(drawn)], "plots")
     tracker.files(tables, "tables")
     tracker.files([*written, *maps], "")
@@ -148,9 +149,8 @@ def make_report(
 def report_later(run_dir: Path) -> list[Path]:
     """Write the HTML report of an earlier job of a sweep, and add it to the job's MLflow run.
 
-    Return the paths of the report and, with ``evaluate.compare``, of a page that compares the
-    vectors with those of another text (if it cannot be made, a warning is printed). `InputError` is
-    raised if `run_dir` is not that of a job with scores, or the cache lacks the job's results.
+    Return the paths that `make_report` returns. `InputError` is raised if `run_dir` is not that of
+    a job with scores, or the cache lacks the job's results.
     """
     run = read_ended(run_dir)
     tracking = Tracking(**run.summary["config"]["tracking"])

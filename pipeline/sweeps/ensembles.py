@@ -11,7 +11,7 @@ from w2v.errors import InputError
 from w2v.evaluate.ensemble import Ensemble
 from w2v.evaluate.settings import Evaluate
 from w2v.evaluate.sweep import Sweep
-from w2v.report.comparisons import CHANGE, compare_texts, write_ensemble
+from w2v.report.comparisons import compare_texts, write_ensemble
 from w2v.vectors import Use, WordVectors
 
 
@@ -48,7 +48,7 @@ def write_ensembles(folder: Path, result: Sweep[Job]) -> list[Path]:
             map_words=settings.map_words,
         )
         if settings.compare:
-            pages.append(compare_texts(folder / CHANGE, ensemble, config))
+            pages.append(compare_texts(folder, ensemble, config))
     except (InputError, OSError) as error:
         numbers = " ".join(map(str, jobs))
         print(f"warning: jobs {numbers} have no page of their own: {error}", file=sys.stderr)

@@ -70,7 +70,7 @@ def plan_jobs(config: DictConfig, loader: ConfigLoader) -> dict[tuple[str, ...],
             made = check_job(config, loader, base, [*texts], [*groups])
             words = made.vocab.words, made.vocab.drop, made.tokenizer.phrases.from_
             init = made.train.init and (made.train.init, made.objective)  # must fit each other
-            named = repr((made.corpus, words, init, made.evaluate))
+            named = repr((made.corpus, words, init, made.train.bootstrap, made.evaluate))
             if named not in checked:
                 check_paths(made)
             checked.add(named)

@@ -1,5 +1,6 @@
 """Settings of the stage that evaluates vectors: benchmarks, neighbors, maps of words, exports."""
 
+import os
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -55,6 +56,20 @@ class Evaluate(EvaluationSettings):
             self.refuse(
                 "map", "without umap while umap-learn is not installed (pip install umap-learn)"
             )
+
+    def check_paths(self) -> None:
+        """Check that there are the vectors and the file of counts that the settings name.
+
+        Raises
+        ------
+        InputError
+            There is no such file of counts, or `vectors_path` or `compared_path` raises it.
+        """
+        self.vectors_path()
+        self.compared_path()
+        # Path.is_file raises an error for long names.
+        if self.counts is not None and not os.path.isfile(self.counts):  # noqa: PTH113
+            raise InputError(f"counts={self.counts}: no such file of words and counts")
 
     def vectors_path(self) -> Path | None:
         """Return the path of the vectors that the setting `vectors` names; None if it is not set.

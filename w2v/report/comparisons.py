@@ -130,13 +130,13 @@ def agreement_verdict(agreement: Sequence[Agreement]) -> str:
     return line + "Most neighbours can be relied on."
 
 
-def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str, Any]) -> Path:
-    """Write an HTML page on words that two texts use differently; return `path`.
+def compare_texts(folder: Path, after: Ensemble | WordVectors, config: Mapping[str, Any]) -> Path:
+    """Write an HTML page on words that two texts use differently; return its path.
 
     Parameters
     ----------
-    path
-        The file to write.
+    folder
+        The folder of ``change.html``, the page.
     after
         The vectors of one text.
     config
@@ -148,30 +148,49 @@ def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str
     InputError
         The vectors of the other text cannot be read, the vectors differ in their dimensions, a
         vector contains NaN or an infinity, fewer than ten words occur often enough in both texts,
-        or only the vectors of one text were trained on bootstrap samples of its documents.
+        or `check_bootstraps` raises it.
     """
     settings = Evaluate(**config["evaluate"])
     resampled = config["train"]["bootstrap"]
     paths = find_runs(str(settings.compare))
-    if bootstraps(str(settings.compare)) == {not resampled}:
-        own, other = (f"train.bootstrap={str(one).lower()}" for one in (resampled, not resampled))
-        raise InputError(
-            f"evaluate.compare={settings.compare}: was trained with {other}, and these vectors "
-            f"with {own}; the effect of chance is only known where both are the same"
-        )
+    check_bootstraps(str(settings.compare), resampled)
     runs = [
         WordVectors.load(run, cast(Use, settings.use), encoding=settings.encoding) for run in paths
     ]
     before = Ensemble(runs) if len(runs) > 1 else runs[0]
     names = str(settings.compare), config["corpus"]["name"]
     return write_change(
-        path,
+        folder / CHANGE,
         change(before, after, resampled),
         (before, after),
         names,
         title=f"{names[1]} against {names[0]}",
         when=datetime.now().astimezone(),
     )
+
+
+def check_bootstraps(compare: str, resampled: bool) -> None:
+    """Check that bootstrap samples were used for the vectors of both texts, or for those of none.
+
+    Parameters
+    ----------
+    compare
+        The setting ``evaluate.compare``: where the vectors of the other text are.
+    resampled
+        The setting ``train.bootstrap``: whether the vectors that are compared with these are
+        trained on bootstrap samples of the documents.
+
+    Raises
+    ------
+    InputError
+        Only the vectors of one text are trained on bootstrap samples.
+    """
+    if bootstraps(compare) == {not resampled}:
+        own, other = (f"train.bootstrap={str(one).lower()}" for one in (resampled, not resampled))
+        raise InputError(
+            f"evaluate.compare={compare}: was trained with {other}, and this run has {own}; the "
+            "effect of chance is only known where both are the same"
+        )
 
 
 def bootstraps(path: str) -> set[bool]:

@@ -79,6 +79,7 @@ def write_report(
     title: str,
     command: str,
     when: datetime,
+    change_page: str | None = None,
 ) -> None:
     """Write the report of a run from its summary, its tables and its charts.
 
@@ -102,6 +103,9 @@ def write_report(
         The command line of the run.
     when
         The time that the page shows, with a time zone.
+    change_page
+        The file name of the page on the words that the run's text and another one use differently,
+        in the folder of `path`; None if there is no such page.
     """
     similarity, all_analogies, neighbours, bands = (
         read_table(evaluated, name) for name in ("similarity", "analogies", "neighbours", "bands")
@@ -130,6 +134,7 @@ def write_report(
         benchmarks=benchmarks(summary["config"]["evaluate"]),
         bands=[row for row in bands if row["used"]],
         stability=summary["evaluate"].get("stability"),
+        change_page=change_page,
         training=training,
         neighbours=[
             (word, list(islice(rows, NEIGHBOURS)))

@@ -93,7 +93,7 @@ def test_the_loss_curve_shows_the_losses(tmp_path: Path, figures: list[Figure]) 
         drawn["held out, per epoch"], np.array([[4, 3.2], [8, 2.7], [12, 2.2 + 1 / 3]])
     )
     assert ax.get_xlabel() == "words seen (millions)"
-    assert ax.get_ylabel() == "mean loss per pair (nats)"
+    assert ax.get_ylabel() == "mean loss (nats)"
     assert title_of(figures[0]) == "corpus · seed 1"
     legend = ax.get_legend()
     assert legend is not None

@@ -56,11 +56,11 @@ COMMAND = (
 
 @dataclass(frozen=True)
 class Site:
-    """The folder of ``report.html`` and ``map.html``, and the vectors and scores that they show."""
+    """The folder of ``report.html`` and ``map.html``, and the vectors and results they show."""
 
     folder: Path
     vectors: WordVectors
-    facts: Mapping[str, Any]
+    summary: Mapping[str, Any]
 
     def url(self, name: str) -> str:
         return (self.folder / name).as_uri()
@@ -104,6 +104,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     summary = {
         "config": {
             "corpus": {"path": ["<x>", None]},
+            "model": {"name": "skipgram"},
             "loss": {"negatives": 5},
             "seed": 0,
             "evaluate": vars(settings),
@@ -130,7 +131,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         command=COMMAND,
         when=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
     )
-    return Site(folder, vectors, facts)
+    return Site(folder, vectors, summary)
 
 
 DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
@@ -458,7 +459,7 @@ def test_the_report_shows_the_results_and_no_password(site: Site) -> None:
     read = PageText(page)
     assert not {"script", "iframe", "i"} & {*read.tags}
     assert read.tags.count("img") == 6
-    score = site.facts["similarity"]["pairs"]
+    score = site.summary["evaluate"]["similarity"]["pairs"]
     texts = [
         _shown(TITLE),
         f"{score['spearman']:.3f}".replace("-", "−"),
@@ -476,6 +477,44 @@ def test_the_report_shows_the_results_and_no_password(site: Site) -> None:
         texts.append(f"{_shown(word)}\N{NO-BREAK SPACE}{cosine:.2f}".replace("-", "−"))
     for text in texts:
         assert text in read.text
+
+
+UNUSED = "The held-out loss is measured on text that is not used for training"
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "heldout", "lead"),
+    [
+        (
+            "skipgram",
+            {"negatives": 5},
+            3.1,
+            f"pair of words, in nats. {UNUSED}, with noise words that do not depend on the seed.",
+        ),
+        ("cbow", {}, 3.1, f"predicted word, in nats. {UNUSED}."),
+        ("cbow", {"negatives": 5}, None, "predicted word, in nats."),
+    ],
+)
+def test_the_report_says_what_the_loss_is_the_mean_over(
+    site: Site, tmp_path: Path, model: str, loss: dict[str, int], heldout: float | None, lead: str
+) -> None:
+    config = {**site.summary["config"], "model": {"name": model}, "loss": loss}
+    epochs = [{**row, "heldout_loss": heldout} for row in site.summary["train"]["epochs"]]
+    train = {**site.summary["train"], "epochs": epochs}
+    write_report(
+        tmp_path / REPORT,
+        site.folder,
+        site.folder,
+        {**site.summary, "config": config, "train": train},
+        None,
+        title="",
+        command="",
+        when=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    text = PageText((tmp_path / REPORT).read_text(encoding="utf-8")).text
+    assert f"The loss is the mean objective per {lead}\n" in text
+    assert ("Held-out loss" in text) == (heldout is not None)
+    assert "nats, after 2 epochs" in text
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_the_epoch_with_the_best_score_is_kept(tmp_path: Path) -> None:
     loss, heldout = (facts["epochs"][1][name] for name in ("loss", "heldout_loss"))
     figures = figures_of({"train": facts})
     assert (figures["loss"], figures["heldout_loss"]) == (loss, heldout)
-    note = "nats a pair, after 2 epochs, the best of 4"
+    note = "nats, after 2 epochs, the best of 4"
     assert [*tiles(facts, [], [])[0].values()] == ["Held-out loss", f"{heldout:.3f}", note]
     assert Train().describe(facts) == f"loss {loss:.3f} after 2 epochs, the best of 4"
     findings = Findings(WordVectors(["a"], models[0][:1]), [], stopped.epochs, [], *[[]] * 6)

@@ -49,6 +49,8 @@ class Architecture(Settings):
     inputs
         The class that makes the input vectors of this architecture, as ``module:class``. It
         implements `w2v.engines.inputs.Inputs`.
+    loss_per
+        What the loss is the mean over, in the singular, for reports.
     changes_objective
         The settings that change what the loss measures, such as which pairs of words it is averaged
         over. Values of the loss can be compared only between runs with equal values of these
@@ -85,6 +87,7 @@ class Architecture(Settings):
 
     name: ClassVar[str]
     inputs: ClassVar[str]
+    loss_per: ClassVar[str]
     changes_objective: ClassVar[tuple[str, ...]] = ("window", "dynamic_window", "subsample")
 
     def __post_init__(self) -> None:
@@ -125,6 +128,7 @@ class SkipGramArchitecture(Architecture):
 
     name = "skipgram"
     inputs = "w2v.engines.inputs:SkipGramInputs"
+    loss_per = "pair of words"
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,7 @@ class CbowArchitecture(Architecture):
 
     name = "cbow"
     inputs = "w2v.engines.inputs:CbowInputs"
+    loss_per = "predicted word"
     changes_objective = (*Architecture.changes_objective, "combine")
 
     @property

@@ -37,12 +37,12 @@ def loss_curve(
     Parameters
     ----------
     points
-        Tuples of the number of words read so far and the mean loss per word pair in nats. If there
-        are fewer than two, the training loss of each epoch is drawn instead.
+        Tuples of the number of words read so far and the mean loss in nats. If there are fewer than
+        two, the training loss of each epoch is drawn instead.
     epochs
         A mapping for each epoch: ``words`` is the number of words read since the start of training,
         ``loss`` the training loss, and ``heldout_loss`` the held-out loss. Both losses are means
-        per word pair in nats; either of them may be None, and is then not drawn.
+        in nats; either of them may be None, and is then not drawn.
     path
         The PNG file to write.
     """
@@ -86,7 +86,7 @@ def loss_curve(
         ax.set_ylim(values.min() - margin, values.max() + margin)
     ax.set_xlim(0, 1.03 * last / unit)
     ax.set_xlabel(f"words seen ({name})" if name else "words seen")
-    ax.set_ylabel("mean loss per pair (nats)")
+    ax.set_ylabel("mean loss (nats)")
     set_title(fig, title)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, loc="best")

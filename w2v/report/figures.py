@@ -126,7 +126,7 @@ def _loss(out: Path, findings: Findings, title: str, kept: int | None) -> Iterat
     final = " and ".join(
         f"{value:.3f} nats {name}" for name, value in losses.items() if value is not None
     )
-    shows = f"Mean loss per pair over {int(ends[-1]):,} words; the last epoch ended with {final}."
+    shows = f"Mean loss over {int(ends[-1]):,} words; the last epoch ended with {final}."
     yield Picture("loss.png", "loss", "Loss over words seen", shows)
     if any(epoch.scores for epoch in findings.epochs):
         curves = [asdict(epoch) for epoch in findings.epochs]

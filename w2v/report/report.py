@@ -18,6 +18,7 @@ from typing import Any
 from w2v.evaluate.datasets import Dataset, about
 from w2v.evaluate.metrics.tables import COLUMNS
 from w2v.files import read_vocabulary
+from w2v.objectives import ARCHITECTURES
 from w2v.report.figures import KINDS, read_pictures
 from w2v.report.page import embedded_image, write_page
 from w2v.vectors.formats import VOCABULARY
@@ -136,6 +137,8 @@ def write_report(
         stability=summary["evaluate"].get("stability"),
         change_page=change_page,
         training=training,
+        loss_per=ARCHITECTURES[config["model"]["name"]][0].loss_per if training else None,
+        noise_words="negatives" in config.get("loss", ()),
         neighbours=[
             (word, list(islice(rows, NEIGHBOURS)))
             for word, rows in groupby(neighbours, key=lambda row: row["word"])
@@ -251,7 +254,7 @@ def tiles(
         after = epochs[kept - 1]
         kind = "loss" if after["heldout_loss"] is None else "heldout_loss"
         name = "Training loss" if kind == "loss" else "Held-out loss"
-        note = f"nats a pair, after {plural(kept, 'epoch')}"
+        note = f"nats, after {plural(kept, 'epoch')}"
         if kept < len(epochs):
             note += f", the best of {len(epochs)}"
         found.append((name, number(after[kind], 3), note))

@@ -29,6 +29,7 @@ FILES = {
     "png.txt": b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
     "rare.txt": b"every word here stands once only\n",
     "few.txt": b"the cat and the dog sat\n",
+    "list.txt": b"one\ntwo\n",
     "lonely.txt": b"one\none\ntwo\ntwo\n" * 3,
     "broken.gz": b"\x1f\x8b\x08\x00rubbish",
     "plain.gz": b"not packed at all\n",
@@ -76,7 +77,10 @@ REFUSED_RUNS = {
         "vocab.min_count=2: must be a count that leaves at least 2 of 6 types, not 0; the most frequent type occurs 1 times"
     ),
     "corpus.path=lonely.txt": (
-        "there is nothing to learn from: sub-sampling leaves no document two words of the vocabulary; lower min_count, set subsample=0 or give longer documents"
+        "model.subsample=0.001: leaves no document two words of the vocabulary to learn from; set it to 0, take more words into the vocabulary or give longer documents"
+    ),
+    "corpus.path=lonely.txt model.subsample=0 vocab.words=list.txt": (
+        "there is nothing to learn from: no document holds two words of the vocabulary; take more words into the vocabulary or give longer documents"
     ),
     "corpus.path=broken.gz": (
         "broken.gz: cannot be read (Compressed file ended before the end-of-stream "

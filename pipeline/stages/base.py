@@ -84,7 +84,7 @@ class Stage(ABC):
 
     name: ClassVar[str]  # on the command line and in the cache
     section: ClassVar[str]  # the key of the facts about its result in summary.json
-    group: ClassVar[str] = ""  # its settings, if they have the names of the library's arguments
+    groups: ClassVar[tuple[str, ...]] = ()  # of settings that are called as the library's arguments
     consumes: ClassVar[tuple[str, ...]] = ()  # the names of the stages whose results it reads
 
     def applies(self, config: Config) -> bool:  # noqa: ARG002
@@ -179,8 +179,8 @@ class Stage(ABC):
         An error that does not begin with a setting of this stage in `config` is returned unchanged.
         """
         name = str(error).partition("=")[0]
-        ours = self.group and name.isidentifier() and hasattr(getattr(config, self.group), name)
-        return InputError(f"{self.group}.{error}") if ours else error
+        ours = [group for group in self.groups if hasattr(getattr(config, group), name)]
+        return InputError(f"{ours[0]}.{error}") if ours else error
 
 
 def numbers(section: str, facts: Mapping[str, Any]) -> dict[str, float]:

@@ -27,7 +27,7 @@ class Evaluation(Stage):
     """
 
     name = "evaluate"
-    section = group = "evaluate"
+    section, groups = "evaluate", ("evaluate",)
     consumes = ("train",)
 
     def check(self, config: Config) -> None:

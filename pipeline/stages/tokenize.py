@@ -33,7 +33,7 @@ class Tokenize(Stage):
 
     name = "tokenize"
     section = "corpus"
-    group = "tokenizer"
+    groups = ("tokenizer",)
 
     def applies(self, config: Config) -> bool:
         return config.evaluate.vectors is None

@@ -42,7 +42,7 @@ class Train(Stage):
 
     name = "train"
     section = "train"
-    group = "train"
+    groups = ("train", "model")
     consumes = ("tokenize", "vocab")
 
     def applies(self, config: Config) -> bool:

@@ -33,7 +33,7 @@ class Vocab(Stage):
 
     name = "vocab"
     section = "vocab"
-    group = "vocab"
+    groups = ("vocab",)
     consumes = ("tokenize",)
 
     def applies(self, config: Config) -> bool:

@@ -30,16 +30,19 @@ if TYPE_CHECKING:  # Numba is imported with it
     from w2v.cluster.workers import Cluster
 
 
-def no_pairs_error(objective: Objective) -> InputError:
-    """Return the error for a text that has no pair of words to learn from."""
-    if objective.subsample:
+def no_pairs_error(subsample: float = 0.0) -> InputError:
+    """Return the error for a text that has no pair of words to learn from.
+
+    `subsample` is the threshold of the sub-sampling that the text has been through; 0 for none.
+    """
+    if subsample:
         return InputError(
-            "there is nothing to learn from: sub-sampling leaves no document two words of the "
-            "vocabulary; lower min_count, set subsample=0 or give longer documents"
+            f"subsample={subsample}: leaves no document two words of the vocabulary to learn from; "
+            "set it to 0, take more words into the vocabulary or give longer documents"
         )
     return InputError(
-        "there is nothing to learn from: no document holds two words of the vocabulary; "
-        "lower min_count or give longer documents"
+        "there is nothing to learn from: no document holds two words of the vocabulary; take more "
+        "words into the vocabulary or give longer documents"
     )
 
 
@@ -250,7 +253,7 @@ def train(
     if known == 0:
         if held_out.words():
             raise InputError(f"heldout={heldout}: holds out all words; lower it")
-        raise no_pairs_error(objective)
+        raise no_pairs_error()
     if early and early.watch == HELDOUT_LOSS and len(held_out.spans) == 0:
         raise InputError(
             f"patience={early.patience}: nothing is held out to measure the loss on; raise "
@@ -392,7 +395,7 @@ class _Training:
         """
         at = self.at
         if at.tally.pairs == 0:
-            raise no_pairs_error(self.task.objective)
+            raise no_pairs_error(self.task.objective.subsample)
         self._check(heldout, "held-out ")
         if heldout is None and self.early and self.early.watch == HELDOUT_LOSS:
             raise InputError(

@@ -14,6 +14,7 @@ from pipeline.runtime.console import Display
 from pipeline.sweeps import show
 from pipeline.sweeps.objective import compare_jobs
 from pipeline.sweeps.results import Job
+from w2v.evaluate.advice import advice
 from w2v.evaluate.verdicts import MEAN_OF_SETS
 from w2v.labels import short_names, shortened
 from w2v.tables import Row
@@ -277,7 +278,7 @@ def test_advice() -> None:
             (dim, seed, value) for dim, three in values.items() for seed, value in enumerate(three)
         )
     ]
-    quick, covered = show.advice(compare_jobs("similarity/mine/spearman", jobs))
+    quick, covered = advice(compare_jobs("similarity/mine/spearman", jobs))
     assert quick == (
         "quickest of those not shown to be worse: model.dim=10 (1.0 s of training against 9.0 s)"
     )

@@ -6,7 +6,6 @@ import shlex
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,10 @@ from pipeline.config.settings import direction_of
 from pipeline.runtime.console import Display
 from pipeline.sweeps import plots
 from pipeline.sweeps.results import Job, write_json
-from w2v.evaluate.sweep import SEED, Sweep
-from w2v.evaluate.verdicts import NOT_SHOWN, SHOWN, sentences
-from w2v.labels import as_text, format_duration, shortened
+from w2v.evaluate.advice import advice, by_group, effect_sizes
+from w2v.evaluate.sweep import Sweep
+from w2v.evaluate.verdicts import SHOWN, sentences
+from w2v.labels import as_text, shortened
 from w2v.report.evaluation import NEIGHBOURS
 from w2v.report.report import REPORT
 from w2v.report.sweep import write_sweep_page
@@ -168,67 +168,6 @@ def print_results(
         study = OmegaConf.load(results)
         params = " ".join(f"{key}={value}" for key, value in study.best_params.items())
         display.say(f"best      {study.best_value:.4f} of the whole study: {params}")
-
-
-def effect_sizes(result: Sweep[Job]) -> list[str]:
-    """Return a list of one line, which says how much each setting moves the objective.
-
-    The seed, and settings that do not move the objective, are left out; [] if no others are left.
-    """
-    effects: dict[str, list[float]] = {}
-    for row in result.effects:
-        effects.setdefault(row["setting"], []).append(row["effect"])
-    spans = {name: max(own) - min(own) for name, own in effects.items() if name != SEED}
-    ranked = sorted((name for name in spans if spans[name] > 0), key=lambda name: -spans[name])
-    if not ranked:
-        return []
-    sizes = ", ".join(f"{name} by {spans[name]:.4f}" for name in ranked)
-    return [f"what moves {result.objective}, from its lowest mean to its highest: {sizes}"]
-
-
-def advice(result: Sweep[Job]) -> list[str]:
-    """Return lines of advice on the results of a sweep.
-
-    For each group of configurations that the sweep's metric can compare, a line may name one that
-    trains much faster than the best and is not shown to be worse. If the metric is a benchmark
-    score, a last line warns if the jobs' vocabularies cover unequal shares of the benchmark; it is
-    left out if all jobs have ``evaluate.oov=zero``.
-    """
-    lines = []
-    for best, *others in by_group(result).values():
-        near = [row for row in others if row["verdict"] == NOT_SHOWN and row["seconds"]]
-        quick = min(near, key=lambda row: float(row["seconds"]), default=best)
-        if best["seconds"] and quick["seconds"] < 0.8 * best["seconds"]:
-            settings = " ".join(
-                f"{axis}={'null' if quick[axis] == as_text(None) else quick[axis]}"
-                for axis in result.settings
-                if quick[axis] is not None
-            )
-            lines.append(
-                f"quickest of those not shown to be worse: {settings} "
-                f"({format_duration(quick['seconds'])} of training "
-                f"against {format_duration(best['seconds'])})"
-            )
-    parts = result.objective.split("/")
-    key = "/".join((*parts[:-1], "coverage"))
-    shares = {job.figures[key] for job in result.finished if key in job.figures}
-    counted = all(job.settings.get("evaluate.oov") == "zero" for job in result.finished)
-    if len(parts) == 3 and len(shares) > 1 and not counted and result.objective != key:
-        lines.append(
-            f"not all are asked the same: their words cover {min(shares):.0%} to {max(shares):.0%} "
-            f"of {parts[1]}; evaluate.oov=zero counts what has unknown words, too"
-        )
-    return lines
-
-
-def by_group(result: Sweep[Job]) -> dict[str, list[Row]]:
-    """Return the rows of `Sweep.configurations` by group, with None in place of NaN.
-
-    Each row is for one configuration. A group has those with equal values of the settings in
-    `Sweep.compared_within`. The keys are these values as one text, or "" if there are none.
-    """
-    rows = itertools.groupby(without_nan(result.configurations), itemgetter("group"))
-    return {group: list(inside) for group, inside in rows}
 
 
 def failures(jobs: Sequence[Job]) -> list[str]:

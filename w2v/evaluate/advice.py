@@ -1,0 +1,71 @@
+"""Say in sentences which settings of a sweep matter, and which configuration is worth its time."""
+
+import itertools
+from operator import itemgetter
+from typing import Any
+
+from w2v.evaluate.sweep import SEED, Sweep
+from w2v.evaluate.verdicts import NOT_SHOWN
+from w2v.labels import as_text, format_duration
+from w2v.tables import Row, without_nan
+
+
+def effect_sizes(result: Sweep[Any]) -> list[str]:
+    """Return a list of one line, which says how much each setting moves the objective.
+
+    The seed, and settings that do not move the objective, are left out; [] if no others are left.
+    """
+    effects: dict[str, list[float]] = {}
+    for row in result.effects:
+        effects.setdefault(row["setting"], []).append(row["effect"])
+    spans = {name: max(own) - min(own) for name, own in effects.items() if name != SEED}
+    ranked = sorted((name for name in spans if spans[name] > 0), key=lambda name: -spans[name])
+    if not ranked:
+        return []
+    sizes = ", ".join(f"{name} by {spans[name]:.4f}" for name in ranked)
+    return [f"what moves {result.objective}, from its lowest mean to its highest: {sizes}"]
+
+
+def advice(result: Sweep[Any]) -> list[str]:
+    """Return lines of advice on the results of a sweep.
+
+    For each group of configurations that the sweep's metric can compare, a line may name one that
+    trains much faster than the best and is not shown to be worse. If the metric is a benchmark
+    score, a last line warns if the jobs' vocabularies cover unequal shares of the benchmark; it is
+    left out if all jobs have ``evaluate.oov=zero``.
+    """
+    lines = []
+    for best, *others in by_group(result).values():
+        near = [row for row in others if row["verdict"] == NOT_SHOWN and row["seconds"]]
+        quick = min(near, key=lambda row: float(row["seconds"]), default=best)
+        if best["seconds"] and quick["seconds"] < 0.8 * best["seconds"]:
+            settings = " ".join(
+                f"{axis}={'null' if quick[axis] == as_text(None) else quick[axis]}"
+                for axis in result.settings
+                if quick[axis] is not None
+            )
+            lines.append(
+                f"quickest of those not shown to be worse: {settings} "
+                f"({format_duration(quick['seconds'])} of training "
+                f"against {format_duration(best['seconds'])})"
+            )
+    parts = result.objective.split("/")
+    key = "/".join((*parts[:-1], "coverage"))
+    shares = {job.figures[key] for job in result.finished if key in job.figures}
+    counted = all(job.settings.get("evaluate.oov") == "zero" for job in result.finished)
+    if len(parts) == 3 and len(shares) > 1 and not counted and result.objective != key:
+        lines.append(
+            f"not all are asked the same: their words cover {min(shares):.0%} to {max(shares):.0%} "
+            f"of {parts[1]}; evaluate.oov=zero counts what has unknown words, too"
+        )
+    return lines
+
+
+def by_group(result: Sweep[Any]) -> dict[str, list[Row]]:
+    """Return the rows of `Sweep.configurations` by group, with None in place of NaN.
+
+    Each row is for one configuration. A group has those with equal values of the settings in
+    `Sweep.compared_within`. The keys are these values as one text, or "" if there are none.
+    """
+    rows = itertools.groupby(without_nan(result.configurations), itemgetter("group"))
+    return {group: list(inside) for group, inside in rows}

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -108,8 +109,11 @@ class Experiment:
         context.display.stage(stage.name, stage.describe(entry.facts), entry.cached, entry.seconds)
         return entry
 
-    def _damaged(self, path: Path, aside: Path, reason: str) -> None:
+    def _damaged(self, path: Path, aside: Path, reason: str, later: list[Path]) -> None:
         line = f"{path} is damaged ({reason}): moved to {aside.name} and made again"
+        stages = Counter(one.parent.name for one in later)
+        made = ", ".join(f"{count} of {stage}" for stage, count in stages.items())
+        line += f"; results made from it are moved aside, too: {made}" if later else ""
         self.context.display.say(line, "yellow")
 
     def _summary(self, run_dir: Path) -> dict[str, Any]:

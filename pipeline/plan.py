@@ -77,7 +77,13 @@ class Planner:
         if (stage.name, key) in self.made:
             job, context.entries[stage.name] = self.made[stage.name, key]
             return Step(stage.name, "made before", job=job)
-        if found := store.find(folder, key, context.verify):
+        # Sizes that are right, and yet a new result: the content is damaged.
+        sources = stage.upstream(context).items()
+        old = [
+            folder.parent / source / one for source, one in sources if (source, one) in self.made
+        ]
+        spoilt = any(not store.read_manifest(path)[1] for path in old)
+        if not spoilt and (found := store.find(folder, key, context.verify)):
             context.entries[stage.name] = found
             return Step(stage.name)
         if stage.name not in context.config.stages:
@@ -109,8 +115,8 @@ class Planner:
         `wanted` is the manifest (metadata) that the result would have; it is compared with `near`,
         that of the most similar cached result. `near` is None if the stage has no cached result.
         """
-        if path.exists():
-            yield f"the result is damaged ({store.read_manifest(path, context.verify)[1]})"
+        if path.exists() and (damage := store.read_manifest(path, context.verify)[1]):
+            yield f"the result is damaged ({damage})"
             return
         if stage.name == "train" and (context.outputs / CHECKPOINTS / path.name).exists():
             yield "it was interrupted, and goes on from its checkpoint"

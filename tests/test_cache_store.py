@@ -330,18 +330,46 @@ def test_a_damaged_entry_is_quarantined_and_made_again(
     stage, make = tmp_path / "stage", Maker()
     damage(get(stage, make).path)
     assert find(stage, KEY) is None
-    reported: list[tuple[Path, Path, str]] = []
+    reported: list[tuple[Path, Path, str, list[Path]]] = []
     before = {path.name for path in (stage / KEY).iterdir()}
     again = get(stage, make, on_damaged=lambda *paths: reported.append(paths))
     assert (make.times, again.cached) == (2, False)
-    [(path, quarantined, reason)] = reported
+    [(path, quarantined, reason, later)] = reported
     assert reason
+    assert later == []
     assert path == stage / KEY
     assert {path.name for path in quarantined.iterdir()} == before  # nothing is lost
     assert quarantined.name.startswith(f"{KEY}.damaged-")
     assert names(stage) == [KEY, quarantined.name]
     assert get(stage, make) == dataclasses.replace(again, cached=True)
     assert (again.path / "data.bin").read_bytes() == b"some data" * 1000
+
+
+@pytest.mark.parametrize("content", [b"none data", b"some dat"])
+def test_what_was_made_from_damaged_content_is_moved_aside(tmp_path: Path, content: bytes) -> None:
+    def made(stage: str, key: str, upstream: dict[str, str], **facts: Any) -> Path:
+        about = {"settings": {}, "upstream": upstream}
+        return find_or_make(tmp_path / stage, key, about, lambda _: facts).path
+
+    one = get(tmp_path / "stage", Maker()).path
+    two = made("second", "2" * 16, {"stage": KEY})
+    three = made("third", "3" * 16, {"second": "2" * 16})
+    four = made("third", "4" * 16, {}, made_from={"third": "3" * 16})
+    others = [
+        made("second", "5" * 16, {"stage": "f" * 16}),
+        made("third", "6" * 16, {"second": KEY}),
+    ]
+    (one / "data.bin").write_bytes(content * 1000)
+    reported: list[Any] = []
+    again = get(tmp_path / "stage", Maker(), on_damaged=lambda *a: reported.append(a), verify=True)
+    assert not again.cached
+    # Files of other sizes are never read, so nothing was made from them.
+    later = [two, three, four] if len(content) == len(b"some data") else []
+    assert reported[0][3] == later
+    assert {path.exists() for path in later} <= {False}
+    assert all(path.exists() for path in others)
+    moved = [path for path in tmp_path.glob("*/*.damaged-*") if path.parent.name != "stage"]
+    assert len(moved) == len(later)
 
 
 def test_a_file_in_the_place_of_an_entry_is_quarantined(tmp_path: Path) -> None:

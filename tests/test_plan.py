@@ -261,18 +261,32 @@ def test_a_training_that_continued_has_the_seconds_of_all_its_epochs() -> None:
         assert Train().expect(context, {**past, "seconds": seconds}).seconds == expected
 
 
+def trained(folder: Path) -> Path:
+    """Return the folder of the cached training with the seed 0."""
+    paths = folder.glob("outputs/cache/train/*/manifest.json")
+    (found,) = [p.parent for p in paths if json.loads(p.read_bytes())["settings"]["seed"] == 0]
+    return found
+
+
 def test_damage_and_interruptions_are_told(folder: Path) -> None:
-    (train,) = {
-        path.parent
-        for path in folder.glob("outputs/cache/train/*/manifest.json")
-        if json.loads(path.read_bytes())["settings"]["seed"] == 0
-    }
+    train = trained(folder)
     (train / "vectors.npy").write_bytes(b"")
     damage = plan(folder)["train"]
     assert damage.startswith("the result is damaged (vectors.npy has 0 bytes")
     shutil.rmtree(train)
     (folder / "outputs" / "checkpoints" / train.name).mkdir(parents=True)
     assert plan(folder)["train"].startswith("it was interrupted, and goes on from its checkpoint")
+
+
+def test_what_was_made_from_damaged_content_is_made_anew(folder: Path) -> None:
+    path = trained(folder) / "vectors.npy"
+    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
+    reason = "the result is damaged (vectors.npy is not as it was written)"
+    assert plan(folder, "cache.verify=sha256") == expected("train", reason)
+    done = run(*GIVEN, "cache.verify=sha256", cwd=folder)
+    assert "made from it are moved aside, too: 1 of evaluate, 1 of report\n" in done.stdout
+    assert "scores and tables  (cached)" not in done.stdout
+    plan(folder, "cache.verify=sha256", status=0)
 
 
 def test_a_first_plan_has_no_result_to_compare_with(folder: Path) -> None:

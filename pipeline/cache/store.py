@@ -81,7 +81,7 @@ def find_or_make(
     key: str,
     about: Mapping[str, Any],
     make: Callable[[Path], dict[str, Any]],
-    on_damaged: Callable[[Path, Path, str], None] = lambda *_: None,
+    on_damaged: Callable[[Path, Path, str, list[Path]], None] = lambda *_: None,
     verify: bool = False,
 ) -> Entry:
     """Return the cache entry for `key`; compute it if it is missing or damaged.
@@ -90,8 +90,11 @@ def find_or_make(
     it is given, and returns facts about the result, saved as ``facts`` in ``manifest.json``.
     `about` is metadata for that file: ``settings``, ``upstream`` and more (`Stage.about`). Hashes
     of source files in ``about["code"]`` are saved in a file of their own, at the path that
-    `code_path` returns. `on_damaged` gets the old path of a damaged entry, the path it was moved
-    to, and the damage. With `verify`, the SHA-256 of files is checked, otherwise the size.
+    `code_path` returns. With `verify`, the SHA-256 of files is checked, otherwise the size.
+
+    A damaged entry is moved aside; if its files have the right sizes, so are the entries that were
+    made from it. `on_damaged` gets the old path of the damaged entry, the path it was moved to, the
+    damage, and the old paths of the others.
     """
     if found := find(folder, key, verify):
         return found
@@ -102,9 +105,12 @@ def find_or_make(
         path, part = folder / key, folder / f".{key}{PART}"
         if path.exists():
             _, damage = read_manifest(path, verify)
-            quarantined = folder / f"{key}{DAMAGED}{time.time_ns()}"
-            path.rename(quarantined)
-            on_damaged(path, quarantined, damage)
+            # No run reads an entry whose files have wrong sizes, so nothing was made from those.
+            later = [] if read_manifest(path)[1] else made_from(path)
+            for one in reversed(later):  # first the last: a process that is killed can go on
+                with suppress(FileNotFoundError):  # removed by another process
+                    move_aside(one)
+            on_damaged(path, move_aside(path), damage, later)
         remove(part)  # a process that was killed may have left one
         part.mkdir()
         begun = time.perf_counter()
@@ -132,6 +138,26 @@ def find_or_make(
             shutil.rmtree(part, ignore_errors=True)
             raise
     return Entry(key, path, False, seconds, facts, about["settings"])
+
+
+def move_aside(path: Path) -> Path:
+    """Rename an entry that must not be used any more, and return its new path."""
+    return path.rename(f"{path}{DAMAGED}{time.time_ns()}")
+
+
+def made_from(path: Path) -> list[Path]:
+    """Return the paths of all entries made from the entry `path`, then from these, and so on."""
+    every = {one: read_manifest(one)[0] for one in path.parents[1].glob("*/[!.]*")}
+    sources = {
+        one: manifest["upstream"] | manifest["facts"].get("made_from", {})
+        for one, manifest in every.items()
+        if manifest
+    }
+    found = [path]
+    for source in found:  # a list that grows
+        made = [one for one in sources if sources[one].get(source.parent.name) == source.name]
+        found += [one for one in made if one not in found]
+    return found[1:]
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:

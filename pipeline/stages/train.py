@@ -122,6 +122,8 @@ class Train(Stage):
         # Results of the same vocabulary share its file on disk.
         link_if_equal(entries["vocab"].path / VOCABULARY, out / VOCABULARY)
         facts = {"engine": config.engine.name, "threads": context.threads, **trained.figures()}
+        if start is not None:
+            facts["made_from"] = {self.name: start.name}
         if trained.given is not None:
             facts["initial"] = {"given": trained.given, "of": len(vocabulary)}
         return facts

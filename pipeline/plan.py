@@ -15,6 +15,7 @@ from pipeline.runtime.console import Display
 from pipeline.runtime.exit_status import ExitStatus
 from pipeline.runtime.signals import StopRequest
 from pipeline.stages.base import Context, Expected, Stage
+from pipeline.stages.report import NAME, Ended
 from pipeline.stages.train import CHECKPOINTS
 from pipeline.tracking.tracker import Tracker
 from w2v.files import canonical_json, free_disk, size_text
@@ -55,7 +56,9 @@ class Planner:
     def plan(self, config: Config, job: int | None = None) -> list[Step]:
         """Return a `Step` for each stage of a run: whether, why and at what cost it would run.
 
-        Raise `InputError` for invalid stages or files. `job`: the run's number in a sweep, or None.
+        The report has a step if the cache has the scores but not the plots; otherwise, it belongs
+        to ``evaluate``. The reports of a sweep's jobs are not planned. Raise `InputError` for
+        invalid stages or files. `job`: the run's number in a sweep, or None.
         """
         check_paths(config)
         cores = available_cores()
@@ -64,6 +67,13 @@ class Planner:
         for stage in stages_of(config):
             with stage.explaining(config):
                 steps.append(self._step(stage, context))
+        evaluated = context.entries.get("evaluate")
+        if evaluated is not None and evaluated.cached and job is None:
+            summary = {"config": config.as_dict()}
+            run = Ended(Path(), context.outputs, context.entries, summary, config.title, "")
+            if store.find(context.outputs / "cache" / NAME, run.key, context.verify) is None:
+                expected = Expected(evaluated.seconds)
+                steps.append(Step(NAME, "its plots are gone, and need the scores again", expected))
         if config.measure is not None:
             steps.append(Step("measure", "it is timed in every run"))
         return steps

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 import re
 import shutil
 import sys
@@ -12,6 +13,7 @@ from unittest import mock
 
 import pytest
 
+from pipeline.cache.command import prune
 from pipeline.cache.store import Entry, code_path
 from pipeline.plan import Step, plan_run, show
 from pipeline.runtime.console import Display
@@ -287,6 +289,17 @@ def test_what_was_made_from_damaged_content_is_made_anew(folder: Path) -> None:
     assert "made from it are moved aside, too: 1 of evaluate, 1 of report\n" in done.stdout
     assert "scores and tables  (cached)" not in done.stdout
     plan(folder, "cache.verify=sha256", status=0)
+
+
+def test_a_report_whose_plots_are_gone_is_work(folder: Path) -> None:
+    prune(folder / "outputs", ["report"], older=0, to=math.inf, dry=False)
+    reason = "its plots are gone, and need the scores again"
+    found = plan(folder)
+    assert found == {**dict.fromkeys(STAGES, "cached"), "report": reason}
+    assert plan_without_command(folder) == found
+    assert set(plan(folder, "stages=[train]", status=0).values()) == {"cached"}
+    run(*GIVEN, cwd=folder)
+    plan(folder, status=0)
 
 
 def test_a_first_plan_has_no_result_to_compare_with(folder: Path) -> None:

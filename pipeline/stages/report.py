@@ -58,6 +58,22 @@ class Ended:
         """The settings of the run's stage ``evaluate``."""
         return Evaluate(**self.summary["config"]["evaluate"])
 
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The title and the settings on which the plots depend."""
+        names = ("map", "map_words", "vocabulary")
+        return {"title": self.title, **{name: getattr(self.settings, name) for name in names}}
+
+    @property
+    def upstream(self) -> dict[str, str]:
+        """The cache keys of the results by stage."""
+        return {name: entry.key for name, entry in self.entries.items()}
+
+    @property
+    def key(self) -> str:
+        """The cache key of the plots."""
+        return store.stage_key(NAME, digest(code_of(__name__)), self.shown, self.upstream)
+
     def findings(self, out: Path) -> Findings:
         """Evaluate the vectors again; write results to the folder `out`; return data for plots.
 
@@ -92,14 +108,6 @@ def make_report(
     ``findings`` or, if ``findings`` is ``None``, from a new evaluation of the vectors.
     """
     settings = run.settings
-    shown = {
-        "title": run.title,
-        "map": settings.map,
-        "map_words": settings.map_words,
-        "vocabulary": settings.vocabulary,
-    }
-    upstream = {name: entry.key for name, entry in run.entries.items()}
-    key = store.stage_key(NAME, digest(code_of(__name__)), shown, upstream)
 
     def make(out: Path) -> dict[str, Any]:
         draw(
@@ -116,8 +124,8 @@ def make_report(
 
     with explain_write_errors(run.outputs, NAME):
         folder = run.outputs / "cache" / NAME
-        about = {"settings": shown, "upstream": upstream}
-        drawn = store.find_or_make(folder, key, about, make, verify=verify).path
+        about = {"settings": run.shown, "upstream": run.upstream}
+        drawn = store.find_or_make(folder, run.key, about, make, verify=verify).path
         tables = sorted([*drawn.glob("*.csv"), *drawn.glob("*.parquet")])
         written = [run.run_dir / REPORT]
         if settings.compare and run.trained:

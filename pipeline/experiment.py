@@ -1,7 +1,6 @@
 """Run one experiment: its stages in order, each computed or read from the cache, then recorded."""
 
 import logging
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from pipeline.config.values import as_yaml
 from pipeline.runtime.write_errors import explain_write_errors
 from pipeline.stages import STAGES
 from pipeline.stages.base import Context, Stage
-from w2v.errors import InputError
+from w2v.errors import InputError, showing_warnings
 from w2v.files import in_use, json_page, written_aside
 from w2v.threads import limited_threads
 
@@ -66,12 +65,11 @@ class Experiment:
         The cache must have the results of earlier stages that ``config.stages`` omits. The speed
         test in ``config.measure``, if any, follows the stages.
         """
-        context, say = self.context, self.context.display.say
+        context = self.context
         with ExitStack() as kept:  # from being pruned, until the run ends
             for stage in self.stages:
                 explaining = stage.explaining(context.config)
-                with limited_threads(context.threads), warnings.catch_warnings(), explaining:
-                    warnings.showwarning = lambda message, *_, **__: say(str(message), "yellow")
+                with limited_threads(context.threads), showing_warnings(self._warn), explaining:
                     entry = context.entries[stage.name] = self._result(stage)
                 kept.enter_context(in_use(entry.path / store.MANIFEST))
             for stage in self.stages:
@@ -88,11 +86,20 @@ class Experiment:
                 stage.finish(context, context.entries[stage.name], run_dir, summary)
         return summary
 
+    def _warn(self, line: str) -> None:
+        self.context.display.say(line, "yellow")
+
     def _result(self, stage: Stage) -> Entry:
         """Find or compute a stage's result; `InputError` if not cached nor in ``config.stages``."""
         context, folder = self.context, self.context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
-        settings, make = stage.prepare(context)
+        settings, compute = stage.prepare(context)
+
+        def make(out: Path) -> dict[str, Any]:
+            with showing_warnings(self._warn) as warned:
+                facts = compute(out)
+            return {**facts, "warnings": warned} if warned else facts
+
         key, about = stage.key(context, settings), stage.about(context, settings)
         if stage.name in context.config.stages:
             full = explain_write_errors(context.outputs, stage.name)
@@ -103,6 +110,8 @@ class Experiment:
             if found is None:
                 raise left_out(stage, context.config)
             entry = found
+        for line in entry.facts.get("warnings", ()) if entry.cached else ():
+            self._warn(line)
         context.tracker.tag({f"stage.{stage.name}": key})
         stage.ready(context, entry)
         log.info("%s %s %s", stage.name, entry.path, "cached" if entry.cached else "made")
@@ -113,8 +122,7 @@ class Experiment:
         line = f"{path} is damaged ({reason}): moved to {aside.name} and made again"
         stages = Counter(one.parent.name for one in later)
         made = ", ".join(f"{count} of {stage}" for stage, count in stages.items())
-        line += f"; results made from it are moved aside, too: {made}" if later else ""
-        self.context.display.say(line, "yellow")
+        self._warn(line + f"; results made from it are moved aside, too: {made}" * bool(later))
 
     def _summary(self, run_dir: Path) -> dict[str, Any]:
         context, entries = self.context, self.context.entries

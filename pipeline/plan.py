@@ -88,11 +88,8 @@ class Planner:
             job, context.entries[stage.name] = self.made[stage.name, key]
             return Step(stage.name, "made before", job=job)
         # Sizes that are right, and yet a new result: the content is damaged.
-        sources = stage.upstream(context).items()
-        old = [
-            folder.parent / source / one for source, one in sources if (source, one) in self.made
-        ]
-        spoilt = any(not store.read_manifest(path)[1] for path in old)
+        sources = [one for one in stage.upstream(context).items() if one in self.made]
+        spoilt = any(not store.read_manifest(Path(folder.parent, *one))[1] for one in sources)
         if not spoilt and (found := store.find(folder, key, context.verify)):
             context.entries[stage.name] = found
             return Step(stage.name)

@@ -144,9 +144,6 @@ def test_a_stage_that_is_left_out_comes_from_the_cache(tmp_path: Path) -> None:
     assert saved == json.loads(json.dumps(summary))
 
 
-# The version of a stage's code
-
-
 @pytest.mark.filterwarnings("default::UserWarning")
 def test_warnings_of_a_stage_are_lines_on_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -165,9 +162,18 @@ def test_warnings_of_a_stage_are_lines_on_the_terminal(
         )
         shown.append(" ".join("".join(capsys.readouterr()).split()))
         assert "a.vec: has 144 rows, which are read; its header promises 999" in shown[-1]
+        Experiment(context_of(config_of(tmp_path, *given, *tests, *more))).run(
+            tmp_path / str(number)
+        )
+        again = " ".join("".join(capsys.readouterr()).split())
+        assert "scores and tables (cached)" in again
+        assert again.count("a.vec: has 144 rows, which are read; its header promises 999") == 1
     assert "the 144 words are in alphabetical order and have no counts" in shown[0]
     assert "in alphabetical order" not in shown[1]
     assert "formats.py" not in "".join(shown)
+
+
+# The version of a stage's code
 
 
 def names_of(module: str) -> set[str]:

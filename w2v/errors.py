@@ -1,6 +1,9 @@
-"""`InputError`, for errors that users can correct; how errors and texts are displayed."""
+"""`InputError`, for errors that users can correct; how errors and warnings are displayed."""
 
 import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -27,6 +30,26 @@ def failure_reason(error: BaseException) -> str:
     if isinstance(error, InputError):
         return line
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+
+@contextmanager
+def showing_warnings(show: Callable[[str], None]) -> Iterator[list[str]]:
+    """Context manager: pass the texts of the block's warnings to `show`, not to standard error.
+
+    Yields
+    ------
+    list of str
+        The texts of the warnings so far.
+    """
+    shown: list[str] = []
+
+    def take(message: Warning | str, *_: object, **__: object) -> None:
+        shown.append(str(message))
+        show(shown[-1])
+
+    with warnings.catch_warnings():
+        warnings.showwarning = take
+        yield shown
 
 
 _ACTIVE = re.compile(

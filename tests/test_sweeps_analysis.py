@@ -157,6 +157,23 @@ def test_the_command_for_a_report_can_be_pasted(
     assert "run.py 'report=a b/0'\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("objective", ["heldout_loss", MEAN_OF_SETS])
+def test_only_losses_are_told_to_compare_by_a_score(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], objective: str
+) -> None:
+    key = {"heldout_loss": "loss", MEAN_OF_SETS: "evaluate__oov"}[objective]
+    jobs = [
+        replace(job(i, 0.0, seed=i % 2, **{key: "ab"[i // 2]}), figures={objective: i / 10})
+        for i in range(4)
+    ]
+    result = compare_jobs(objective, jobs)
+    facts = {"command": "c", "sweep_dir": "d", "seconds": 1.0, "error": None, "search": False}
+    show.print_results(Display(), result, show.write_results(tmp_path, result, facts), [])
+    said = capsys.readouterr().out
+    assert "so no two of them compare." in said
+    assert ("search.objective=" in said) == (objective == "heldout_loss")
+
+
 def test_equal_losses_have_one_best_configuration() -> None:
     runs = itertools.product((2, 5), (("v", 0.5), ("v+u", 0.6)), (0, 1))
     jobs = [

@@ -23,7 +23,14 @@ REFUSED: dict[tuple[str, ...], str] = {
     ("model.dim=4,x",): "model.dim: Value 'x' of type 'str' could not be converted to Integer",
     ("train.lr=interval(0.1,0.2)",): "train.lr=interval(0.1,0.2): an interval has no end of values",
     ("search=optuna", "model.window=2,5"): (
-        "search.objective=heldout_loss: does not compare over model.window;"
+        "search.objective=heldout_loss: does not compare over model.window; search by a score"
+    ),
+    (
+        *("search=optuna", "search.objective=similarity/simlex999/spearman", "model.window=2"),
+        "evaluate.oov=choice(skip,zero)",
+    ): (
+        "search.objective=similarity/simlex999/spearman: does not compare over evaluate.oov; "
+        "leave it out"
     ),
     **{
         ("search=optuna", text): f"{text}: must rise, with log from a number above 0"

@@ -118,9 +118,10 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
             raise InputError(f"{override.input_line}: must rise, with log from a number above 0")
     clash = incomparable(objective, space)
     if clash:
+        score = "search by a score, as in search.objective=similarity/wordsim353/spearman, or "
         raise InputError(
-            f"search.objective={objective}: does not compare over {', '.join(clash)}; search by a "
-            "score, as in search.objective=similarity/wordsim353/spearman, or leave them out"
+            f"search.objective={objective}: does not compare over {', '.join(clash)}; "
+            f"{score * objective.endswith('loss')}leave {'them' if len(clash) > 1 else 'it'} out"
         )
     from pipeline.experiment import check_paths  # takes long to import
 

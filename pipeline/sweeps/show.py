@@ -36,10 +36,8 @@ VERDICTS = (
     "Seeds and pairs are samples: the chance that any better or worse here is wrong is at most 5 % "
     "(half of it for the objective). No difference shown does not mean equal."
 )
-NOT_COMPARABLE = (
-    "These settings change what is measured, so no two of them compare. Losses of different models "
-    "do by a score: search.objective=similarity/wordsim353/spearman"
-)
+NOT_COMPARABLE = "These settings change what is measured, so no two of them compare."
+BY_SCORE = " Different models do by a score: search.objective=similarity/wordsim353/spearman"
 ONE_SEED = "One seed each: add 'seed=range(3)' to learn which differences are more than chance."
 ONE_SEED_SEARCH = (
     "One seed each, and the best of many is a lucky one: give its settings again with -m and "
@@ -145,7 +143,7 @@ def print_results(
         if "one seed" in verdicts:
             display.say(ONE_SEED_SEARCH if summary["search"] else ONE_SEED)
         if verdicts == {"alone"} and len(groups) > 1:
-            display.say(NOT_COMPARABLE)
+            display.say(NOT_COMPARABLE + BY_SCORE * result.objective.endswith("loss"))
     for line in [*effect_sizes(result), *advice(result)]:
         display.say(line)
     for line in failures(result.runs):

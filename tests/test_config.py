@@ -282,6 +282,7 @@ LIMITS = {
     "tokenizer.pattern='a*'": "tokenizer.pattern=a*: must be a pattern that does not match the empty string",
     "tokenizer.phrases.passes=-1": "tokenizer.phrases.passes=-1: must be at least 0",
     "tokenizer.phrases.passes=1 tokenizer.phrases.from_=a": "tokenizer.phrases.passes=1: must be 0 where phrases are from another corpus, with its passes",
+    "tokenizer.phrases.from_=' '": "tokenizer.phrases.from=' ': must be a folder or a file or null",
     "tokenizer.phrases.scoring=pmi": "tokenizer.phrases.scoring=pmi: must be default or npmi",
     "tokenizer.phrases.joiner=ab": "tokenizer.phrases.joiner=ab: must be one character that is not white space",
     "vocab.min_count=0": "vocab.min_count=0: must be at least 1",
@@ -742,7 +743,7 @@ def test_help_describes_every_setting_and_every_choice() -> None:
         "ray",
     }:
         if key not in ("experiment", "measure"):
-            assert re.search(rf"^ +{re.escape(key)}[= ]", text, re.MULTILINE), key
+            assert re.search(rf"^ +{re.escape(key.rstrip('_'))}[= ]", text, re.MULTILINE), key
     for group in GROUPS:
         for name in choices(group) if group != "experiment" else ():
             assert f" {group}={name} " in text

@@ -326,7 +326,7 @@ def test_phrases_become_words(here: Path) -> None:
     result = run(*settings, "tokenizer.phrases.from=nowhere", cwd=here)
     assert result.returncode == 2
     assert result.stderr == (
-        "error: tokenizer.phrases.from_=nowhere: must be a folder with phrases.csv, or such a file "
+        "error: tokenizer.phrases.from=nowhere: must be a folder with phrases.csv, or such a file "
         "(No such file or directory)\n"
     )
 

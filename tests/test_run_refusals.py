@@ -181,7 +181,7 @@ REFUSED_RUNS = {
     "seed=${sed}": "seed: Interpolation key 'sed' not found",
     "model.window=1000000000": "model.window=1000000000: must be from 1 to 10,000",
     "vocab.drop=no.txt": "vocab.drop=no.txt: must be a file that can be read (No such file or directory)",
-    "tokenizer.phrases.from_=no.csv": "tokenizer.phrases.from_=no.csv: must be a folder with phrases.csv, or such a file (No such file or directory)",
+    "tokenizer.phrases.from_=no.csv": "tokenizer.phrases.from=no.csv: must be a folder with phrases.csv, or such a file (No such file or directory)",
     "vocab.words=/dev/zero": ("vocab.words=/dev/zero: must be a file of one word a line"),
     "tracking=mlflow tracking.experiment=''": "tracking.experiment='': must be a name",
     "evaluate.vectors=nowhere stages=[evaluate]": (

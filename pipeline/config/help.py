@@ -79,7 +79,7 @@ def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
         field = made[one.name]
         default = field.default if field.default_factory is MISSING else field.default_factory()
         value = "" if default in (MISSING, "", [], {}) else f"={as_yaml(default)}"
-        yield f"{prefix}{one.name}{value}", f"{one.meaning} ({one.allowed})"
+        yield f"{prefix}{one.name.rstrip('_')}{value}", f"{one.meaning} ({one.allowed})"
     for name, hint in get_type_hints(kind).items():
         if name in made and prefix and isinstance(hint, type) and is_dataclass(hint):
             yield from settings_of(hint, f"{prefix}{name}.")

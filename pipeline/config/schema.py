@@ -104,7 +104,7 @@ def resolve(composed: DictConfig) -> Config:
     try:
         settings = OmegaConf.to_object(composed)
     except SettingError as error:
-        where = f"{key_of(error.owner)}{error.name}={as_yaml(error.value)}"
+        where = f"{key_of(error.owner)}{error.name.rstrip('_')}={as_yaml(error.value)}"
         raise InputError(f"{where}: must be {error.wanted}") from None
     return cast(Config, with_home(settings))
 

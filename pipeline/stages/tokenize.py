@@ -114,7 +114,7 @@ class Tokenize(Stage):
     def explain(self, error: InputError, config: Config) -> InputError:
         if isinstance(error, SettingError) and not issubclass(error.owner, Tokenizer):
             group = "tokenizer.phrases" if error.owner is Phrases else "corpus"
-            return InputError(f"{group}.{error}")
+            return InputError(f"{group}.{error}".replace("from_=", "from=", 1))
         arguments = r"(^path|(?<= )(?:encoding|errors|field|unit))="
         return super().explain(InputError(re.sub(arguments, r"corpus.\1=", str(error))), config)
 

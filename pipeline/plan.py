@@ -73,7 +73,7 @@ class Planner:
             run = Ended(Path(), context.outputs, context.entries, summary, config.title, "")
             if store.find(context.outputs / "cache" / NAME, run.key, context.verify) is None:
                 expected = Expected(evaluated.seconds)
-                steps.append(Step(NAME, "its plots are gone, and need the scores again", expected))
+                steps.append(Step(NAME, "its plots are missing: scores are made again", expected))
         if config.measure is not None:
             steps.append(Step("measure", "it is timed in every run"))
         return steps

@@ -333,7 +333,7 @@ def step_terms(
     negatives: int,
     noise: Any,
 ) -> list[tuple[int, int, float]]:
-    """Return the terms (center, outside, weight) of the loss in one training step.
+    """Return the terms (center, outside, weight) of the loss in one training step of skip-gram.
 
     Terms of noise words have a negative weight. Every 64 successive center words share the same 20
     noise words.

@@ -347,11 +347,13 @@ def test_a_damaged_entry_is_quarantined_and_made_again(
 
 @pytest.mark.parametrize("content", [b"none data", b"some dat"])
 def test_what_was_made_from_damaged_content_is_moved_aside(tmp_path: Path, content: bytes) -> None:
+    cache, checkpoint = tmp_path / "cache", tmp_path / "checkpoints" / "7"
+
     def made(stage: str, key: str, upstream: dict[str, str], **facts: Any) -> Path:
         about = {"settings": {}, "upstream": upstream}
-        return find_or_make(tmp_path / stage, key, about, lambda _: facts).path
+        return find_or_make(cache / stage, key, about, lambda _: facts).path
 
-    one = get(tmp_path / "stage", Maker()).path
+    one = get(cache / "stage", Maker()).path
     two = made("second", "2" * 16, {"stage": KEY})
     three = made("third", "3" * 16, {"second": "2" * 16})
     four = made("third", "4" * 16, {}, made_from={"third": "3" * 16})
@@ -360,15 +362,16 @@ def test_what_was_made_from_damaged_content_is_moved_aside(tmp_path: Path, conte
         made("third", "6" * 16, {"second": KEY}),
     ]
     (one / "data.bin").write_bytes(content * 1000)
+    checkpoint.mkdir(parents=True)
     reported: list[Any] = []
-    again = get(tmp_path / "stage", Maker(), on_damaged=lambda *a: reported.append(a), verify=True)
+    again = get(cache / "stage", Maker(), on_damaged=lambda *a: reported.append(a), verify=True)
     assert not again.cached
     # Files of other sizes are never read, so nothing was made from them.
-    later = [two, three, four] if len(content) == len(b"some data") else []
+    later = [two, three, four, checkpoint] if len(content) == len(b"some data") else []
     assert reported[0][3] == later
     assert {path.exists() for path in later} <= {False}
     assert all(path.exists() for path in others)
-    moved = [path for path in tmp_path.glob("*/*.damaged-*") if path.parent.name != "stage"]
+    moved = [path for path in tmp_path.rglob("*.damaged-*") if path.parent.name != "stage"]
     assert len(moved) == len(later)
 
 

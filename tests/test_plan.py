@@ -293,7 +293,7 @@ def test_what_was_made_from_damaged_content_is_made_anew(folder: Path) -> None:
 
 def test_a_report_whose_plots_are_gone_is_work(folder: Path) -> None:
     prune(folder / "outputs", ["report"], older=0, to=math.inf, dry=False)
-    reason = "its plots are gone, and need the scores again"
+    reason = "its plots are missing: scores are made again"
     found = plan(folder)
     assert found == {**dict.fromkeys(STAGES, "cached"), "report": reason}
     assert plan_without_command(folder) == found

@@ -7,7 +7,9 @@ import inspect
 import json
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -164,7 +166,8 @@ def test_numbers_of_numpy_are_numbers() -> None:
 
 def test_limits_of_threads_hold_until_the_last_of_them_ends() -> None:
     def threads() -> list[int]:
-        return [library["num_threads"] for library in threadpool_info()]
+        found = threadpool_info()
+        return [library["num_threads"] for library in found if library["user_api"] == "blas"]
 
     with threadpool_limits(2):
         before = threads()
@@ -179,6 +182,33 @@ def test_limits_of_threads_hold_until_the_last_of_them_ends() -> None:
             other.__exit__(None, None, None)
             assert set(threads()) == {1}
         assert threads() == before
+
+
+def test_each_thread_has_its_limit_of_openmp_and_its_own_number_after_it() -> None:
+    import sklearn.utils._openmp_helpers  # noqa: F401  # loads OpenMP
+
+    meet = Barrier(2)
+
+    def threads() -> list[int]:
+        found = threadpool_info()
+        return [library["num_threads"] for library in found if library["user_api"] == "openmp"]
+
+    def work(first: bool) -> bool:
+        with threadpool_limits(2):
+            before = threads()
+            meet.wait()
+            with limited_threads(1):
+                meet.wait()
+                held = set(threads()) == {1}
+                if not first:
+                    meet.wait()
+            if first:
+                meet.wait()
+            meet.wait()
+            return held and bool(before) and threads() == before
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(work, [True, False])) == [True, True]
 
 
 def test_a_function_changes_nothing_in_the_facts_on_the_text(tmp_path: Path) -> None:

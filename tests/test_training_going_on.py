@@ -68,6 +68,9 @@ def test_which_words_there_are(model: TrainedModel, loss: Any) -> None:
 def test_words_to_drop_are_dropped_though_they_are_given(
     model: TrainedModel, vocabulary: str
 ) -> None:
+    apostrophe = WordVectors(["don't", "king", "sat"], np.eye(3, 6))
+    settings: dict[str, Any] = {"init": apostrophe, "vocabulary": vocabulary, "drop": ["don’t"]}
+    assert "don't" not in train([*NEW, "the king don't sit"], **settings).vectors
     made = train(NEW, init=model, vocabulary=vocabulary, drop=["the", "cat"], freeze="given")
     whole = train(NEW, init=model, vocabulary=vocabulary)
     assert set(whole.vectors.words) - set(made.vectors.words) == {"the", "cat"}

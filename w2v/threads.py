@@ -10,35 +10,44 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
-# The thread pools belong to the process, and so do the limits that are in force.
+# The threads of BLAS belong to the process, and so do the limits that are in force.
 _LOCK = threading.Lock()
 _LIMITS: list[int] = []
-_LIMITERS: list[Any] = []
+_LIMITERS: dict[Any, Any] = {}  # for each search of the process, what was set before
 
 
 @contextmanager
 def limited_threads(threads: int) -> Iterator[None]:
     """Limit the thread pools of BLAS and OpenMP to `threads` during a ``with`` block.
 
-    If several threads are in such blocks at the same time, the smallest limit holds for all. What
-    was set before the first block is set again after the last.
+    OpenMP has a number of threads for each thread that calls it, which this function sets for its
+    own. BLAS has one for the process: if several threads are in such blocks at the same time, the
+    smallest limit holds for all, and what was set before the first block is set again after the
+    last.
 
     Searching the process for these libraries takes 10 ms. Unlike `threadpoolctl.threadpool_limits`,
     this function searches again only if modules have been imported since its last search.
     """
     with _LOCK:
         _LIMITS.append(threads)
-        _LIMITERS.append(_found(len(sys.modules)).limit(limits=min(_LIMITS)))
     try:
-        yield
+        with _LOCK:
+            _limit_blas()
+        with _found(len(sys.modules)).select(user_api="openmp").limit(limits=threads):
+            yield
     finally:
         with _LOCK:
             _LIMITS.remove(threads)
             if _LIMITS:
-                _LIMITERS.append(_found(len(sys.modules)).limit(limits=min(_LIMITS)))
-            else:
-                while _LIMITERS:
-                    _LIMITERS.pop().restore_original_limits()
+                _limit_blas()
+            while _LIMITERS and not _LIMITS:
+                _LIMITERS.popitem()[1].restore_original_limits()
+
+
+def _limit_blas() -> None:
+    found = _found(len(sys.modules))
+    limiter = found.select(user_api="blas").limit(limits=min(_LIMITS))
+    _LIMITERS.setdefault(found, limiter)
 
 
 @lru_cache(1)

@@ -146,7 +146,7 @@ def move_aside(path: Path) -> Path:
 
 
 def made_from(path: Path) -> list[Path]:
-    """Return the paths of all entries made from the entry `path`, then from these, and so on."""
+    """Return all entries made from the entry `path`, then from these, ...; and all checkpoints."""
     every = {one: read_manifest(one)[0] for one in path.parents[1].glob("*/[!.]*")}
     sources = {
         one: manifest["upstream"] | manifest["facts"].get("made_from", {})
@@ -157,7 +157,8 @@ def made_from(path: Path) -> list[Path]:
     for source in found:  # a list that grows
         made = [one for one in sources if sources[one].get(source.parent.name) == source.name]
         found += [one for one in made if one not in found]
-    return found[1:]
+    checkpoints = path.parents[2].glob("checkpoints/*")  # do not say what they were made from
+    return [*found[1:], *(one for one in checkpoints if DAMAGED not in one.name)]
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:

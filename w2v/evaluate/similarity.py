@@ -287,7 +287,7 @@ def _as_pair(name: str, item: Any) -> Pair:
         a, b, score = item
         if isinstance(a, str) and isinstance(b, str) and not isinstance(item, str):
             return Pair(a, b, float(score))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     raise InputError(
         f"{name}: holds {item!r:.60}; two words and a score are needed, as in ('cat', 'dog', 7.5)"

@@ -5,7 +5,7 @@ objective is the score that was chosen for comparisons before there were results
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -460,18 +460,21 @@ def compare(
             f"asked={str(asked)!r:.60}: must be pairs or questions; load_pairs and load_analogies "
             "read them from a file"
         )
-    if not asked:
+    if isinstance(asked, Mapping) or not isinstance(asked, Iterable):
+        raise InputError(f"asked={asked!r:.60}: must be pairs or questions, in a list")
+    items: list[Any] = list(asked)
+    if not items:
         raise InputError("asked: must be pairs or questions, and there are none")
     benchmark: SimilarityBenchmark | AnalogyBenchmark
-    if isinstance(asked[0], tuple | list) and len(asked[0]) > 3:
-        questions = as_questions("asked", asked)
+    if isinstance(items[0], tuple | list) and len(items[0]) > 3:
+        questions = as_questions("asked", items)
         benchmark = analogy_benchmark(questions, oov)
 
         def answer(vectors: WordVectors) -> NDArray[Any]:
             return answer_ranks(vectors, questions, vocabulary, ("3CosAdd",))["3CosAdd"]
 
     else:
-        pairs = as_pairs("asked", asked)
+        pairs = as_pairs("asked", items)
         benchmark = similarity_benchmark(pairs, oov)
 
         def answer(vectors: WordVectors) -> NDArray[Any]:

@@ -26,6 +26,7 @@ from w2v.text.vocabulary import (
     Vocabulary,
     VocabularySettings,
     choose,
+    contained,
     read_words,
     with_words,
 )
@@ -420,8 +421,8 @@ def choose_with_given(
     """
     if given is None:
         return choose(types, counts, settings, words, drop)
-    dropped = set(drop)
-    kept = [word for word in given.words if word not in dropped]
+    dropped = contained(given.words, [*drop])
+    kept = [word for word, drops in zip(given.words, dropped, strict=True) if not drops]
     every, occurrences = with_words(types, counts, kept)
     only = [] if vocabulary == "given" else words
     chosen, ids = choose(every, occurrences, settings, only, drop, kept)

@@ -245,14 +245,14 @@ def train(
         `bootstrap` is set and there are fewer than 20 documents to train on.
     """
     training, held_out = hold_out(text, heldout, generator(heldout_seed, "heldout"))
+    if training.words() == 0 and held_out.words():
+        raise InputError(f"heldout={heldout}: holds out all words; lower it")
     if bootstrap:
         # A passage that is held out cuts a document in two.
         check_bootstrap(min(len(text.spans), len(training.spans)))
         training = bootstrap_sample(training, generator(seed, "bootstrap"))
     known = training.words()
     if known == 0:
-        if held_out.words():
-            raise InputError(f"heldout={heldout}: holds out all words; lower it")
         raise no_pairs_error()
     if early and early.watch == HELDOUT_LOSS and len(held_out.spans) == 0:
         raise InputError(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from w2v.evaluate.ensemble import HasVectors, vectors_of
 from w2v.settings import check_choice
+from w2v.threads import limited_threads
 from w2v.vectors import WordVectors
 
 NAMES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
@@ -131,13 +132,12 @@ def project_2d(vectors: WordVectors, words: Sequence[str]) -> NDArray[np.float64
 
 def _tsne(unit: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
     from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
 
     start = "pca" if min(unit.shape) >= 2 else "random"
     perplexity = min(PERPLEXITY, (len(unit) - 1) / 3)
     model = TSNE(2, perplexity=perplexity, init=start, random_state=seed, max_iter=500)
     # Several threads would wait for each other in busy loops, for minutes on a busy machine.
-    with threadpool_limits(1):
+    with limited_threads(1):
         return np.asarray(model.fit_transform(unit), dtype=np.float64)
 
 

@@ -47,9 +47,10 @@ def read(folder: Path, documents: int | None) -> tuple[Vocabulary, Text]:
 
 
 def score(options: argparse.Namespace) -> dict[str, Any]:
-    """Train and evaluate vectors, as the options of the command say.
+    """Train vectors with the command's options, and evaluate them; return what ``score`` prints.
 
-    Return the options, the scores, the held-out loss and the `Costs` of the cluster, if any.
+    The result has the options, the scores on benchmarks, the held-out loss, and the costs of
+    training with workers (times and bytes sent); without a cluster, the costs are empty.
     """
     vocabulary, text = read(options.folder, options.documents)
     name = "none" if options.combine == "none" else "local"
@@ -94,11 +95,11 @@ def speed_ups(counts: NDArray[np.int64], words: int) -> Iterator[float]:
 
 
 def pictures(options: argparse.Namespace) -> None:
-    """Plot scores against the number of workers, and estimated speed against that of machines.
+    """Plot scores by the number of workers, and the estimated speed-up by the number of machines.
 
-    The files are ``workers.svg`` and ``machines.svg``. In ``workers.svg``, a dot is a training, a
-    line is the mean over seeds, and the gray band is the range of the scores of trainings without a
-    cluster.
+    The files are ``workers.svg`` for the scores and ``machines.svg`` for the speed-up. In
+    ``workers.svg``, a dot is a training, a line is the mean over seeds, and the gray band is the
+    range of the scores of trainings without a cluster.
     """
     from matplotlib.figure import Figure
 

@@ -172,7 +172,7 @@ def core_rate() -> float:
 
 
 def scores_of(corpus: Corpus, objective: Objective) -> float:
-    """Return the expected number of dot products in training per word of the text."""
+    """Return the expected number of dot products that training computes per word of the text."""
     from w2v.huffman import HuffmanTree
     from w2v.sampling import keep_probabilities
 

@@ -97,11 +97,12 @@ def pack(source: str, folder: Path) -> None:
 
 
 def read(folder: Path, documents: int | None) -> Callable[[int | None], Corpus]:
-    """Read a text written by `pack`; return a function that gives it a vocabulary of any size.
+    """Read a text that `pack` wrote; return a function that makes a `Corpus` of it.
 
-    The text has at most `documents` documents. The function takes the number of words, or None for
-    all that occur at least five times. To get more words than the text has, frequent words are
-    split in two: in every other document, an apostrophe is added to the word.
+    The text has at most `documents` documents; None: all. The function takes the number of words in
+    the vocabulary, or None for all words that occur at least five times. If the text has fewer
+    different words, frequent words are split in two: in every other document, an apostrophe is
+    added to the word.
     """
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary, "tokens.npy")
@@ -195,9 +196,10 @@ def make(cases: list[Case]) -> list[JaxEngine]:
 
 
 def rate(case: Case, made: JaxEngine) -> tuple[float, str]:
-    """Train on up to nine shards of the text; return the words per second, and a hash of the model.
+    """Train an engine for a case; return the words per second, and a hash of the trained model.
 
-    The first shard is not timed. If it is the only one, it is trained on again and timed then.
+    `made` is the engine. It trains on up to nine shards (pieces of the text). The first is not
+    timed. If it is the only one, it is trained on again and timed then.
     """
     shards = case.corpus.text.shards(made.shard_words)
     made.train(shards[0], (0.025, 0.025), generator(0, "train"))
@@ -210,10 +212,10 @@ def rate(case: Case, made: JaxEngine) -> tuple[float, str]:
 
 
 def limits() -> dict[str, float]:
-    """Measure the memory bandwidth in bytes/s, and the FLOP/s of matrix products by precision.
+    """Measure and print the memory bandwidth of the device and its speed of matrix products.
 
-    They are also printed. The keys of the dict are ``memory`` for the bandwidth, and the names of
-    the precisions for the FLOP/s.
+    Return a dict with the bandwidth in bytes/s, under the key ``memory``, and for each precision,
+    under its name, the FLOP/s.
     """
     large = jax.default_backend() != "cpu"
 
@@ -354,7 +356,7 @@ def bits(corpus: Corpus) -> None:
 def step_sizes(corpus: Corpus, tests: Path) -> None:
     """Print the speed and the scores for several learning rates and numbers of words per update.
 
-    The usual combination of both is left out, because `scores` measures it.
+    The default learning rate with the default number of words is left out: `scores` measures it.
 
     `tests` is the folder of the benchmark files; missing files are taken from gensim.
     """

@@ -105,7 +105,7 @@ def rated_words() -> set[str]:
 
 
 class Data:
-    """The text, with a vocabulary for models of words and one for models with n-grams."""
+    """A text with two vocabularies: one for models with n-grams, one for models without them."""
 
     def __init__(self, source: Path, folder: Path) -> None:
         self.all = Corpus(source, folder)
@@ -116,10 +116,9 @@ class Data:
         self.kept = np.array([word not in left_out for word in self.all.words])
 
     def of(self, *, subwords: bool) -> tuple[Text, NDArray[np.int64], list[str]]:
-        """Return the text, and the word counts and the words of its vocabulary.
+        """Return the text, and the word counts and the words of one of the two vocabularies.
 
-        The vocabulary is the one for models with n-grams if `subwords` is true, else the one for
-        models of words.
+        If `subwords` is true, it is the vocabulary for models with n-grams, else the other one.
         """
         text, counts, words = self.all.text, self.all.counts, self.all.words
         if not subwords:
@@ -132,7 +131,7 @@ class Data:
     def file(self) -> Path:
         """Return the path of a file of the text for models with n-grams; the first call writes it.
 
-        It has only the words of the vocabulary for such models. Lines have at most 1,000 words,
+        Words outside the vocabulary of these models are left out. Lines have at most 1,000 words,
         because gensim drops words of longer lines.
         """
         path = self.folder / "ngrams.txt"
@@ -189,7 +188,7 @@ def trained(case: Case, data: Data, epochs: int, lr: float, seed: int) -> WordVe
 
 
 def scores_of(vectors: WordVectors) -> dict[str, float]:
-    """Return all scores by their names in `SCORES`; NaN for one that is undefined."""
+    """Return the benchmark scores of vectors, by their names in `SCORES`; NaN if undefined."""
     sets = {name: load_pairs(benchmark_path(name)) for name in SETS}
     scores = {name: similarity(vectors, pairs).spearman for name, pairs in sets.items()}
     scores["google"] = analogies(vectors, load_analogies(benchmark_path("google"))).accuracy

@@ -62,7 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Exempt the imported modules and the collected tests from garbage collection."""
+    """Exempt imported modules and collected tests from garbage collection, which saves time."""
     gc.freeze()
 
 
@@ -86,9 +86,10 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture
 def short_shards(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the engine `name`, a parameter of the test, prepare for a short text if it is ``jax``.
+    """If the test's engine is ``jax``, let it train on short shards (parts of a text), for speed.
 
-    Without this fixture, the arrays of ``jax`` would be as long as those for 65,536 words.
+    `name` is a parameter of the test, the name of its engine. Without this fixture, shards of
+    ``jax`` have at least 65,536 words, and its arrays are as long even for a short text.
     """
     if name == "jax":
         monkeypatch.setattr("w2v.engines.jax.MIN_SHARD_WORDS", 8192)
@@ -96,7 +97,7 @@ def short_shards(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_waiting_for_the_disk() -> Iterator[None]:
-    """Let ``os.fsync``, and SQLite as opened by SQLAlchemy, not wait for the disk, for speed."""
+    """For speed, let ``os.fsync``, and SQLite databases of SQLAlchemy, not wait for the disk."""
     import sqlalchemy
 
     def connected(connection: Any, _: object) -> None:
@@ -128,7 +129,7 @@ def outputs(empty_store: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def made_store(empty_store: Path, tmp_path: Path) -> None:
-    """Copy `empty_store` to where commands record runs; they would need a second to make one."""
+    """Copy the empty MLflow database to where commands record runs; making one takes a second."""
     (tmp_path / "outputs").mkdir()
     shutil.copy(empty_store, tmp_path / "outputs")
 

@@ -126,9 +126,9 @@ def sum_of_rows(rows: Sequence[int], weight: float, vectors: Matrix, dim: int) -
 def spread_gradient(
     gradient: Vector, rows: Sequence[int], share: float, size: int
 ) -> list[list[float]]:
-    """Return a matrix of `size` rows, in which the rows `rows` are `share` times `gradient`.
+    """Return a matrix of `size` rows: `share` times `gradient` in the rows `rows`, else zero.
 
-    A row that is listed twice gets twice as much. All other rows are zero.
+    A row that is listed twice in `rows` gets twice as much.
     """
     spread = zeros(size, len(gradient))
     for row in rows:
@@ -295,8 +295,8 @@ def sampled_words(
 ) -> list[tuple[int, int]]:
     """Return the words that sub-sampling keeps, each as (word, index of its document).
 
-    A word is kept if the random 32-bit number for its position in the text is at most `keep[word]`.
-    Unknown words, -1, are not kept.
+    A word is kept if the random 32-bit number for its position in the text is at most `keep[word]`;
+    `key` selects the random numbers. Unknown words, -1, are not kept.
     """
     kept, position = [], 0
     for number, document in enumerate(documents):
@@ -310,13 +310,12 @@ def sampled_words(
 def noise_word(key: Vector, number: int, last: Vector) -> int:
     """Return the noise word at index `number` of the random sequence that `key` selects.
 
-    A noise word is found by a 32-bit integer. Each word has an interval of integers: the intervals
-    follow each other from 0 on, and `last` has the last integer of each. An integer stands for the
-    word in whose interval it is.
+    The sequence consists of 32-bit integers, and each integer stands for a word: those up to
+    `last[0]` for word 0, those above it up to `last[1]` for word 1, and so on.
 
-    The integers of the sequence are in groups of 20. The first integer of group 0 is random. The
-    first integer of group g is that of group 0 plus (g * 0x9E3779B9 % 2**32) // 20. Within a group,
-    each integer is the one before plus 2**32 // 20. All sums are modulo 2**32.
+    The integers are in groups of 20. Within a group, each integer is the one before plus
+    2**32 // 20. Group 0 begins with a random integer. Group g begins with the same integer plus
+    (g * 0x9E3779B9 % 2**32) // 20. All sums are modulo 2**32.
     """
     group, place = divmod(number, 20)
     shift = group * 0x9E3779B9 % 2**32 // 20
@@ -500,7 +499,7 @@ def phrase_counts(
 
     `connectors` are words such as "of". They are among the tokens, but are not counted as words. A
     pair is two successive words that are not connectors; there may be connectors between them. The
-    key of its count is the text from one word to the other, joined by `joiner`.
+    key of a pair is the text from its first to its last word, in which `joiner` replaces spaces.
     """
     counts: dict[str, int] = {}
     tokens = 0
@@ -652,9 +651,9 @@ def words(
 
 
 def replaced(text: str, normalize_punctuation: bool, drop_invisible: bool) -> str:
-    """Replace other apostrophes and hyphens by those of ASCII, and drop invisible characters.
+    """Replace non-ASCII apostrophes and hyphens by ASCII ones, and drop invisible characters.
 
-    Each is done only if its argument is True.
+    The first is done if `normalize_punctuation` is True, the second if `drop_invisible` is.
     """
     if normalize_punctuation:
         text = re.sub("[\u2019\u2018\u201b\u02bc\uff07\u00b4]", "'", text)

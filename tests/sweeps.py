@@ -1,4 +1,4 @@
-"""Start sweeps in tests without composing their settings anew, which takes Hydra 0.15 s a time."""
+"""Start sweeps in tests with shared settings, as Hydra needs 0.15 s each time to compose them."""
 
 import contextlib
 import functools
@@ -29,7 +29,10 @@ def shared_loader() -> Any:
 
 @functools.cache
 def composed(*choices: str) -> DictConfig:
-    """Return the configuration of a sweep with choices of config groups. It must not be changed."""
+    """Return the settings of a sweep as Hydra composes them for arguments such as ``loss=softmax``.
+
+    Each argument chooses a file in ``conf/``. The result is cached: callers must not change it.
+    """
     hydra: Any = GlobalHydra.instance().hydra
     given = [*choices, "hydra.mode=MULTIRUN"]
     config: DictConfig = hydra.compose_config("config", given, run_mode=RunMode.MULTIRUN)
@@ -40,8 +43,8 @@ def refused_sweep(*arguments: str, cwd: Path) -> str:
     """Start a sweep, which must be refused before its first job; return the error line.
 
     `arguments` are those of the command ``pipeline/run.py -m``. To save time, Hydra only composes
-    the choices of config groups, once for all calls with the same choices (`composed`). The other
-    values are set in a copy of the composed settings, without Hydra.
+    those that choose a file in ``conf/``, such as ``loss=softmax``, and only once (`composed`).
+    Other arguments, such as ``train.lr=0.1``, are set in a copy of the result, without Hydra.
     """
     schema.register()
     with contextlib.chdir(cwd), initialize_config_dir(str(ROOT / "conf"), **BASE):

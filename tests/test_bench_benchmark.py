@@ -19,7 +19,7 @@ from w2v.training.schedule import Schedule, TrainingSettings
 
 
 def trial(engine: str, threads: int, speed: float, peak: float | None) -> dict[str, Any]:
-    """Return an invented result of one training.
+    """Return an invented result of one training, as ``measure=benchmark`` records it.
 
     `speed` is in words/s, and `peak` is the memory in MiB, or None if it is unknown.
     """
@@ -76,9 +76,10 @@ def test_a_loss_that_no_engine_can_train_is_refused() -> None:
 
 
 def train_nothing(**loss: float) -> None:
-    """Start a training by gensim in a worker process that must fail: there is no corpus.
+    """Start a training by gensim in a worker process, which must fail, as there is no corpus.
 
-    `loss` has settings of negative sampling. Raises the error of `run_worker`.
+    `loss` has settings of negative sampling. The error of `run_worker`, the function that starts
+    the process, is raised.
     """
     objective = SkipGram(3, loss=NegativeSampling(**cast(Any, loss)))
     nowhere = Path("nowhere")

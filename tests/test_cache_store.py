@@ -1,7 +1,7 @@
-"""Test the cache: its keys, and that no incomplete result is used.
+"""Test the cache of results: its keys, and that no incomplete result is used.
 
-Results are complete or absent after errors, killed processes, damage, and several processes at
-once.
+After errors, killed processes, damage, or work by several processes at once, a result in the
+cache must be complete or absent.
 """
 
 import dataclasses

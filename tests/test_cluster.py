@@ -50,7 +50,10 @@ OBJECTIVES: list[tuple[str, Objective]] = [
 
 
 class Processes:
-    """A pool like several processes on Ray, but with all copies of the model in this process."""
+    """A stand-in for several Ray processes, each with a copy of the model, all in this process.
+
+    It implements the interface `Pool` of the processes that train for a cluster.
+    """
 
     def __init__(self, processes: int) -> None:
         self.number = processes
@@ -95,7 +98,12 @@ def learn(
     stop: Callable[[], bool] = lambda: False,
     threads: int = 1,
 ) -> Trained:
-    """Train on random documents, with `workers` workers; without workers if `pool` is ``None``."""
+    """Train on random documents with several workers; return the result of the training.
+
+    `pool` stands for the processes of the workers; None: train without workers. `combine` is the
+    method by which the workers' changes to the model are combined. Training ends early when `stop`
+    returns True.
+    """
     text = text_of(random_documents(0, 12_000, 60))
     counts = np.bincount(text.tokens).astype(np.int64)
     settings = ClusterSettings("local", workers, 500, combine)
@@ -137,12 +145,12 @@ def task_for(objective: Objective) -> Task:
 def naive_combine(
     before: list[float], after: list[list[float]], how: str, approach: float = 0.0
 ) -> list[float]:
-    """Combine several workers' versions of one row of the model, in plain loops.
+    """Combine several workers' versions of one row of the model, in plain loops; return the row.
 
     Parameters
     ----------
     before, after
-        The row before the round, and each worker's version after it.
+        The row before the workers trained, and each worker's version after that.
     how
         The method: ``sum``, ``mean``, ``orthogonal`` or ``sequential``.
     approach
@@ -171,7 +179,7 @@ def naive_combine(
 def random_changes(
     seed: int, rows: int, dim: int, workers: int
 ) -> tuple[NDArray[np.float32], list[Rows]]:
-    """Return a random matrix, and for each worker new values of rows that are drawn at random."""
+    """Return a random matrix, and for each worker random new values of a random set of rows."""
     random = np.random.default_rng(seed)
     table = random.normal(size=(rows, dim)).astype(np.float32)
     changes = []
@@ -278,9 +286,10 @@ def test_the_text_is_divided_among_the_workers() -> None:
 
 
 class Sizes(LocalPool):
-    """A `LocalPool` that records the number of tokens of each round.
+    """A `LocalPool` that records how many tokens are trained on in each round, in `sizes`.
 
-    It also records the learning rates at the start and at the end of each round.
+    At the end of a round, the workers' changes to the model are combined. The learning rates at the
+    start and at the end of each round are recorded in `rates`.
     """
 
     def __init__(self) -> None:

@@ -65,7 +65,7 @@ def row_of_choices(row: int) -> dict[str, str]:
 
 
 def node_of(group: str, name: str) -> DictConfig:
-    """Return the settings of a group as Hydra composes them with one of its choices.
+    """Return the settings of a config group as Hydra composes them if its choice is `name`.
 
     Hydra refuses a choice that does not exist.
     """
@@ -76,10 +76,10 @@ def node_of(group: str, name: str) -> DictConfig:
 
 
 def settled(*overrides: str) -> Config:
-    """Return the settings for ``key=value`` arguments.
+    """Return the settings of the program for ``key=value`` arguments.
 
-    Hydra only composes what arguments such as ``experiment=x`` and ``loss=softmax`` choose. Single
-    values, such as ``train.lr=0.1``, are set without Hydra, for speed.
+    For speed, Hydra only composes choices of files in ``conf/``, such as ``loss=softmax``. Single
+    values, such as ``train.lr=0.1``, are set without it.
     """
     experiments = [text for text in overrides if text.partition("=")[0] in EXPERIMENTS]
     settings = composed(*experiments).copy()
@@ -524,9 +524,10 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, settings: str, problem
 
 
 def numbers() -> dict[str, tuple[Any, str, bool]]:
-    """Return all settings that are numbers or lists of numbers, by class and name.
+    """Return all settings that are numbers or lists of numbers, by names such as ``Config.seed``.
 
-    The values are the object that has the setting, its name, and whether it is a list.
+    Each value of the dict has an object with the setting, the setting's name in this object, and
+    whether it is a list.
     """
     found = {}
     pairs = [(group, name) for group in schema.GROUPS for name in choices(group)]
@@ -727,7 +728,7 @@ def test_what_cannot_be_composed_is_refused(override: str) -> None:
 
 
 def listed(text: str) -> list[str]:
-    """Return the names at the start of a line of help: a and b for ``a · b: some words``."""
+    """Return the names at the start of a line of help text: of ``a · b: some words``, a and b."""
     found = re.match(r"[\w-]+(?: · [\w-]+)*", text)
     return found.group().split(" · ") if found else []
 

@@ -66,7 +66,8 @@ def explicit_pairs(
 ) -> list[tuple[int, int, float, list[tuple[int, float]]]]:
     """Return the pairs of a batch as (center, outside, weight, noise words with their weights).
 
-    `negatives` is K, the number of noise words per pair.
+    `draw` is a batch for negative sampling, whose noise words have been drawn. `negatives` is K,
+    the number of noise words per pair.
     """
     pairs = []
     centers = draw.inputs.ids.reshape(-1, CENTERS)
@@ -308,7 +309,10 @@ def test_descend_is_gradient_descent_until_the_step_would_overshoot() -> None:
 
 
 def half_of_the_corpus(size: int, words: int) -> Documents:
-    """Return documents: `words` random word ids below `size`, and the id 0 before each of them."""
+    """Return documents half of whose words are word 0; the others are `words` random word ids.
+
+    A 0 stands before each of the others, which are from 1 to `size` - 1.
+    """
     random = np.random.default_rng(0)
     others = random.integers(1, size, size=words)
     return [

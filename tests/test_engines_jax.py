@@ -38,7 +38,10 @@ DOCUMENTS = random_documents(0, 6000, WORDS)
 
 @pytest.fixture(autouse=True)
 def short_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the engine's programs be compiled for short shards, not for those of 65,536 words."""
+    """Let ``engine=jax`` train on short shards (parts of a text), as compiling for them is faster.
+
+    Without this fixture, a shard has at least 65,536 words.
+    """
     monkeypatch.setattr(engine, "MIN_SHARD_WORDS", 8192)
 
 
@@ -176,7 +179,10 @@ def test_equal_rows_are_summed_once(
 
 
 def test_no_sum_of_floats_depends_on_the_order_of_threads() -> None:
-    """In JAX's program, each scatter-add of floats is declared to have unique indices."""
+    """In JAX's program, each scatter-add of floats is declared to have unique indices.
+
+    So no two floats are added to the same element, and their order cannot change a sum.
+    """
     for loss in NegativeSampling(), Softmax(batch_words=500):
         made = JaxEngine(task_of(loss))
         sample, _, steps, size = made._sample(text_of(DOCUMENTS), generator(0, "t"))

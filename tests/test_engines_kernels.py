@@ -72,10 +72,10 @@ SHAPES = [
 def assert_steps(
     documents: Documents, rate: float, engine: NumbaEngine, *others: NumpyEngine
 ) -> None:
-    """Train engines, and check that the results are those of plain loops.
+    """Train engines with negative sampling, and check the results against those of plain loops.
 
-    Compared are the vectors, the losses, the total weights of the pairs and the numbers of words.
-    All engines must have equal tasks. The learning rate rises from `rate` to twice `rate`.
+    The vectors, losses, total weights of the pairs and numbers of words are compared. All engines
+    must have equal tasks. The learning rate rises from `rate` to twice `rate`.
     """
     objective = engine.task.objective
     key = draw_key(generator(0, "train"))
@@ -261,7 +261,7 @@ def adjacent(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
 
 
 def flat(group: Any) -> list[NDArray[Any]]:
-    """Return all arrays of a nested named tuple."""
+    """Return all arrays of a named tuple whose elements are arrays or further named tuples."""
     if not isinstance(group, tuple):
         return [group]
     return [array for part in group for array in flat(part)]
@@ -345,7 +345,8 @@ def start_with_features(
 ) -> "subprocess.Popen[str]":
     """Start tests in a new process that compiles as if for another processor; return the process.
 
-    Before the tests, it trains both models with both losses and prints the results.
+    Before the tests, the process trains skip-gram and CBOW, each with negative sampling and with
+    hierarchical softmax, and prints the results.
 
     Parameters
     ----------

@@ -26,7 +26,10 @@ def numbers(count: int, seed: int = 0) -> F32:
 
 
 def lanes(operation: Callable[..., Any], *inputs: F32) -> F32:
-    """Apply an operation on SIMD vectors to one to three arrays of shape (LANES,)."""
+    """Apply an operation on SIMD vectors to one, two or three arrays; return the resulting array.
+
+    All arrays have the shape (LANES,), where LANES is the number of floats in a SIMD vector.
+    """
     load, store, address = simd.load, simd.store, simd.address
 
     @compiled
@@ -389,9 +392,9 @@ def test_every_instruction_is_known_here() -> None:
 def test_pointers_have_no_type(name: str) -> None:
     """The generated code has no typed pointers such as ``float*``, which new LLVM rejects.
 
-    Code that accesses memory has the instruction that computes the address of a float from an
-    untyped pointer; but the code of `load_address` computes the address of a 64-bit integer. Code
-    that does not access memory has no such instruction.
+    A function that accesses floats in memory has an instruction that computes the address of a
+    float from an untyped pointer. Functions that do not, and `load_address`, which loads a 64-bit
+    integer, have no such instruction.
     """
     code = written_code(name)
     assert "*" not in code

@@ -93,9 +93,9 @@ def test_similarity_equals_gensim(name: str, recase: bool) -> None:
 
 
 def line_of_words(size: int) -> tuple[WordVectors, list[Pair]]:
-    """Return vectors of "hub" and of words, each less similar to it than the last, and their pairs.
+    """Return vectors of "hub" and of other words, and the pairs of "hub" with each other word.
 
-    Each pair consists of "hub" and one of these words.
+    Each of the other words is less similar to "hub" than the one before.
     """
     angles = np.linspace(0.0, 1.5, size)
     array = np.stack((np.cos(angles), np.sin(angles)), axis=1)
@@ -363,7 +363,11 @@ def test_neighbours_have_one_row_per_word_and_rank() -> None:
 
 
 def vocabulary(size: int) -> WordVectors:
-    """Return vectors of `size` ordinary words, and of six that `probe_words` must not choose."""
+    """Return vectors of `size` ordinary words, and of six that are unfit as examples for people.
+
+    The six are function words such as "the", or have digits or an apostrophe; `probe_words`, which
+    chooses words whose neighbors are shown, must not choose them.
+    """
     names = ["".join(chr(97 + int(digit)) for digit in f"{i:04}") for i in range(size)]
     words = ["which", "the", "1999", "would", "b2bb", "it's", *names]
     generator = np.random.default_rng(0)

@@ -392,7 +392,7 @@ def test_the_page_on_two_texts(tmp_path: Path, runs: int, swap: bool, sentence: 
 
 
 def topics(random: np.random.Generator, documents: int) -> list[list[str]]:
-    """Return documents of 20 words, each about one or two of ten topics."""
+    """Return random documents of 20 words, each document about one or two of ten topics."""
     shares = 1 / np.arange(3, 33)
     made = []
     for pair in random.integers(0, 10, (documents, 2)).tolist():

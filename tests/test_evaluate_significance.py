@@ -138,9 +138,10 @@ def as_runs(rows: Floats | NDArray[np.int8]) -> dict[str, Any]:
 def compared(
     benchmark: Any, answers: Sequence[Any], family: Family | None = None, **more: Any
 ) -> Comparison:
-    """Return the `Comparison` of some configurations; `more` are its other attributes.
+    """Return the `Comparison` of several configurations by their answers to a benchmark.
 
-    `answers` has an array (seeds, items) for each configuration.
+    `answers` has an array (seeds, items) for each configuration; items are word pairs or questions.
+    `more` has other attributes of the `Comparison`.
     """
     values = []
     for rows in answers:
@@ -517,8 +518,9 @@ def test_what_cannot_be_compared_says_why() -> None:
 def test_few_independent_questions_are_not_compared() -> None:
     """Configurations are not compared if the questions have too few independent word pairs.
 
-    The cases are: all questions of five word pairs; nine questions that share no word pair; and
-    questions all of which contain the same word pair, or one of the same two word pairs.
+    An analogy question has two word pairs. Four sets of questions are tested: all questions that
+    five word pairs give; nine questions that share no pair; twenty that all have the same pair; and
+    twenty that each have one of the same two pairs.
     """
     of_five_pairs = [*itertools.permutations(range(5), 2)]
     separate = [(2 * i, 2 * i + 1) for i in range(9)]
@@ -626,10 +628,16 @@ def simulated(
     """Return a simulated benchmark, and for each configuration the cosines, (seeds, pairs).
 
     A cosine is a factor times the human score of the pair, plus three random terms: one for the
-    pair, one for the pair in this configuration, and one for the pair and the seed. The mean of the
-    factor is 0.7, in the first configuration 0.7 + `gain`. The factor varies over seeds with the
-    standard deviation `spread`: the first configuration has the first value, the next one the next
-    value, and so on in turn.
+    pair, one for the pair in this configuration, and one for the pair and the seed.
+
+    Parameters
+    ----------
+    settings, seeds, pairs
+        The numbers of configurations, of seeds for each of them, and of word pairs.
+    gain
+        The factor has the mean 0.7, and 0.7 + `gain` in the first configuration.
+    spread
+        Standard deviations of the factor over seeds; the configurations use them in turn.
     """
     people = random.normal(size=pairs)
     of_pair = 0.5 * random.normal(size=pairs)
@@ -663,9 +671,10 @@ def true_gain(gain: float, spread: float = 0.15) -> float:
 def outcomes(
     settings: int, seeds: int, times: int, seed: int = 0, **more: Any
 ) -> list[list[Difference]]:
-    """Simulate comparisons; return the differences of all pairs of configurations in each.
+    """Simulate comparisons of configurations; return, for each, the differences of all pairs.
 
-    `times` is the number of simulations, and `more` are arguments of `simulated`.
+    `settings` is the number of configurations, `seeds` that of the runs of each, and `times` that
+    of simulations. `seed` starts the random numbers, and `more` has arguments of `simulated`.
     """
     random = np.random.default_rng(seed)
     pairs = [*itertools.combinations(range(settings), 2)]

@@ -107,7 +107,7 @@ def test_a_stage_is_one_class_and_one_line(
 
 
 class Pruning(LongestWord):
-    """A stage that is running while somebody prunes the cache."""
+    """A stage that tries to delete all cached results while it runs, and checks that none is."""
 
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         settings, make = super().prepare(context)

@@ -154,9 +154,9 @@ ANEW = {
 
 
 def expected(stage: str, reason: str) -> dict[str, str]:
-    """Return the plan in which `stage` is computed for a reason.
+    """Return the plan, by stage, of a run that must compute `stage` anew for the given reason.
 
-    Earlier stages are cached; later ones are computed because an earlier one is.
+    Earlier stages are "cached"; the reason of later ones is that an earlier one is computed.
     """
     before = dict.fromkeys(STAGES[: STAGES.index(stage)], "cached")
     return {**before, stage: reason, **ANEW[stage]}

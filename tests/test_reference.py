@@ -550,7 +550,11 @@ def test_curvature_of_a_row() -> None:
 
 @pytest.mark.parametrize("distance", [0.0, 1.0, 10.0, 100.0])
 def test_step_limit_stops_the_overshoot(distance: float) -> None:
-    """Gradient steps of full size increase the loss at times; steps of limited size never do."""
+    """Gradient descent increases the loss at times, but never if the step size is at most 2 / h.
+
+    The loss is that of one row. h sums weight times κ̄ times |x|² over its terms, where x is the
+    other vector, s its score with the row, and κ̄ = 1 / (2 max(2, |s|)).
+    """
     rng = np.random.default_rng(13)
     X, start = rng.normal(size=(400, 5)), distance * rng.normal(size=5)
     positive, noise = rng.random((2, 400))

@@ -272,7 +272,10 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def overrides_of(settings: str) -> list[str]:
-    """Return the arguments for a run: `settings`, and those of `BASE` for settings not given."""
+    """Return the arguments of a run: those in `settings`, and the defaults in `BASE` for others.
+
+    `settings` has arguments ``key=value``, separated by spaces.
+    """
     given = settings.split(" ")
     keys = {text.partition("=")[0] for text in given}
     base = {key: value for key, value in BASE.items() if key not in keys}

@@ -28,7 +28,10 @@ def test_a_signal_raises_an_exception(signum: int, raised: type[BaseException]) 
 
 
 def work(stop: StopRequest, signum: int | None = None, error: Exception | None = None) -> None:
-    """In a block that defers signals, send `signum` and then raise `error`, if they are given."""
+    """Defer signals in a block; in it, send `signum` and then raise `error`, if they are given.
+
+    `stop` handles the signals: a deferred one takes effect at the end of the block.
+    """
     with stop.handling_signals(), stop.deferrable():
         stop.defer()
         if signum is not None:

@@ -53,10 +53,12 @@ def test_the_better_half_is_of_configurations_over_their_seeds() -> None:
 
 
 def compared(ended: int, *finished: float | None) -> Sweep[Job]:
-    """Compare four jobs of one epoch and two or three of two, which continue jobs 1, 2 (and 3).
+    """Return the results of a sweep by halving with two rounds.
 
-    `ended` is the number of jobs in rounds that have ended. `finished` are the losses of the second
-    round; None for a job that did not finish.
+    In the first round, jobs 0 to 3 train one epoch. In the second, jobs 4, 5 and 6 continue jobs 1,
+    2 and 3 to two epochs. `finished` has the losses of the second round; None for a job that did
+    not finish. It may have two losses: then there is no job 6. `ended` is the number of jobs in
+    rounds that have ended.
     """
     jobs = [job(n, lr, 0, loss) for n, (lr, loss) in enumerate(zip(LR, LOSS, strict=True))]
     for number, loss in enumerate(finished, start=4):

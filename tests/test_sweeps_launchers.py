@@ -23,7 +23,10 @@ from tests.test_config import BASE
 
 
 class CountedTask:
-    """A task that returns its process, how often it was called there, and the seed of the job."""
+    """A task for the jobs of a sweep, which records in which process, and how often, it is called.
+
+    It returns the id of the process, the number of calls in this process, and the job's seed.
+    """
 
     def __init__(self) -> None:
         self.calls = 0

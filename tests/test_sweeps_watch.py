@@ -24,7 +24,7 @@ WITHOUT_SCORES = "stages=[tokenize,vocab,train]"
 
 
 def leave(folder: Path, number: int, value: float | None, failure: str = "") -> None:
-    """Write the files of job `number`, which has finished with the objective `value`.
+    """Write the files of job `number` of a sweep, as if it had finished with the objective `value`.
 
     If `value` is None, the job has not finished: it is running, or has failed with the error
     message `failure`.

@@ -152,7 +152,7 @@ LINES = [f"Line {number} of the text, naïve words w{number} and don't." for num
 
 @pytest.fixture
 def blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let small texts be tokenized in small blocks, and by compiled code as large texts are."""
+    """Let small texts be tokenized as large ones are: by compiled code, and in several blocks."""
     monkeypatch.setattr(corpus, "SMALL_BYTES", 0)
     monkeypatch.setattr(sources, "BLOCK_BYTES", 1000)
     monkeypatch.setattr(sources, "READ_BYTES", 300)

@@ -376,7 +376,10 @@ def test_docstrings_are_parsed_without_importing(fakedocs: Path) -> None:
 
 
 class OneThread(ThreadPoolExecutor):
-    """Takes the place of a pool of processes; sets `waits` when `shutdown` begins to wait."""
+    """A stand-in for a pool of processes, which runs tasks in a thread of this process.
+
+    When `shutdown` begins to wait for running tasks, the event `waits` is set.
+    """
 
     waits = threading.Event()
 

@@ -1,7 +1,7 @@
-"""Test the tokenizers, and their fingerprints.
+"""Test the tokenizers, and their fingerprints, which change with their settings and code.
 
-Tokens are compared with those of slow functions. Patterns and functions of users, in place of the
-tokenizers, are tested as well.
+Tokens are compared with those of slow functions. Tokenizers given by users, as a pattern or a
+function, are tested as well.
 """
 
 import re

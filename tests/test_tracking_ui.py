@@ -65,7 +65,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def context(browser: Any) -> Any:
-    """Return a browser context, whose pages share what the browser keeps of MLflow's scripts."""
+    """Return a browser context; its pages share a cache, so that MLflow's scripts load once."""
     context = browser.new_context(viewport={"width": 1400, "height": 900})
     context.set_default_timeout(60_000)
     context.add_init_script(UI_SETTINGS)

@@ -150,8 +150,8 @@ def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
     For each loss and engine, one fit is made with x = V, the size of the vocabulary. For all but
     `naive_softmax`, there is a second, separate fit: for negative sampling, with x = K, the number
     of noise words; for the exact softmax, with x = the number of dot products per pair. With
-    skip-gram, this is less than V, because the pairs of a batch with the same center word share dot
-    products.
+    skip-gram, there are fewer than V of them, because the pairs of a batch with the same center
+    word share dot products.
     """
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):
@@ -164,8 +164,9 @@ def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
 
 
 def fit_slope(loss: str, way: str, axis: str, timings: Timings) -> Slope:
-    """Fit the slope of log(seconds per pair) over log(x) by least squares; x depends on `axis`.
+    """Fit the slope of log(seconds per pair) over log(x) by least squares.
 
+    x is the vocabulary size, the number of noise words or the number of dot products per pair.
     Only the larger half of the distinct values of x is used, because the part of the time that does
     not depend on x distorts the slope where x is small. If this half has fewer than three values,
     the three largest values are used.
@@ -175,9 +176,9 @@ def fit_slope(loss: str, way: str, axis: str, timings: Timings) -> Slope:
     loss, way
         The names of the loss and of the engine, which are copied into the result.
     axis
-        What x is; see `Slope`.
+        What x is: ``vocabulary``, ``negatives`` or ``scores``; see `Slope`.
     timings
-        The timings to fit.
+        The timings to fit, as `measure` returns them.
     """
     from scipy import stats
 

@@ -30,13 +30,16 @@ F64 = NDArray[np.float64]
 
 
 def row_terms(task: Task) -> tuple[F64, F64]:
-    """Return the expected number of loss terms that contain each row, per word of the text.
+    """Return how many terms of the loss each row of the model is in, per word of the text.
+
+    A term belongs to one predicted word, noise word or inner node; the numbers are expected values.
 
     Returns
     -------
     center, outside : float64 (rows,)
-        The numbers for the rows of the input matrix, and for those of the output matrix. With CBOW,
-        a word of the text is counted as if it were in one window only, though it is in several.
+        A number for each row of the input matrix, and one for each row of the output matrix. With
+        CBOW, a word of the text is counted as if it were in one window only, though it is in
+        several.
 
     Raises
     ------
@@ -68,21 +71,24 @@ def row_terms(task: Task) -> tuple[F64, F64]:
 def approach(terms: tuple[F64, F64], steps: tuple[float, float]) -> NDArray[np.float32]:
     """Return a measure of how far each row of the model moves towards its optimum in a round.
 
-    In a round, each worker trains on its part of the text. The measure of a row is the product of
-    the learning rate, the expected number of loss terms of one worker that contain the row, and a
-    mean squared length: for a row of the input matrix, that of the rows of the output matrix, and
-    vice versa. The larger the measure, the closer the row gets to its optimum. The result is
-    float32 (rows,), for the input matrix and then the output matrix.
+    In a round, each worker trains on its part of the text. The larger the measure of a row, the
+    closer a worker brings the row to its optimum. The measure is the row's element of `terms` times
+    its matrix's element of `steps`.
 
     Parameters
     ----------
     terms
-        For the input matrix, then the output matrix: how many loss terms contain each row, on
-        average, for one word of running text (`row_terms`).
+        Two arrays, for the rows of the input matrix and of the output matrix, from `row_terms`: how
+        many terms of the loss contain the row, on average, per word of text.
     steps
-        In the same order: the learning rate, times the number of words of running text on which a
-        worker trains in the round, times the mean squared length of the rows of the other matrix
-        (`mean_square`).
+        Two numbers, for the input matrix and the output matrix: the learning rate, times the number
+        of words on which a worker trains in the round, times the mean squared length of the rows of
+        the other matrix (`mean_square`).
+
+    Returns
+    -------
+    float32 (rows,)
+        The measures of the rows of the input matrix, followed by those of the output matrix.
     """
     return np.concatenate([n * step for n, step in zip(terms, steps, strict=True)]).astype(
         np.float32
@@ -92,7 +98,7 @@ def approach(terms: tuple[F64, F64], steps: tuple[float, float]) -> NDArray[np.f
 def mean_square(terms: F64, table: NDArray[np.float32]) -> float:
     """Return the mean squared length of the rows of a matrix, weighted by `terms`.
 
-    `terms` is the number of loss terms that contain each row, from `row_terms`.
+    `terms` has a weight for each row: how many terms of the loss contain it (`row_terms`).
     """
     squares = np.square(table).sum(axis=1, dtype=np.float64)
     return float((terms * squares).sum() / terms.sum())

@@ -48,7 +48,10 @@ class Rows(NamedTuple):
         return self.numbers.nbytes + self.values.nbytes
 
     def piece(self, number: int, pieces: int) -> "Rows":
-        """Return the rows whose index in the model, modulo `pieces`, is `number`."""
+        """Return one of `pieces` pieces of these rows, so that each process can combine one piece.
+
+        Piece `number`, from 0, has the rows whose index in the model, modulo `pieces`, is `number`.
+        """
         if pieces == 1:
             return self
         chosen = self.numbers % pieces == number

@@ -12,7 +12,7 @@ from w2v.objectives import SkipGram
 from w2v.sampling import NoiseDistribution, keep_probabilities
 
 ROW_NUMBER = 4
-"""Bytes of the index that is sent with each row."""
+"""The size in bytes of a row's index, which a worker sends with each row that it changed."""
 
 
 def changed_rows(task: Task, words: int) -> float:
@@ -35,7 +35,10 @@ def changed_rows(task: Task, words: int) -> float:
 
 
 def message_bytes(task: Task, words: int) -> int:
-    """Estimate the size, in bytes, of the changed rows that a worker sends after `words` words."""
+    """Estimate the size in bytes of what a worker sends after training on `words` words.
+
+    It sends the rows of the model that it changed, and their indices.
+    """
     return round(changed_rows(task, words) * (4 * task.objective.dim + ROW_NUMBER))
 
 

@@ -47,7 +47,10 @@ class Round(NamedTuple):
 
 
 class Pool(Protocol):
-    """Interface of the processes that hold copies of the model (`w2v.cluster.replica.Replica`)."""
+    """Interface of a group of processes in which workers train, each with a copy of the model.
+
+    The copy in a process is a `w2v.cluster.replica.Replica`; one or more workers use it.
+    """
 
     @property
     def processes(self) -> int:
@@ -55,19 +58,18 @@ class Pool(Protocol):
         ...
 
     def start(self, engine: str, task: Task, text: Text) -> float:
-        """Start the processes with their copies of the model.
+        """Start the processes, each with a copy of the model of `task`.
 
-        Return the seconds that the slowest of them spent on compiling or loading kernels.
+        `engine` is the name of the engine that trains the copies on the documents of `text`. Return
+        the seconds that the slowest process spent on compiling or loading kernels.
         """
         ...
 
     def load(self, table: NDArray[np.float32]) -> None:
-        """Replace the model of all processes, at once or when `round` is called next.
+        """Replace the model of all processes by `table`.
 
-        The next call of `round` must be given a table with the same values, because a pool may take
-        the model from that call.
-
-        `table` has the input and output vectors concatenated, float32 (rows, d).
+        `table` has the input and output vectors concatenated, float32 (rows, d). A pool may delay
+        this until the next call of `round`, whose own `table` must therefore have the same values.
         """
         ...
 
@@ -181,9 +183,9 @@ class ClusterEngine:
         """Train on ``text``, a shard of the whole text, in rounds.
 
         In a round, each worker trains a copy of the model on a part of the shard; then the changes
-        of all workers are combined.
-
-        The parameters and the result are those of `w2v.engines.Engine.train`.
+        of all workers are combined. `rates` are the learning rates at the start and at the end of
+        the shard. Return the numbers of words and pairs that all workers have trained on, and their
+        summed loss.
         """
         tally, done, spans = Tally(), 0, text.spans
         while len(spans):
@@ -234,12 +236,12 @@ class ClusterEngine:
         return tally
 
     def _steps(self, rate: float, spans: Spans) -> tuple[float, float]:
-        """Return how strongly a round changes the input and the output matrix, in this order.
+        """Return two numbers: how strongly a round changes the input and the output matrix.
 
-        For a matrix, this is the learning rate times the number of words per worker times the mean
-        squared length of the rows of the other matrix. For this mean, each row is weighted by how
-        many loss terms contain it. Only ``sequential``, one of the ways to combine the changes of
-        workers, needs these two numbers (`Way.steps`); for other ways, both are 0.
+        For a matrix, the number is the learning rate times the number of words per worker times the
+        mean squared length of the rows of the other matrix. In this mean, a row's weight is the
+        number of loss terms that contain it. Only ``sequential``, one of the ways to combine the
+        changes of workers, needs the numbers (`Way.steps`); for other ways, both are 0.
 
         `rate` is the learning rate, and `spans` are the documents of the round.
         """

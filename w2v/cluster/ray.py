@@ -243,13 +243,23 @@ def call_on_every_node(ray: Any, function: Callable[..., None], *arguments: Any)
 
 
 def enter_shared_folder(folder: Path, file: Path, setting: str) -> None:
-    """Change the working directory of a Ray process to `folder`, if the machine has it.
+    """Change the working directory of a Ray process to `folder`, and check that `file` exists.
+
+    If this machine does not have `folder`, the working directory stays as it is.
+
+    Parameters
+    ----------
+    folder
+        The folder, which the machines of the Ray cluster should share.
+    file
+        A path that is absolute or relative to `folder`.
+    setting
+        The setting that decides where `file` is, such as ``outputs=o``, for the error message.
 
     Raises
     ------
     InputError
-        This machine does not see `file`, a path that is absolute or relative to `folder`.
-        `setting`, such as ``outputs=o``, decides where the file is; the message names it.
+        This machine does not see `file`.
     """
     with suppress(OSError):
         os.chdir(folder)

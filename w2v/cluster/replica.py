@@ -45,13 +45,13 @@ class Way(NamedTuple):
     Attributes
     ----------
     how
-        One of `w2v.cluster.settings.COMBINERS`.
+        The name of the method: ``sum``, ``mean``, ``orthogonal`` or ``sequential``.
     steps
-        Two numbers, for the input and the output matrix, by which ``sequential`` estimates how far
-        a worker moves the rows of the matrix towards their optimum (`w2v.cluster.approach`). Each
-        is the learning rate times the number of words per worker times the mean squared length of
-        the rows of the other matrix. For this mean, each row is weighted by how many loss terms
-        contain it. Other methods do not use the numbers, which are then 0.
+        Two numbers, for the input and the output matrix. Only ``sequential`` uses them, to estimate
+        how far a worker moves the rows of the matrix towards their optimum
+        (`w2v.cluster.approach`); with other methods, they are 0. Each is the learning rate times
+        the number of words per worker times the mean squared length of the rows of the other
+        matrix. In this mean, a row's weight is the number of loss terms that contain it.
     """
 
     how: str
@@ -146,7 +146,11 @@ class Replica:
         return Rows(*map(np.concatenate, zip(*found, strict=True)))
 
     def _changed_rows(self, before: NDArray[np.int32], now: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return the indices of the rows whose bits differ, int32 (n,), using several threads."""
+        """Return the indices of the rows that training has changed, int32 (n,).
+
+        `before` and `now` have the bits of the float32 rows before and after it, int32 (rows, d).
+        Several threads compare them.
+        """
         threads = self.engine.task.threads
         firsts = np.linspace(0, len(before), threads + 1).astype(np.int32)
 
@@ -159,9 +163,9 @@ class Replica:
     def combine(self, way: Way, *changes: Rows) -> tuple[float, Rows]:
         """Combine the workers' changes of some rows by `w2v.cluster.combine.combine`.
 
-        `changes` has one element for each worker: the rows that it changed, with the values that
-        its training gave them. Workers may have changed different rows. The model of this replica
-        stays as it is.
+        `way` is the method. `changes` has one element for each worker: the rows that it changed,
+        with the values that its training gave them. Workers may have changed different rows. The
+        model of this replica stays as it is.
 
         Returns
         -------

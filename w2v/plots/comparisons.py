@@ -29,7 +29,7 @@ Ticks = list[tuple[float, str]]
 
 @dataclass(frozen=True)
 class Panel:
-    """The effect of one setting: the mean score at each of its values.
+    """A panel of the chart of `main_effects`: the mean score at each value of one setting.
 
     Attributes
     ----------

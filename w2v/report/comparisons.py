@@ -148,7 +148,7 @@ def compare_texts(folder: Path, after: Ensemble | WordVectors, config: Mapping[s
     InputError
         The vectors of the other text cannot be read, the vectors differ in their dimensions, a
         vector contains NaN or an infinity, fewer than ten words occur often enough in both texts,
-        or `check_bootstraps` raises it.
+        or bootstrap samples of the documents were used for one text only (`check_bootstraps`).
     """
     settings = Evaluate(**config["evaluate"])
     resampled = config["train"]["bootstrap"]
@@ -170,20 +170,20 @@ def compare_texts(folder: Path, after: Ensemble | WordVectors, config: Mapping[s
 
 
 def check_bootstraps(compare: str, resampled: bool) -> None:
-    """Check that bootstrap samples were used for the vectors of both texts, or for those of none.
+    """Check that a run and the vectors it is compared with both used bootstrap samples, or neither.
 
     Parameters
     ----------
     compare
-        The setting ``evaluate.compare``: where the vectors of the other text are.
+        The setting ``evaluate.compare`` of the run: the path of the vectors of the other text.
     resampled
-        The setting ``train.bootstrap``: whether the vectors that are compared with these are
-        trained on bootstrap samples of the documents.
+        The setting ``train.bootstrap`` of the run: whether its own vectors are trained on bootstrap
+        samples of the documents.
 
     Raises
     ------
     InputError
-        Only the vectors of one text are trained on bootstrap samples.
+        The vectors of one text are trained on bootstrap samples, and those of the other are not.
     """
     if bootstraps(compare) == {not resampled}:
         own, other = (f"train.bootstrap={str(one).lower()}" for one in (resampled, not resampled))
@@ -196,8 +196,9 @@ def check_bootstraps(compare: str, resampled: bool) -> None:
 def bootstraps(path: str) -> set[bool]:
     """Return the values of the setting ``train.bootstrap`` of the runs whose vectors are at a path.
 
-    `path` is one that `w2v.vectors.find_runs` takes. Runs that left no ``summary.json`` there, and
-    vectors of other tools, are left out.
+    `path` is a run, a sweep or other vectors, as for `w2v.vectors.find_runs`. The result has True
+    if a run used bootstrap samples of the documents, and False if a run did not. It is empty for
+    vectors that have no ``summary.json`` of a run, such as those of other tools.
     """
     folder = local_path(path)
     files = [folder / SUMMARY, *folder.glob(f"[0-9]*/{SUMMARY}")]
@@ -298,9 +299,9 @@ def chance(change: Change) -> str:
 
 
 def reading(change: Change) -> str:
-    """Return the caption of the table of words; it explains the distances in the table.
+    """Return the text above the page's table of words that two texts may use differently.
 
-    Given a test of significance, the caption also explains the verdict on each word.
+    The text explains the distances in the table and, if significance was tested, the verdicts.
     """
     if change.shifts[0].p is None:
         return "Distance is 1 − cosine after the vectors of the texts were aligned."

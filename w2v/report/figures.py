@@ -196,7 +196,7 @@ def _analogies(out: Path, findings: Findings) -> Iterator[Picture]:
 
 
 def by_benchmark(table: Sequence[Row]) -> dict[str, list[Row]]:
-    """Return the rows of each benchmark, by its name, in the order of the table."""
+    """Group the rows of a table by the name of their benchmark, in the order of the table."""
     found: dict[str, list[Row]] = {}
     for row in table:
         found.setdefault(row["benchmark"], []).append(row)

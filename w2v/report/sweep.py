@@ -101,10 +101,10 @@ class Finding(NamedTuple):
 
 
 def findings(judged: Sequence[Judged]) -> Iterator[Finding]:
-    """Yield a sentence for each element of `judged`: how its configurations compare.
+    """Yield the main result for each element of `judged`, for the top of the page of a sweep.
 
-    An element has the configurations whose values of one score can be compared. Each of them is
-    compared with the reference of the element, one of these configurations.
+    An element holds the comparisons of configurations by one score. The result is a sentence that
+    says how the configurations compare with one of them, the reference of the element.
     """
     for some in judged:
         name = readable(some.score) + (f" ({some.group})" if some.group else "")
@@ -135,7 +135,10 @@ def readable(score: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first `MAX_NAMES` names, and the number of all others, as text."""
+    """Return a text with the first `MAX_NAMES` names and the number of others: ``a, b and 3 more``.
+
+    If there are no others, the text has the names alone.
+    """
     more = len(names) - MAX_NAMES
     text = ", ".join(names[:MAX_NAMES])
     return f"{text} and {more} more" if more > 0 else text

@@ -59,7 +59,13 @@ OTHER_NAMES = {
 
 @dataclass(frozen=True)
 class OtherSettings(Settings):
-    """The arguments `seed`, `limit` and `workers` of `w2v.train`, with the values allowed."""
+    """The arguments `seed`, `limit` and `workers` of `w2v.train`; an instance checks their values.
+
+    Raises
+    ------
+    SettingError
+        An argument has the wrong type or a value that is not allowed.
+    """
 
     seed: int = setting("of everything that is random in training", at_least(0), 0)
     limit: int | None = setting("read at most this many documents", at_least(1), None)
@@ -105,7 +111,7 @@ def refuse_unknown(unknown: Mapping[str, object], function: Callable[..., object
 
 
 def objective_of(objective: object) -> Objective:
-    """Validate the argument `objective`; return the default, `SkipGram()`, for None.
+    """Validate and return the argument `objective` of `w2v.train`; for None, return `SkipGram()`.
 
     Raises
     ------
@@ -131,8 +137,11 @@ def check_engine(
 ) -> int | None:
     """Check that an engine exists, accepts `threads` and `precision`, and trains the objective.
 
-    `threads` may be None, which stands for all cores and is accepted by every engine. Returns it as
-    an `int`, or None.
+    Returns
+    -------
+    int or None
+        The number of threads; None if `threads` is None, which every engine accepts and which
+        stands for all cores.
 
     Raises
     ------
@@ -197,9 +206,9 @@ def check_others(progress: object, checkpoints: object) -> None:
 
 
 def phrases_of(phrases: object) -> Phrases:
-    """Check and return the argument `phrases` of `w2v.train`.
+    """Check and return the argument `phrases` of `w2v.train`: how words are joined to phrases.
 
-    For None, `Phrases()` is returned, by which no words are joined.
+    For None, `Phrases()` is returned, a setting with which no words are joined.
 
     Raises
     ------
@@ -216,19 +225,19 @@ def phrases_of(phrases: object) -> Phrases:
 
 
 def word_lists(words: object, keep: object, drop: object) -> tuple[list[str] | None, Any, Any]:
-    """Return the arguments `words`, `keep` and `drop` as lists without repetitions.
+    """Return the arguments `words`, `keep` and `drop` of `w2v.train` as lists without repetitions.
 
-    `words` may be None; `keep` and `drop` may be empty, but not None. `words` and `drop` may also
-    be the path of a file with one word per line.
+    These arguments say which words get a vector. `words` may be None; `keep` and `drop` may be
+    empty, but not None. `words` and `drop` may also be the path of a file with one word per line.
 
     Returns
     -------
     words
-        The words of the vocabulary; None if `words` is None: they are then chosen by count.
+        The words to choose from the text; None if `words` is None: words are then chosen by count.
     keep
-        Words to choose if they occur, whatever their count.
+        Words that get a vector if they occur in the text, whatever their count.
     drop
-        Words not to choose.
+        Words that get no vector, unless `keep` has them.
 
     Raises
     ------
@@ -402,7 +411,7 @@ def choose_with_given(
     words
         Choose these words of the text, whatever their count; None: choose by count.
     drop
-        Words that are not chosen, except those in ``settings.keep``; `given` may have them, too.
+        Words that are not chosen, even if `given` has them, unless they are in ``settings.keep``.
     given
         The initial vectors; None if there are none or `vocabulary` is ``"new"``: the words are then
         chosen from the text alone.
@@ -435,9 +444,8 @@ def apply_tokenizer(
     """Convert the argument `tokenizer` of `w2v.train`; return the documents and a `Tokenizer`.
 
     If `tokenizer` is None, `source` and `Words()` are returned. If it is a `Tokenizer`, `source`
-    and this `Tokenizer` are returned. If it is a function, `SplitTexts` are returned: the documents
-    of `source`, to be split by the function. `Words()` is returned with them, though no `Tokenizer`
-    is applied to `SplitTexts`.
+    and this `Tokenizer` are returned. If it is a function, the documents of `source` are returned
+    as `SplitTexts`, which the function splits into tokens, and `Words()`, which is then not used.
 
     Raises
     ------

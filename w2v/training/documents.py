@@ -349,9 +349,9 @@ def train(
 def _vectors(trained: Trained, chosen: Vocabulary, added: WordVectors | None) -> WordVectors:
     """Return the trained vectors with their words and counts.
 
-    `added` is None if the argument ``vocabulary`` of `train` is ``new``. If it is ``union`` or
-    ``given``, so that the vocabulary has all words of the initial vectors, `added` are these
-    vectors. Their counts, if any, are added to those of the text; words are ordered by the sums.
+    `chosen` is the vocabulary with the counts of the text. `added` are the initial vectors if the
+    argument ``vocabulary`` of `train` is ``union`` or ``given``, and None if it is ``new``. If
+    `added` has counts, they are added to those of the text, and words are ordered by the sums.
     """
     found = word_vectors(chosen, trained.model, trained.objective)
     if added is None or added.counts is None:
@@ -383,10 +383,18 @@ def _warn(line: str) -> None:
 def _digest(folder: Path, settings: object, given: WordVectors | None) -> str:
     """Return a name for a training's checkpoint folder: a hash of the three arguments.
 
-    `folder` is the folder of the tokenized text, whose tokens and documents are hashed, and the
-    types (distinct tokens), because ``tokens.npy`` has only their ids. `settings`
-    is any object; its ``repr`` is hashed. `given` are the initial vectors, if any, of which the
-    words, the center and outside vectors, and the vectors of n-grams are hashed.
+    The name is the same if the text, the settings and the initial vectors are the same.
+
+    Parameters
+    ----------
+    folder
+        The folder of the tokenized text. Its token ids, the borders of its documents and its types
+        (distinct tokens) are hashed.
+    settings
+        Any object; its ``repr`` is hashed.
+    given
+        The initial vectors, if any. Their words, their center and outside vectors, and the vectors
+        of their n-grams are hashed.
     """
     digest = hashlib.sha256(repr(settings).encode("utf-8", "backslashreplace"))
     arrays = [np.load(folder / name, mmap_mode="r") for name in ("tokens.npy", "offsets.npy")]

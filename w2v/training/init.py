@@ -17,7 +17,8 @@ from w2v.vectors.formats import NGRAMS, SUBWORDS, parquet_parts
 def given_files(path: str | Path) -> list[Path]:
     """Return the files that hold the word vectors at a path.
 
-    For a folder, these are all of its files with vectors, words or n-grams; otherwise one file.
+    If the vectors are in a folder, these are all of its files with vectors, words or n-grams;
+    otherwise, the vectors are in one file.
 
     Parameters
     ----------
@@ -68,9 +69,10 @@ def given_vectors(path: str | Path) -> WordVectors:
 def check_given(path: str | Path, objective: Objective) -> None:
     """Raise `InputError` if training cannot begin with the word vectors at a path.
 
-    Only one vector is read, and, if there are n-grams, their lengths and the number of buckets.
-    `check_shape` compares the vector's dimension, these lengths and this number with `objective`.
-    Damage in the rest of the files is found by `given_vectors`.
+    This is a quick check before training: only one vector is read and, if there are n-grams, their
+    lengths and the number of buckets (hash values). `check_shape` compares the vector's dimension,
+    these lengths and this number with `objective`. Damage in the rest of the files is found by
+    `given_vectors`.
     """
     given_files(path)
     with warnings.catch_warnings():  # they are shown when all vectors are read
@@ -83,8 +85,9 @@ def check_shape(given: WordVectors, objective: Objective, name: str) -> None:
     """Raise `InputError` if given vectors, or their n-grams, do not fit an objective.
 
     The vectors must have the dimension of `objective`. If `objective` has subwords, the vectors
-    must also have n-grams, with the lengths and the number of buckets that `objective` has; and
-    these n-grams must be those of words in UTF-8. `name` is the name of the vectors in the message.
+    must also have vectors of n-grams, with the n-gram lengths and the number of buckets (hash
+    values) that `objective` has, and the n-grams must have been made of words in UTF-8. `name` is
+    what the error message calls the vectors.
     """
     dim = objective.dim
     if given.dimensions != dim:

@@ -115,8 +115,8 @@ def cgroup_free_memory(
 
     Groups without a limit are left out. `controllers` and `path` are the last two fields of a line
     of ``/proc/self/cgroup``; `root` is the folder in which the system shows all groups. In version
-    2 of control groups, `controllers` is empty. In version 1, nothing is yielded unless it names
-    ``memory``.
+    2 of control groups, `controllers` is empty. In version 1, nothing is yielded unless
+    `controllers` includes ``memory``.
     """
     if controllers == "":  # version 2
         limit, used, reclaimable = "memory.max", "memory.current", "inactive_file"

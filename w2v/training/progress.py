@@ -33,7 +33,11 @@ class ProgressBar:
         self._close()
 
     def reading(self, documents: int, size: int, fraction: float | None) -> None:  # noqa: ARG002
-        """Show how many documents have been read; the other parameters are not used."""
+        """Show how many documents have been read.
+
+        `size`, the bytes read, and `fraction`, the share of the text, are ignored; they are there
+        because the reader of the text passes all three to its callback.
+        """
         self._open("reading", None, " documents")
         self._move_to(documents)
 

@@ -131,7 +131,7 @@ class Trained:
         }
 
     def without_step_state(self) -> "Trained":
-        """Return the result without the optimizer's state, such as Adagrad's sums.
+        """Return a copy of the result without the optimizer's state, such as Adagrad's sums.
 
         Of `engine_state`, only matrices of the model remain: the vectors of the inner nodes with
         hierarchical softmax, and the words' own rows with subwords.

@@ -1,4 +1,4 @@
-"""`InputError`, for errors that users can correct; how errors and warnings are displayed."""
+"""The error class for what users can correct, and functions that display errors and warnings."""
 
 import re
 import warnings
@@ -39,7 +39,7 @@ def showing_warnings(show: Callable[[str], None]) -> Iterator[list[str]]:
     Yields
     ------
     list of str
-        The texts of the warnings so far.
+        The text of each warning of the block so far; the list grows with every warning.
     """
     shown: list[str] = []
 

@@ -185,7 +185,8 @@ def written_aside(path: Path) -> Iterator[Path]:
 def refuse_unwritable(what: str) -> Iterator[None]:
     """Context manager: if the block cannot write to a path, raise an `InputError` with the reason.
 
-    `what` begins the message, such as the name of an argument and its value, the path.
+    The reason is, for example, that the disk is full. `what` names the path at the beginning of the
+    message, such as ``folder=out/vectors``.
     """
     try:
         yield
@@ -208,7 +209,10 @@ OPENERS: dict[str, Callable[..., Any]] = {
 
 @contextmanager
 def zstandard_errors() -> Iterator[None]:
-    """Turn the error that damaged Zstandard data causes in the block into an `OSError`."""
+    """Context manager: if the block reads damaged Zstandard data, an `OSError` is raised.
+
+    It replaces Zstandard's own error, whose module depends on the version of Python.
+    """
     try:
         yield
     except Exception as error:
@@ -494,10 +498,10 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def in_use(path: Path) -> Iterator[None]:
-    """Mark a file as in use during a ``with`` block, so that `is_in_use` tells other processes.
+    """Mark a file as in use during a ``with`` block; other processes ask for it by `is_in_use`.
 
-    Several processes may mark a file at once. The mark of a killed process is gone. On systems
-    other than POSIX, and where the disk has no locks, nothing is done.
+    Several processes may mark a file at once. If a process is killed, its mark is removed. On
+    systems other than POSIX, and where the file system has no locks, nothing is done.
     """
     with path.open("rb") as file:
         with suppress(ImportError, OSError):

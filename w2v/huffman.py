@@ -64,7 +64,7 @@ class HuffmanTree:
 
 
 def _build(counts: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
-    """Build the tree from the counts of the V words.
+    """Build the Huffman tree of V words from the counts of the words.
 
     Both results begin with the V leaves, in the order of the words, followed by the V - 1 inner
     nodes.
@@ -99,12 +99,22 @@ def _build(counts: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
 def _paths(
     parents: NDArray[np.int32], codes: NDArray[np.int8]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int8]]:
-    """Return the path from the root to each word: `starts`, `nodes` and `codes` of `HuffmanTree`.
+    """Return the path from the root of a Huffman tree to each of its V words.
 
     Parameters
     ----------
-    parents, codes
-        The parent of each node and the branch from the parent, as `_build` returns them.
+    parents, codes : (2 V - 1,)
+        The parent of each node, as the number of an inner node (-1 for the root), and the branch
+        from the parent, 0 or 1. The V leaves come first, then the inner nodes.
+
+    Returns
+    -------
+    starts : int64 (V + 1,)
+        The path of word w is ``nodes[starts[w] : starts[w + 1]]``.
+    nodes : int32 (total length of all paths,)
+        The inner nodes on each path, beginning at the root.
+    codes : int8, same shape as `nodes`
+        The branch taken at each of these nodes, 0 or 1.
     """
     size = (len(parents) + 1) // 2
     depths = np.zeros(len(parents), np.int64)

@@ -18,9 +18,9 @@ def one_process_at_a_time(function: Callable[..., Any], *sources: Path) -> Itera
     function
         A function that Numba compiles with ``cache=True``. All functions of its file share a lock.
     sources
-        Other files whose code is compiled into the function. Numba itself notices changes only of
-        the function's own file. Before the block, cached code of that file is deleted if it is
-        older than one of `sources`.
+        Other files whose code is compiled into the function. Numba itself notices only changes of
+        the function's own file. Therefore, code that Numba has cached for the function's file is
+        deleted before the block if it is older than one of `sources`.
     """
     try:
         import fcntl

@@ -18,9 +18,9 @@ def as_text(value: Any) -> str:
 
 
 def shortened(texts: Iterable[str]) -> dict[str, str]:
-    """Map each text to a short form; a text that is a number is rounded to four significant digits.
+    """Map each text to a short form: decimal fractions are rounded to four significant digits.
 
-    If different texts would become equal, all numbers keep more digits. Whole numbers, and texts
+    If different texts would become equal, all fractions keep more digits. Whole numbers, and texts
     that are not numbers, are unchanged.
     """
     values = list(dict.fromkeys(texts))
@@ -54,10 +54,10 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
 
 
 def format_scores(scores: Mapping[str, float]) -> str:
-    """Format scores, which have names such as ``similarity/mine/pearson``, for a line.
+    """Format several scores as a part of one line of text, such as ``  mine 0.512  other 0.430``.
 
-    For this score, the text is ``  mine 0.512``. If several scores have the same benchmark, it is
-    ``  mine pearson 0.512``.
+    The name of a score has the form ``kind/benchmark/measure``: ``similarity/mine/pearson``. Only
+    if several scores have the same benchmark, the measure is shown, too: ``  mine pearson 0.512``.
     """
     parts = [name.split("/") for name in scores]
     names = [part[1] for part in parts]

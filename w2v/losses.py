@@ -81,7 +81,7 @@ class Loss(Settings, ABC):
 
     @property
     def step_depends_on_length(self) -> bool:
-        """Whether the size of a training step may depend on the planned number of epochs."""
+        """Whether the step size or the batch size may depend on the planned number of epochs."""
         return False
 
     def output_rows(self, words: int) -> int:
@@ -116,7 +116,7 @@ class Loss(Settings, ABC):
 
 @dataclass(frozen=True)
 class NegativeSampling(Loss):
-    """The settings of negative sampling, which tells each predicted word from K noise words.
+    """The settings of negative sampling: a model learns to tell each word from K noise words.
 
     References
     ----------
@@ -175,9 +175,9 @@ class Softmax(Loss):
 
 @dataclass(frozen=True)
 class HierarchicalSoftmax(Loss):
-    """The hierarchical softmax: binary decisions on the path to a word in a Huffman tree.
+    """The settings class of the hierarchical softmax; this loss has no settings.
 
-    It has no settings.
+    A word is predicted by the binary decisions on the path to it in a Huffman tree.
 
     References
     ----------
@@ -198,4 +198,4 @@ class HierarchicalSoftmax(Loss):
 LOSSES: dict[str, type[Loss]] = {
     loss.name: loss for loss in (NegativeSampling, Softmax, HierarchicalSoftmax)
 }
-"""The losses by name."""
+"""The class of the settings of each loss, by the name of the loss."""

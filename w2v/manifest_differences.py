@@ -38,8 +38,9 @@ def read_manifests(
 ) -> list[Manifest]:
     """Return the manifests of the cached results in a folder, the most recently used first.
 
-    The `MOST_READ` most recently used results are read, or all if there are fewer. Those whose
-    manifest is missing or damaged are skipped.
+    A manifest is the JSON object that describes a result: its settings, input files and code. The
+    `MOST_READ` most recently used results are read, or all if there are fewer. Those whose manifest
+    is missing or damaged are skipped.
 
     In a stored manifest, ``code`` is a key that names another file, which has the hashes of source
     files. In the returned manifests, ``code`` is the content of this other file, or is left out if
@@ -70,19 +71,23 @@ def read_manifests(
 
 
 def comparable(past: Manifest, wanted: Manifest) -> bool:
-    """Return whether a past and a wanted result have the same machine and engine settings.
+    """Return whether two results have the same machine and the same settings of the engine.
 
-    Only then can the time of the past result be an estimate for the wanted one.
+    `past` and `wanted` are the manifests, JSON objects that describe results, of a cached result
+    and of one to be computed. Only if these settings are the same can the time that the
+    cached result took be an estimate for the other.
     """
     engines = [one["settings"].get("engine") for one in (past, wanted)]
     return bool(past.get("machine") == wanted["machine"] and engines[0] == engines[1])
 
 
 def text_ratio(wanted: Manifest, had: Manifest) -> float:
-    """Return the total size of a wanted result's input files, divided by that of another result.
+    """Return the size of the input files of one result, divided by that of another result.
 
-    `wanted` and `had` are the manifests of the two results, which contain the sizes. The ratio is 1
-    if both have the same corpus settings, and 0 if the size in `had` is unknown or 0.
+    By this ratio, facts about the cached result `had`, such as its number of tokens, are scaled to
+    estimates for the result `wanted`. Both are given by their manifests, JSON objects that hold the
+    total size of the files. The ratio is 1 if the corpus settings are equal, and 0 if the size in
+    `had` is unknown or 0.
     """
     if wanted["settings"].get("corpus") == had["settings"].get("corpus"):
         return 1.0
@@ -90,10 +95,11 @@ def text_ratio(wanted: Manifest, had: Manifest) -> float:
 
 
 def by_distance(wanted: Manifest, found: Sequence[Manifest]) -> list[Manifest]:
-    """Sort manifests by their number of differences from `wanted`, the smallest first.
+    """Sort manifests by their number of differences from `wanted`, the fewest first.
 
-    Settings and the cache keys of upstream results are compared. A value that differs counts twice,
-    an entry that only one manifest has counts once.
+    A manifest is the JSON object that describes a result. Its settings are compared, and the cache
+    keys of the results from which it was made. A value that differs counts twice; an entry that
+    only one of the two manifests has counts once.
     """
 
     def texts(manifest: Manifest) -> set[tuple[str, str]]:
@@ -120,11 +126,13 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def reasons(wanted: Manifest, had: Manifest) -> Iterator[str]:
-    """Yield the differences between a wanted result and an existing one, each as a phrase.
+    """Yield the differences between a wanted result and a cached one, each as a phrase.
 
-    Settings, input files and code are compared, but not upstream results. If the setting ``name``
-    of a group differs (for example because another loss is wanted), no other setting of this group
-    is compared except ``files``, the hashes of the input files.
+    `wanted` and `had` are their manifests, the JSON objects that describe the two results.
+    Settings, input files and code are compared, but not the results of earlier stages from which
+    the two were made. If the setting ``name`` of a group differs (for example because another loss
+    is wanted), no other setting of this group is compared except ``files``, the hashes of the input
+    files.
     """
     new, old = flat(wanted["settings"]), flat(had["settings"])
     chosen = [key for key in new if key.endswith(".name") and new[key] != old.get(key, new[key])]
@@ -150,16 +158,16 @@ def upstream_reasons(
 ) -> Iterator[str]:
     """Yield phrases that say how the inputs from earlier stages differ between two results.
 
-    A result is made from results of earlier stages, its upstream results. If the two results have
-    different upstream results of a stage, `reasons` compares the manifests of these two upstream
-    results; then the results from which they were made are compared in the same way. If one of the
-    two manifests is not in the cache, the phrase only names the stage.
+    A stage of the pipeline makes a result from results of earlier stages, its upstream results.
+    Where the two results have different upstream results of a stage, `reasons` compares these by
+    their manifests (descriptions). The results from which these in turn were made are compared in
+    the same way. If one of the two manifests is not in the cache, the phrase only names the stage.
 
     Parameters
     ----------
     new, old
-        The cache keys of the upstream results of the wanted and of the existing result, by the name
-        of the stage that made them.
+        The cache keys of the upstream results, by the name of the stage that made them: `new` those
+        of a result that is wanted, `old` those of a cached result.
     manifests
         A function that takes the name of a stage, and returns the manifests of the stage's results
         in the cache.
@@ -177,17 +185,18 @@ def upstream_reasons(
 
 
 def setting_reason(key: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> str:
-    """Return a phrase that says how a setting differs, such as ``model.dim is 50, not 100``.
+    """Return a phrase that says how a setting of two results differs.
 
-    If both values are hashes, the phrase only says that the file or the code has changed. If only
-    one result has the setting, the phrase says that the setting is new or left out.
+    An example is ``model.dim is 50, not 100``, where a result with 50 is wanted. If both values
+    are hashes, the phrase only says that the file or the code has changed. If only one result has
+    the setting, the phrase says that the setting is new or left out.
 
     Parameters
     ----------
     key
         The dotted name of the setting.
     new, old
-        All settings of the wanted and of the existing result, by dotted name.
+        All settings of the wanted result and of the cached one, by dotted name.
     """
     name = key.removesuffix(".name")
     if key not in old:
@@ -223,12 +232,15 @@ def shown(value: Any) -> str:
 
 
 def file_reasons(new: Mapping[str, str], old: Mapping[str, str]) -> Iterator[str]:
-    """Yield phrases that say which input files differ, or that only their order differs.
+    """Yield phrases that say how the input files of two results differ, as ``a.txt is new``.
+
+    If the files are the same, the phrase says that they are read in another order.
 
     Parameters
     ----------
     new, old
-        The SHA-256 of each file that was read for the wanted and for the existing result, by path.
+        The SHA-256 of each input file, by path: `new` for a result that is wanted, `old` for a
+        cached one.
     """
     if not old.keys() & new.keys():
         yield f"other files are read: {listed([*new])}" if new else "other files are read"

@@ -50,7 +50,7 @@ class Architecture(Settings):
         The class that makes the input vectors of this architecture, as ``module:class``. It
         implements `w2v.engines.inputs.Inputs`.
     loss_per
-        What the loss is the mean over, in the singular, for reports.
+        What a reported loss is averaged over, in the singular, such as "pair of words".
     changes_objective
         The settings that change what the loss measures, such as which pairs of words it is averaged
         over. Values of the loss can be compared only between runs with equal values of these
@@ -191,7 +191,7 @@ class Cbow(CbowArchitecture):
 
 
 Objective: TypeAlias = SkipGram | Cbow
-"""An architecture with a loss."""
+"""The settings of an architecture together with those of a loss: what training optimizes."""
 
 ARCHITECTURES: dict[str, tuple[type[Architecture], type[Objective]]] = {
     "skipgram": (SkipGramArchitecture, SkipGram),
@@ -201,7 +201,7 @@ ARCHITECTURES: dict[str, tuple[type[Architecture], type[Objective]]] = {
 
 
 def with_loss(architecture: Architecture, loss: Loss) -> Objective:
-    """Return the objective that has the settings of the given architecture and loss."""
+    """Combine the settings of an architecture and of a loss into one object, an `Objective`."""
     return ARCHITECTURES[architecture.name][1](**vars(architecture), loss=loss)
 
 

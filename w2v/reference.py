@@ -260,6 +260,8 @@ def _logistic_terms(
 ) -> LossAndGradients:
     """Return J = -Σ_i log σ(sign_i u_i·v) and its gradients.
 
+    The losses of negative sampling and of the hierarchical softmax have this form.
+
     Parameters
     ----------
     v : (d,)
@@ -506,9 +508,9 @@ def _predict(
     outputs: FloatArray,
     loss: LossFunction,
 ) -> LossAndGradients:
-    """Return the loss summed over target words, and its gradients.
+    """Return the loss of predicting several words from one input vector, and its gradients.
 
-    The input vector is v = Σ_j weights[j] inputs[rows[j]].
+    The loss is the sum over the words. The input vector is v = Σ_j weights[j] inputs[rows[j]].
 
     Parameters
     ----------

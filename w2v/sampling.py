@@ -114,23 +114,29 @@ SPACING = np.uint32(0x9E3779B9)
 
 
 def draw_evenly(key: Key, purpose: int, numbers: NDArray[np.int64], parts: int) -> UInt32Array:
-    """Return a random 32-bit integer for each counter; consecutive counters get evenly spread ones.
+    """Return a random 32-bit integer for each counter, evenly spread for consecutive counters.
 
-    Group g is the counters g * parts + i, with i from 0 to parts - 1. Counter i of group g gets the
-    integer start + shift_g + i * (2**32 // parts), modulo 2**32:
+    The counters form groups of `parts` consecutive counters. If the 32-bit integers are divided
+    into `parts` equal intervals, each interval has one integer of every group (up to rounding).
+    Over any N consecutive groups, the number of integers in any interval differs from the expected
+    number by less than 6 for N up to 100,000, and by O(log N) in general. So noise words that are
+    drawn by these integers occur almost exactly as often as their probabilities say.
+
+    Counter g * parts + i, the i-th of group g, gets start + shift_g + i * (2**32 // parts), modulo
+    2**32:
 
     - start is random (a function of the key and the purpose), so that each integer is uniformly
       distributed;
     - shift_g = (g * `SPACING` mod 2**32) // parts, an additive recurrence with the golden ratio.
 
-    So each of `parts` equal intervals has one integer of a group (up to rounding). If all integers
-    of N consecutive groups are taken together, the number of them in any interval differs from the
-    expected number by less than 6 for N up to 100,000, and by O(log N) in general.
-
     Parameters
     ----------
-    key, purpose, numbers
-        See `draw`.
+    key
+        The key of the draws. Equal keys, purposes and counters give equal integers.
+    purpose
+        A number that separates draws for different purposes under the same key.
+    numbers : int64
+        The counters, in an array of any shape.
     parts
         The number of counters in a group, at least 2.
 
@@ -202,8 +208,8 @@ class NoiseDistribution:
 
     The probability of a word is proportional to count ** exponent. Each word has an interval of the
     32-bit integers, in the order of the vocabulary, and an integer yields the word in whose
-    interval it is. Words that never occur have probability 0; but the integer 0
-    always yields the first word, even if it never occurs.
+    interval it is. Words that never occur have probability 0; but the integer 0 always yields the
+    first word, even if it never occurs.
 
     Parameters
     ----------
@@ -219,8 +225,8 @@ class NoiseDistribution:
     last : uint32 (V,)
         The last integer of each word's interval. The values do not decrease.
     start : int32 (V,)
-        Entry c is the word of the integer ceil(c 2**32 / V). The search in `last` for the word of
-        an integer x can therefore begin at the word ``start[floor(x V / 2**32)]``.
+        Where to begin searching `last`: the word of an integer x is ``start[floor(x V / 2**32)]``
+        or a later word. Entry c is the word of the integer ceil(c 2**32 / V).
     """
 
     def __init__(self, counts: NDArray[np.int64], exponent: float) -> None:

@@ -101,7 +101,8 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
 def check_whole(name: str, value: object, least: int = 1, *, or_none: bool = False) -> None:
     """Raise `InputError` if an argument, called `name`, is not a whole number of at least `least`.
 
-    With `or_none`, the message says that the argument may also be None; the caller checks that.
+    With `or_none`, the message says that the argument may also be None. The caller must allow None
+    itself: this function refuses it.
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
         none = ", or None" * or_none

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
-"""The values of a row, by column."""
+"""A row of a table: the value of each column, by the name of the column."""
 
 KINDS: dict[str, type] = {"str": str, "float64": float, "int64": int, "bool": bool}
 """The Python type of the values of a column, by the name of the column's type."""

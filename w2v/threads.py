@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
-# The threads of BLAS belong to the process, and so do the limits that are in force.
+# BLAS has one limit for the whole process, so all active blocks of `limited_threads` share these.
 _LOCK = threading.Lock()
 _LIMITS: list[int] = []
-_LIMITERS: dict[Any, Any] = {}  # for each search of the process, what was set before
+_LIMITERS: dict[Any, Any] = {}  # what restores the original limits, by search result
 
 
 @contextmanager
 def limited_threads(threads: int) -> Iterator[None]:
     """Limit the thread pools of BLAS and OpenMP to `threads` during a ``with`` block.
 
-    OpenMP has a number of threads for each thread that calls it, which this function sets for its
-    own. BLAS has one for the process: if several threads are in such blocks at the same time, the
-    smallest limit holds for all, and what was set before the first block is set again after the
-    last.
+    OpenMP has a separate limit for each thread that calls it; only that of the current thread is
+    set. BLAS has one limit for the whole process: while several threads are in such blocks, the
+    smallest of their limits holds for all, and the last block restores the original limit.
 
     Searching the process for these libraries takes 10 ms. Unlike `threadpoolctl.threadpool_limits`,
     this function searches again only if modules have been imported since its last search.
@@ -52,7 +51,10 @@ def _limit_blas() -> None:
 
 @lru_cache(1)
 def _found(modules: int) -> "ThreadpoolController":
-    """Find the libraries with thread pools; cached until the number of imported modules changes."""
+    """Find the loaded libraries that have thread pools, such as BLAS and OpenMP.
+
+    The result is cached until `modules`, the number of imported modules, changes.
+    """
     del modules
     from threadpoolctl import ThreadpoolController
 

@@ -75,9 +75,9 @@ def vectors_of(vectors: "WordVectors", words: Sequence[str]) -> NDArray[np.float
 
 
 def refuse_not_finite(words: Sequence[str], chosen: NDArray[np.floating]) -> None:
-    """Raise an `InputError` if one of the rows of `chosen`, (n, d), is not finite.
+    """Raise an `InputError` if a row of `chosen`, (n, d), contains NaN or an infinity.
 
-    It names the row's word, which is at the same place in `words`.
+    Row i is the vector of ``words[i]``; the message names the word of the first such row.
     """
     if not math.isfinite(chosen.sum()):  # NaN and infinities stay in a sum
         finite = np.isfinite(chosen).all(axis=1)

@@ -20,7 +20,7 @@ by frequency: a short list may be alphabetical by chance, or because a person or
 
 @lru_cache(1 << 14)  # the words of a benchmark are looked up in one model after the other
 def spellings(word: str) -> tuple[str, ...]:
-    """Return the spellings with which `WordVectors.find` looks up a word, in this order.
+    """Return the spellings under which `WordVectors.find` tries to find a word, in this order.
 
     They are the word itself; the word with ``_`` for spaces; and the word with ``_`` for spaces and
     with ASCII apostrophes and hyphens for typographic ones. Equal ones are returned once.

@@ -107,6 +107,17 @@ def possible_answers(
 ) -> tuple[int, NDArray[np.intp] | None]:
     """Check arguments of `WordVectors.nearest`, and return which words can be answers.
 
+    Parameters
+    ----------
+    vectors
+        The vectors in which nearest words are searched for.
+    k
+        The number of answers, at least 1.
+    among
+        Only these words can be answers; None: all words.
+    min_count
+        Only words that occur at least this often in the corpus can be answers; None: all words.
+
     Returns
     -------
     k : int
@@ -153,8 +164,8 @@ def nearest_words(
     cosines_of
         A function with two arguments: the float32 array (n, d) of n vectors, each of length 1 or
         zero; and the rows of m words (None: all V words). It returns the cosine of each vector with
-        the vector of each word, float32 (n, m). The array must be new, because this function
-        overwrites it.
+        the vector of each word, float32 (n, m). It must return a new array each time, because
+        `nearest_words` overwrites the array.
     queries
         The vectors whose neighbors are found, each with the rows of the words that it excludes.
     k
@@ -246,7 +257,7 @@ def nearest_rows(
         Rows of `candidates`, the nearest first; of equally near ones, the lower row first, up to
         the rounding of the matrix product.
     cosines : (n, k) float32
-        The cosine of each.
+        The cosine of each query with each of these candidates.
     """
     rows = np.empty((len(queries), max(k, 0)), dtype=np.intp)
     cosines = np.empty(rows.shape, dtype=np.float32)

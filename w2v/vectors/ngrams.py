@@ -46,7 +46,7 @@ class Subwords(NamedTuple):
     def means(
         self, words: Sequence[bytes], own: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Return the mean of the n-gram vectors of each word, and of its row of `own` if given.
+        """Return, for each word, the mean of its n-gram vectors and, if given, its row of `own`.
 
         Parameters
         ----------
@@ -69,10 +69,21 @@ class Subwords(NamedTuple):
         return means
 
     def own(self, words: Sequence[bytes], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Compute the row of each word in fastText's input matrix, from the word vectors.
+        """Compute the row of each word in fastText's input matrix, to write a model of fastText.
 
-        The row is such that the mean of it and of the vectors of the word's n-grams, as `means`
-        computes it, is the word's row of `vectors`. The result is float64 (words, d).
+        In fastText, the vector of a word is the mean of this row and of the vectors of the word's
+        n-grams. The row is chosen such that this mean is the word's vector in `vectors`.
+
+        Parameters
+        ----------
+        words
+            The words as bytes, in `encoding`.
+        vectors : float32 (words, d)
+            The vector of each word.
+
+        Returns
+        -------
+        float64 (words, d)
         """
         encoded = [word for word in words if word != END_OF_SENTENCE]
         _, owners = ngram_hashes(encoded, self.shortest, self.longest)

@@ -1,4 +1,4 @@
-"""Smaller vectors, of fewer words, dimensions or bytes, and how much the cosines change."""
+"""Shrink vectors to fewer words, dimensions or bytes, and measure how much cosines change."""
 
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -45,7 +45,32 @@ def shrink_vectors(
 ) -> tuple[Vectors, SimilarityLoss]:
     """Return vectors of fewer words, dimensions or bytes, and how much their cosines change.
 
-    The parameters and the result are those of `WordVectors.shrink`.
+    This is the code of `WordVectors.shrink`.
+
+    Parameters
+    ----------
+    vectors
+        The `WordVectors` to shrink, which are not changed.
+    words
+        The number of words to keep, the most frequent ones; None: all.
+    dim
+        The number of leading principal axes to project onto; outside vectors are then dropped.
+        None: keep all dimensions.
+    dtype
+        ``float32`` or ``float16``.
+
+    Returns
+    -------
+    made : WordVectors
+        The smaller vectors, without n-grams.
+    loss : SimilarityLoss
+        How much the cosines of random pairs of the kept words change.
+
+    Raises
+    ------
+    InputError
+        `words` or `dim` is out of range, `dtype` is another one, a vector of a kept word is not
+        finite, or a number does not fit into float16.
     """
     for name, value, most in (("words", words, len(vectors)), ("dim", dim, vectors.dimensions)):
         if value is not None and (

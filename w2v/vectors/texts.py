@@ -1,6 +1,6 @@
-"""Vectors of texts: weighted means of the vectors of their words.
+"""Compute vectors of texts: weighted means of the vectors of their words.
 
-The component that most texts share can be removed.
+The component that most of the text vectors share can be removed from them.
 """
 
 from collections import Counter
@@ -51,6 +51,8 @@ def sif_weights(counts: NDArray[np.int64], a: float) -> NDArray[np.float64]:
     ----------
     counts : int64 (V,)
         How often each word occurs.
+    a
+        A positive number; the larger it is, the less the weights of words differ.
 
     Raises
     ------
@@ -78,12 +80,32 @@ def text_vectors(
     a: float,
     remove_common: bool | None,
 ) -> TextVectors:
-    """Return the vectors of texts, as `WordVectors.text_vectors` says.
+    """Return the vectors of texts: the weighted means of the vectors of their words.
+
+    This is the code of `WordVectors.text_vectors`, whose docstring says more.
 
     Parameters
     ----------
+    vectors
+        The vectors of words.
     rows
         The row of each word in ``vectors.vectors``.
+    texts
+        Strings, which are tokenized; or lists of tokens.
+    weights
+        ``mean``: all tokens have the same weight; ``sif``: the weights are `sif_weights`.
+    tokenizer
+        Splits strings into tokens; None: ``w2v.Words()``.
+    a
+        The argument `a` of `sif_weights`.
+    remove_common
+        Whether to apply `without_component` to the result; None: with ``sif`` only.
+
+    Raises
+    ------
+    InputError
+        An argument is not allowed, counts are needed and unknown, or the vector of a token is not
+        finite.
     """
     if weights not in ("mean", "sif"):
         raise InputError(f"weights={weights!r:.40}: must be mean or sif")
@@ -113,7 +135,7 @@ def tokens_of(text: object, number: int, split: Callable[[str], Iterable[str]]) 
     Parameters
     ----------
     number
-        The number of the text, for messages.
+        The number of the text in the list of texts, from 1, for error messages.
     split
         Splits a string into tokens.
 

@@ -259,10 +259,10 @@ class WordVectors:
 
     @cached_property
     def _divisors(self) -> NDArray[np.float32] | None:
-        """The length of each vector, by which dot products are divided: float32 (V,).
+        """The length of each vector, float32 (V,); dividing dot products by it gives cosines.
 
-        For a zero vector it is 1. The value is None if some length is so small or so large that
-        dividing by it in float32 would be inaccurate.
+        For a zero vector, 1 stands in place of the length. The property is None if some length is
+        so small or so large that dividing by it in float32 would be inaccurate.
         """
         divisors = np.where(self.norms == 0.0, 1.0, self.norms)
         if divisors.min(initial=1.0) < MIN_LENGTH or divisors.max(initial=1.0) > MAX_LENGTH:
@@ -604,7 +604,8 @@ class WordVectors:
         The files are ``vectors.npy`` and ``vocabulary.tsv`` (words and, if known, counts). If there
         are outside vectors, ``outside_vectors.npy`` is written as well; and if there are n-grams,
         ``subwords.npy`` and ``ngrams.json``. Files of an earlier model in the folder are replaced
-        or removed, ``history.json`` and ``engine.npz`` among them.
+        or removed, also its training history (``history.json``) and the state of its engine
+        (``engine.npz``).
 
         Raises
         ------
@@ -805,7 +806,7 @@ def _floats(name: str, values: ArrayLike) -> NDArray[Any]:
 
 
 def _whole_numbers(counts: ArrayLike) -> NDArray[np.int64]:
-    """Return counts as int64; raise `InputError` if one is not a whole number of this range."""
+    """Return counts as int64; raise `InputError` if one is no whole number in int64's range."""
     try:
         given = np.asarray(counts)
         with np.errstate(invalid="ignore"):

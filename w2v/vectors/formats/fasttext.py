@@ -124,7 +124,7 @@ def write_fasttext(path: Path, contents: Contents) -> None:
 def read_fasttext(
     path: Path, encoding: str = "utf-8", selection: Selection = EVERYTHING
 ) -> Contents:
-    r"""Read a model in fastText's binary format; this module's docstring describes it.
+    r"""Read the words, their vectors and the n-grams of a model in fastText's format (``.bin``).
 
     Parameters
     ----------
@@ -187,10 +187,14 @@ class _Model(NamedTuple):
 
 
 class _Reader(FileReader):
-    """Reader of fastText models.
+    """Reader of fastText models in the binary format (``.bin``).
 
     Parameters
     ----------
+    file
+        The file, opened for reading at its first byte.
+    path
+        The path of the file.
     mapped
         Whether to map the matrices into memory instead of reading them; only for a file that is not
         compressed.

@@ -81,7 +81,7 @@ def write_folder(folder: Path, contents: Contents) -> None:
 
 
 def read_folder(folder: Path, use: Use = "v", selection: Selection = EVERYTHING) -> Contents:
-    """Read a folder that `write_folder` wrote.
+    """Read words and their vectors from a folder that `write_folder` wrote.
 
     Parameters
     ----------

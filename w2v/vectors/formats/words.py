@@ -55,7 +55,11 @@ def check_encoding(encoding: str) -> None:
 
 
 def require_finite(path: Path, words: Sequence[str], vectors: NDArray[np.float32]) -> None:
-    """Raise an `InputError` if a vector has a number that is NaN or infinite."""
+    """Raise an `InputError` if a vector contains NaN or an infinity.
+
+    The message names the file `path` and the word of the first such vector, which is at the same
+    index in `words` as its vector in `vectors`, (words, d).
+    """
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         word = words[int(np.argmin(finite))]

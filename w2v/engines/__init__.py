@@ -91,7 +91,7 @@ class Task:
     ----------
     model : Model
         The vectors that training starts from. An engine trains these arrays or copies of them; the
-        trained vectors are in the model of its `Engine.task`.
+        trained vectors are in the model of the engine's attribute `task`.
     objective : Objective
         The architecture, the loss and their settings.
     counts : int64 (V,)
@@ -188,8 +188,8 @@ class EngineEntry(NamedTuple):
     lacks
         What the engine cannot train: names of losses and of architectures, or ``subwords``.
     only
-        Pairs (setting, value): if an architecture has this setting, the engine can train it with
-        this value only.
+        Pairs of a setting's name and a value. If an architecture has this setting, the engine can
+        train the architecture only if the setting has this value.
     reports_loss
         Whether the engine reports a training loss. A held-out loss can be computed for every
         engine.
@@ -254,7 +254,11 @@ class EngineSettings(Settings):
             self.refuse("precision", f"float32 with engine={self.name}")
 
     def identity(self) -> dict[str, Any]:
-        """Return the settings that can change the trained vectors, by name."""
+        """Return, by name, the settings that can change the trained vectors.
+
+        Vectors trained earlier are reused only if these settings are the same. They include the
+        number of threads only for engines whose vectors depend on it.
+        """
         return {
             name: value
             for name, value in asdict(self).items()
@@ -328,7 +332,10 @@ def check_freezing(engine: str) -> None:
 
 
 def are_kernels_compiled() -> bool:
-    """Return whether compiled kernels of ``engine=numba`` are on disk, perhaps of older code."""
+    """Return whether kernels (compiled functions) of ``engine=numba`` are on disk.
+
+    The answer is also True if they were compiled from an older version of the code.
+    """
     kept = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "compiled"
     return next(Path(kept).rglob("loop.train-*.nbi"), None) is not None
 
@@ -337,10 +344,10 @@ def are_kernels_compiled() -> bool:
 def compiled_ahead(name: str) -> Iterator[None]:
     """Context manager: compile the kernels of an engine in a child process while the block runs.
 
-    Compiling takes seconds, during which the ``with`` block can, for example, read the text. The
-    compiled kernels are kept on disk. The child process is terminated at the end of the block, even
-    if it has not finished. Nothing is compiled if the engine has no kernels, or if compiled ones,
-    perhaps of older code, are already on disk.
+    Kernels are functions that are compiled to machine code. This takes seconds, during which the
+    ``with`` block can, for example, read the text. The compiled kernels are kept on disk. The child
+    process is terminated at the end of the block, even if it has not finished. Nothing is compiled
+    if the engine has no kernels, or if any are already on disk, even from older code.
 
     Parameters
     ----------

@@ -44,8 +44,9 @@ class FrozenStep:
     def update(self, draw: Any, rate: float) -> Tally:
         """Update the model by one batch, except for the frozen vectors.
 
-        `draw` is what the method `draw` returned for the batch. Return the sums, over the pairs of
-        the batch, of the weights and of the losses before the update.
+        `draw` is what the method `draw` returned for the batch, and `rate` the learning rate.
+        Return the summed weight of the pairs of the batch, and the weighted sum of their losses
+        before the update.
         """
         tally = self.step.update(draw, rate)
         self.center.put_back(draw.inputs.ids)

@@ -154,8 +154,9 @@ class GensimEngine:
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on the text once; `rates` are the learning rates at its start and end.
 
-        Return the number of words read, and the seconds spent on preparation. If the text has no
-        pairs, the model is not changed.
+        `random` gives the seed of gensim's random numbers. Return the number of words trained on,
+        before sub-sampling, and the seconds spent on preparation, such as writing the text to a
+        file. If the text has no (center, context) pairs, the model is not changed.
 
         Raises
         ------
@@ -190,15 +191,17 @@ class GensimEngine:
     def _write(self, text: Text, path: Path) -> tuple[int, int, bool]:
         """Write a text to a file in gensim's format, one document or part of a document per line.
 
-        Tokens outside the vocabulary are left out. A line is padded with filler words, unknown to
-        gensim, if sub-sampling keeps more than the share `MAX_KEPT` of its words on average.
+        Tokens outside the vocabulary are left out. gensim silently drops words if too many in a
+        batch are left after sub-sampling. Therefore, filler words are added to each line of which
+        sub-sampling keeps more than the share `MAX_KEPT` on average. gensim counts them when it
+        fills a batch, and then skips them.
 
         Returns
         -------
         words
-            The number of tokens of the text that are written.
+            The number of tokens of the text that are written to the file.
         read
-            The number of all words written: these tokens, and the filler words.
+            The number of all words in the file: these tokens, and the filler words.
         pairs
             Whether any line has two or more known words, so that there is a pair to train on.
         """

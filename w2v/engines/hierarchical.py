@@ -21,15 +21,22 @@ class HierarchicalStep(LogisticStep):
         self.tree = HuffmanTree(task.counts)
 
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:  # noqa: ARG002
-        """Return columns for the Huffman tree paths of the words in and around each tile.
+        """Return the inner nodes that the center words of each tile are scored with, with weights.
 
-        A tile is a number of consecutive center words. A column of a tile stands for an inner node
-        and one of its two branches, and belongs to the paths that take this branch. Columns of
-        branch 0 come first; they are the positive examples. The weight of a center word and a
-        column is the summed weight of the center word's pairs with words whose path the column
-        belongs to. All tiles have equally many columns; a tile's unused columns have weight 0.
+        A tile is `CENTERS` consecutive center words. Its nodes are those on the Huffman tree paths
+        of the words to predict. A column of the result stands for a node and one of its two
+        branches. The weight of a column for a center word is the summed weight of the center word's
+        pairs with words whose paths take this branch. Columns of branch 0 come first; they are the
+        positive examples. All tiles have equally many columns; unused columns have weight 0.
 
-        The parameters are those of `LogisticStep.columns`; `key` and `first` are not used.
+        Parameters
+        ----------
+        words : int32 (B, W)
+            For each of the B tiles, the W words that may be predicted.
+        weights : float32 (B, CENTERS, W)
+            The weight of the pair of each center word and each of these words; 0 for no pair.
+        key, first
+            Not used, because nothing is drawn at random.
         """
         tree, (tiles, slots) = self.tree, words.shape
         lengths = tree.lengths[words.ravel()]

@@ -32,9 +32,10 @@ class Inputs(Protocol):
     position: float32 (largest distance + 1,)."""
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
-        """Return, for each center position of a batch, the words whose vectors are to be summed.
+        """Return, for each center position, the words whose vectors add up to the input vector.
 
-        Their weighted sum is the input vector. A position without such words is not trained.
+        The input vector is the vector that predicts other words: a weighted sum of word vectors.
+        The result has these words and their weights. A position without words is not trained.
 
         Parameters
         ----------
@@ -73,9 +74,10 @@ class SkipGramInputs:
         self.targets = np.concatenate([[0], objective.pair_weights()]).astype(np.float32)
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:  # noqa: ARG002
-        """Return which word vectors are summed to each input vector: only that of the center word.
+        """Return the word whose vector is the input vector at each position: the center word.
 
-        `key` and `first` are not used.
+        `batch` has the center words, with the m words before and the m words after them; m is the
+        window size. `key` and `first` are not used.
         """
         return Sums(batch.ids[self.window : len(batch.ids) - self.window])
 
@@ -150,7 +152,10 @@ class InputTable:
             raise ValueError("Task.subwords must be given if and only if subwords=True")
 
     def read(self, sums: Sums, out: F32) -> None:
-        """Write n weighted sums of word vectors into `out`, float32 (n, d)."""
+        """Compute n input vectors, and write them into `out`, float32 (n, d).
+
+        Each input vector is a weighted sum of word vectors. `sums` has the words and weights.
+        """
         if self.words is not None:
             words, weights = sums.matrix(sums.weights)
             out[:] = weights @ self.words.take(words).of(self.table)
@@ -160,29 +165,36 @@ class InputTable:
             out[:] = sums.of(self.table)
 
     def spread(self, sums: Sums, gradients: F32, curvature: F32) -> tuple[Sums, F32, F32]:
-        """Convert the gradients of sums of words to gradients of sums of rows of the table.
+        """Convert the gradients of input vectors to gradients of sums of rows of the table.
 
-        Without subwords, each word is one row of the table, and the arguments are returned
-        unchanged. With subwords, the vector of a word is a sum of rows. The result then has one
-        element for each of the k distinct words in `sums`. For sum i, let g_i be the gradient, h_i
-        the curvature bound, W_i the total weight of its words, and s_ij the share of g_i that word
-        j gets (`Sums.shares`). The vector of word j then has the gradient Σ_i s_ij g_i and the
-        curvature bound Σ_i s_ij W_i h_i.
+        The table is the input matrix of the model. An input vector is a weighted sum of word
+        vectors. Without subwords, a word vector is one row of the table, so an input vector is a
+        sum of rows, and the arguments are returned unchanged.
+
+        With subwords, each word vector is itself a sum of rows. The result then has this sum, a
+        gradient and a curvature bound for each of the k distinct words in `sums`. For input vector
+        i, let g_i be the gradient, h_i the curvature bound, and W_i the total weight of its words.
+        Let s_ij be the share of word j: the factor by which g_i is multiplied to get the gradient
+        of the word (`Sums.shares`). Word j then has the gradient Σ_i s_ij g_i and the curvature
+        bound Σ_i s_ij W_i h_i.
 
         Parameters
         ----------
         sums
-            The input vectors, n weighted sums of words.
+            The words and weights of the n input vectors.
         gradients : float32 (n, d)
-            The gradient of the loss with respect to each of these sums.
+            The gradient of the loss with respect to each input vector.
         curvature : float32 (n,)
-            An upper bound on the curvature of the loss along each of these sums.
+            An upper bound on the curvature of the loss along each input vector.
 
         Returns
         -------
-        sums, gradients, curvature
-            k sums of rows of the table; the gradient for each, float32 (k, d); and the curvature
-            bound for each, float32 (k,). Without subwords, k is n.
+        sums
+            The k sums of rows of the table. Without subwords, k is n.
+        gradients : float32 (k, d)
+            The gradient of each sum.
+        curvature : float32 (k,)
+            The curvature bound of each sum.
         """
         if self.words is None:
             return sums, gradients, curvature
@@ -191,27 +203,29 @@ class InputTable:
         return self.words.take(words), np.asarray(shares.T @ gradients), spread
 
     def gradient(self, sums: Sums, gradients: F32) -> tuple[NDArray[np.int32], F32]:
-        """Return the gradient by which each row of the table that occurs in `sums` is trained.
+        """Convert the gradients of input vectors to gradients of rows of the table.
 
-        An input vector is a weighted sum of word vectors. A word vector is a row of the table or,
-        with subwords, itself a weighted sum of rows. Each summand also has a share: the factor by
-        which the gradient of the sum is multiplied to get that of the summand (`Sums.shares`). The
-        gradients that a row gets in this way, from all sums that contain it, are added up. If all
-        shares equal the weights, the result is the gradient of the loss. Otherwise it is not: the
-        settings ``context_gradient`` and ``subword_gradient`` can choose other shares.
+        The table is the input matrix of the model. An input vector is a weighted sum of word
+        vectors. A word vector is a row of the table or, with subwords, itself a weighted sum of
+        rows. Each summand also has a share: the factor by which the gradient of the sum is
+        multiplied to get that of the summand (`Sums.shares`). The gradients that a row gets in this
+        way, from all sums that contain it, are added up. If all shares equal the weights, the
+        result is the true gradient of the loss. The settings ``context_gradient`` and
+        ``subword_gradient`` can choose other shares.
 
         Parameters
         ----------
         sums
-            The input vectors, n weighted sums of word vectors.
+            The words, weights and shares of the n input vectors.
         gradients : float32 (n, d)
-            The gradient of the loss with respect to each of these sums.
+            The gradient of the loss with respect to each input vector.
 
         Returns
         -------
         rows : int32 (k,)
-            The distinct rows of the table.
+            The indices of the rows that occur in the sums, each once.
         gradients : float32 (k, d)
+            The gradient by which each of these rows is to be trained.
         """
         sums, gradients, _ = self.spread(sums, gradients, np.zeros(sums.count, np.float32))
         rows, shares = sums.matrix(sums.shares)
@@ -239,7 +253,7 @@ def descend(table: F32, sums: Sums, gradients: F32, curvature: F32, rate: float)
     Parameters
     ----------
     table : float32 (rows, d)
-        Updated in place.
+        The matrix of vectors, which is updated in place.
     sums
         n weighted sums of rows of the table. A row may occur in several sums.
     gradients : float32, n rows of d

@@ -267,9 +267,9 @@ class JaxEngine:
         Returns
         -------
         tokens : int32
-            An integer for each token, equal for equal tokens.
-        ids : int32
-            Element t is the vocabulary id of the tokens that are t; -1 outside the vocabulary.
+            For each token, the number of its type (equal tokens have the same type).
+        ids : int32 (types,)
+            For each type, by its number, the vocabulary id; -1 if it is not in the vocabulary.
         spans : int32 (documents, 2)
             The start and end of each document of the shard in `tokens`. Empty documents are added
             until their number is a power of two, and not smaller than in any call before.
@@ -301,7 +301,11 @@ class JaxEngine:
         return tokens, ids, spans
 
     def _most_steps(self, sample: Sample) -> int:
-        """Return an upper bound on the number of training steps for the words of a sample."""
+        """Return an upper bound on the number of training steps for a sub-sampled shard.
+
+        It follows from the length of the arrays of `sample`, which is known when a program is
+        compiled; how many words sub-sampling has kept is not.
+        """
         return len(sample.ids) // self.rules.batch_words + 2
 
     def _call(
@@ -372,7 +376,11 @@ class JaxEngine:
         return self._programs[key]
 
     def _compile_ahead(self) -> None:
-        """Compile the program that trains on a shard of the text with ``shard_words`` words."""
+        """Compile the training program before the first shard (part of the text) is given.
+
+        Too little memory on the device is thus reported at once. The program fits all shards of up
+        to about ``shard_words`` words.
+        """
         array: Any = jax.ShapeDtypeStruct
         texts = array((1,), np.int32), array((1,), np.int32), array((1, 2), np.int32)
         draw = partial(self._draw, capacity=round(self.shard_words * (1 + SPARE)))
@@ -417,13 +425,15 @@ class JaxEngine:
         Parameters
         ----------
         tokens : int32
-            An integer for each token, equal for equal tokens.
-        ids : int32
-            Element t is the vocabulary id of the tokens that are t; -1 outside the vocabulary.
+            For each token, the number of its type (equal tokens have the same type).
+        ids : int32 (types,)
+            For each type, by its number, the vocabulary id; -1 if it is not in the vocabulary.
         spans : int32 (documents, 2)
             The start and end of each document in `tokens`.
-        tables, key
-            The lookup tables and the key of the random numbers.
+        tables
+            Tables that turn random numbers into sub-sampling decisions and noise words.
+        key
+            The key from which the random numbers are computed.
         capacity
             An upper limit on the number of tokens in all documents together. It determines the
             lengths of the arrays in the result, which are fixed when the program is compiled.
@@ -474,10 +484,11 @@ class JaxEngine:
     ) -> tuple[Vectors, State, Array]:
         """Run `steps` training steps of `size` center words each, on the device.
 
-        `rates` has the learning rate of each step. Return the updated vectors, the updated arrays
-        of the optimizer, and float32 (n, 2) with n = len(rates): for each step, the loss summed
-        over its pairs, before the update, and the summed weight of these pairs. Rows beyond the
-        last step are zero.
+        `sample` has the words of the sub-sampled shard, `state` the arrays of the optimizer, and
+        `rates` the learning rate of each step. Return the updated vectors, the updated arrays of
+        the optimizer, and an array float32 (n, 2), where n is len(rates). It has a row for each
+        step: the loss summed over its pairs, before the update, and the summed weight of these
+        pairs. Rows beyond the last step are zero.
         """
 
         def step(number: Array, carry: Any) -> Any:

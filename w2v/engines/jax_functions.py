@@ -139,7 +139,11 @@ def draws_evenly(key: Array, purpose: int, numbers: Array, parts: int) -> Array:
 
 
 def noise_words(tables: DrawTables, numbers: Array) -> Array:
-    """Convert uint32 random numbers to noise words, as `NoiseDistribution.words` does."""
+    """Return the noise word for each random uint32, as its vocabulary id, int32.
+
+    Each word has an interval of the uint32 numbers, which ends with the word's element of
+    ``tables.last``. The results equal those of `w2v.sampling.NoiseDistribution.words`.
+    """
     return jnp.searchsorted(tables.last, numbers, method="scan_unrolled").astype(jnp.int32)
 
 
@@ -151,11 +155,11 @@ def descend(
     curvature: Array,
     rate: Array,
 ) -> Vectors:
-    """Make one step of gradient descent for each row, with a bounded step size.
+    """Make one step of gradient descent for each row that has gradients; return the new model.
 
-    The gradients of a row are added up. Its step size is the learning rate, but at most 2 / h,
-    where h is the sum of the row's curvatures. Return the updated model.
-    `w2v.engines.inputs.descend` is the NumPy version.
+    A row is a center or an outside vector. Its gradients are added up. Its step size is the
+    learning rate, but at most 2 / h, where h is the sum of the row's curvature bounds. The NumPy
+    version is `w2v.engines.inputs.descend`.
 
     Parameters
     ----------
@@ -190,30 +194,34 @@ def descend(
 def sum_equal_rows(
     rows: Array, gradients: Array, curvature: Array, none: int
 ) -> list[tuple[Array, Array, Array]]:
-    """Add up the gradients, and curvatures, of each row in a fixed order, even on a GPU.
+    """Add up the gradients, and curvature bounds, of each row of a matrix in a fixed order.
 
-    A scatter operation would add in the order in which the threads of the GPU happen to run. Here
-    the entries (a gradient and a curvature each), which are sorted by row, are cut into groups.
-    Within each group, the entries of each row are added up, for gradients by a product with a 0/1
-    matrix. The row with which a group begins may also have entries in earlier groups. The sums of
-    these first rows are therefore left out of the first level's result. They are the entries of a
-    second level, which is cut into groups and added up in the same way, and so on until a level has
-    only one group.
+    The sums are therefore bit-identical in every run. A scatter operation on a GPU would add in the
+    order in which the threads happen to run.
+
+    An entry is the index of a row, with a gradient and a curvature bound. The entries, sorted by
+    row, are cut into groups. Within each group, the entries of equal rows are added up (gradients
+    by a product with a 0/1 matrix). The first row of a group may have entries in earlier groups,
+    too. The sum of the first row of each group is therefore not part of the result yet, but an
+    entry of a second level. The second level is cut into groups and added up in the same way, and
+    so on, until a level has only one group.
 
     Parameters
     ----------
     rows : int32 (n,)
-        The row of each entry, ascending.
+        The row index of each entry, ascending.
     gradients : float32 (n, d)
+        The gradient of each entry.
     curvature : float32 (n,)
+        The curvature bound of each entry.
     none
-        A number above all rows, which marks entries to be ignored.
+        A number above all row indices, which marks entries to be ignored.
 
     Returns
     -------
     list of (rows, gradients, curvature)
         One element per level. The total of a row is the sum of its entries over all levels. Within
-        a level, each row occurs at most once; entries to be ignored have the row `none`.
+        a level, each row occurs at most once; entries to be ignored have the row index `none`.
     """
     levels = []
     while True:

@@ -139,7 +139,7 @@ class NegativeSamplingSteps:
         G = weights * jax.nn.sigmoid(S) * self.sign
         curvature = weights / (2 * jnp.maximum(jnp.abs(S), 2))
         gradients = self.product("bij,bjd->bid", G, R), self.product("bij,bid->bjd", G, C)
-        # Not as matrix products, which are slow for a single column.
+        # These are matrix products with a single column, for which sums are faster.
         curvatures = (
             (curvature * (R * R).sum(axis=2)[:, None, :]).sum(axis=2),
             (curvature * (C * C).sum(axis=2)[:, :, None]).sum(axis=1),
@@ -184,8 +184,8 @@ class NegativeSamplingSteps:
         C, R
             The center vectors and the output vectors, one matrix per tile.
         S
-            Their dot products, negated except for noise words, so that the loss of each is its
-            weight times log(1 + exp(S)).
+            The scores: the dot products of center and output vectors. Except for noise words, they
+            are negated, so that the loss of each is its weight times log(1 + exp(S)).
         weights
             The weight of each score in the loss.
         """
@@ -321,7 +321,7 @@ class SoftmaxSteps:
             C = vectors.center.at[cut(centers)].get(mode="fill", fill_value=0)
             row = jnp.where((rows >= first) & (rows < first + self.tile), rows - first, self.tile)
             at = jnp.broadcast_to(row, outside.shape), outside
-            # Made to depend on the tile: otherwise XLA would make the zeros once and copy them.
+            # The zeros depend on the tile; otherwise XLA would make them once and copy them.
             zeros = jnp.full((self.tile, self.columns), jnp.minimum(number, 0), jnp.int32)
             counts = zeros.at[at].add(ranks, mode="drop")
             N = counts.astype(jnp.float32) * self.unit

@@ -1,7 +1,7 @@
 """The training step of negative sampling in NumPy.
 
-A tile is a number of consecutive center words. The step draws noise words, which several tiles
-share, and sets the weights of pairs.
+A tile is a number of consecutive center words. For each tile, the step selects the output words:
+the words to predict, and random noise words, which several tiles share.
 """
 
 import numpy as np
@@ -28,20 +28,27 @@ class NegativeSamplingStep(LogisticStep):
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
         """Return the output words of each tile, and the weight of each with each center word.
 
-        A tile is `CENTERS` consecutive center words. `SHARED` consecutive center words, which are
-        several tiles, share n noise words, where n is `NOISE` for skip-gram and `CBOW_NOISE` for
-        CBOW. The output words of a tile are the words in and around it, which may be predicted, and
-        then its noise words. The weight of a center word and a word that may be predicted is that
-        of their pair, 0 if they are not a pair. The weight of a center word and a noise word is
-        `negatives` / n times the summed weight of all pairs of the center word, so that the
-        expected gradient equals that of `negatives` independent noise words for every pair.
+        A tile is `CENTERS` consecutive center words. Its output words are first the words that may
+        be predicted, then n noise words, where n is `NOISE` for skip-gram and `CBOW_NOISE` for
+        CBOW. `SHARED` consecutive center words, which are several tiles, share noise words. For a
+        center word, the weight of a word that may be predicted is that of their pair. The weight of
+        a noise word is `negatives` / n times the summed weight of all pairs of the center word. The
+        expected gradient thus equals that of `negatives` independent noise words for every pair.
 
-        Group g of center words, those from g * `SHARED` to (g + 1) * `SHARED` - 1 in the
-        sub-sampled shard (part of the text), has the noise words with the numbers g * n to
-        (g + 1) * n - 1. Each noise word is a function of `key`, of its number, and of n
+        The noise words of the sub-sampled shard (part of the text) are numbered in order, n for
+        every `SHARED` center words. Each noise word is a function of `key`, of its number, and of n
         (`w2v.sampling.draw_evenly`).
 
-        The parameters are those of `LogisticStep.columns`.
+        Parameters
+        ----------
+        words : int32 (B, W)
+            For each of the B tiles, the W words that may be predicted.
+        weights : float32 (B, CENTERS, W)
+            The weight of the pair of each center word and each of these words; 0 for no pair.
+        key
+            The key from which the noise words are computed.
+        first
+            The position of the batch's first center word in the sub-sampled shard.
         """
         n = self.shared
         groups = (first + CENTERS * np.arange(len(words))) // SHARED

@@ -1,6 +1,7 @@
 """``engine=numba``: training by functions (kernels) that Numba compiles.
 
-They can train the losses that are sums of logistic terms.
+The kernels train negative sampling and the hierarchical softmax. The exact softmax is left to the
+engine in NumPy.
 """
 
 import time
@@ -88,7 +89,10 @@ class NumbaEngine:
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on a shard (part of the text) once, on all threads; update the model in place.
 
-        The parameters and the result are those of `w2v.engines.Engine.train`.
+        `rates` has the learning rate at the start and at the end of the shard, and `random`
+        generates all random numbers. Return the number of tokens that are words of the vocabulary,
+        before sub-sampling; the summed weight of the (center, outside) pairs (for CBOW, the number
+        of predicted words); and the loss summed over the pairs.
         """
         if self.numpy is not None:
             return self.numpy.train(text, rates, random)
@@ -120,9 +124,9 @@ class NumbaEngine:
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Copy the arrays of an earlier engine's state into this engine.
 
-        The argument is what the method `state` of that engine returned for the same task. It is
-        empty, and nothing is done, unless this engine leaves the task to a `NumpyEngine`, as with
-        the exact softmax or frozen vectors.
+        `state` is what the method `state` of that engine returned for the same task. Only tasks
+        with the exact softmax or with frozen vectors, which are trained by a `NumpyEngine`, can
+        have such arrays. For any other task, nothing is done.
         """
         if self.numpy is not None:
             self.numpy.restore(state)
@@ -131,7 +135,10 @@ class NumbaEngine:
 def make_problem(
     task: Task, center: NDArray[np.float32], outside: NDArray[np.float32]
 ) -> tuple[structures.Problem, structures.Sizes]:
-    """Return the arguments of the kernels: the model with its settings, and the sizes of a step.
+    """Return what the kernels (compiled functions) work on: the model, its settings, and sizes.
+
+    The first result has the model and the settings of its training, the second the sizes of a
+    training step and of its parts.
 
     Parameters
     ----------
@@ -197,9 +204,9 @@ def make_problem(
 
 
 def compile_kernels() -> float:
-    """Compile the kernels and cache them on disk; return the time it took in seconds.
+    """Compile the kernels of ``engine=numba``, and cache them on disk; return the seconds it took.
 
-    If they are cached already, they are loaded instead.
+    If compiled kernels are in the cache already, they are loaded instead.
     """
     loss = NegativeSampling()
     objective = SkipGram(dim=1, window=1, loss=loss)
@@ -208,7 +215,10 @@ def compile_kernels() -> float:
 
 
 def source_of(text: Text) -> structures.Source:
-    """Return a text as an argument of the kernels. Contiguous tokens are not copied."""
+    """Convert a text to the form in which the kernels (compiled functions) read it.
+
+    Arrays of tokens are not copied if they are contiguous.
+    """
     starts, ends = text.spans.T
     borders = np.cumsum(ends - starts)
     return structures.Source(

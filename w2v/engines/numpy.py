@@ -36,7 +36,10 @@ class NumpyEngine:
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on a shard (part of the text) once, batch by batch; update the model in place.
 
-        The parameters and the result are those of `w2v.engines.Engine.train`.
+        `rates` has the learning rate at the start and at the end of the shard, and `random`
+        generates all random numbers. Return the number of tokens that are words of the vocabulary,
+        before sub-sampling; the summed weight of the (center, outside) pairs (for CBOW, the number
+        of predicted words); and the loss summed over the pairs.
         """
         key = draw_key(random)
         words, batches = self._batches(text, key)
@@ -57,7 +60,7 @@ class NumpyEngine:
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Copy the arrays of an earlier engine's state into this engine.
 
-        The argument is what the method `state` of that engine returned for the same task.
+        `state` is what the method `state` of that engine returned for the same task.
         """
         for name, array in self.step.state().items():
             array[:] = state[name]
@@ -65,8 +68,10 @@ class NumpyEngine:
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
         """Sum the loss over a text, with sub-sampling, windows and noise words as in training.
 
-        The model is not changed. Two calls with equally seeded generators use the same random
-        numbers, so that their losses can be compared.
+        Return the loss summed over the (center, outside) pairs; the summed weight of the pairs; and
+        the number of tokens that are words of the vocabulary, before sub-sampling. The model is not
+        changed. Two calls with equally seeded generators use the same random numbers, so that their
+        losses can be compared.
         """
         key = draw_key(random)
         words, batches = self._batches(text, key)
@@ -79,9 +84,10 @@ class NumpyEngine:
     def _batches(self, text: Text, key: Key) -> tuple[int, list[tuple[int, Batch]]]:
         """Sub-sample a text and cut it into batches of center words.
 
-        Return how many tokens of the text, before sub-sampling, are words of the vocabulary; and a
-        list with a pair for each batch. The pair has the position of the batch's first center word
-        in the sub-sampled text, and the words of the batch.
+        Random numbers are computed from `key`. Return how many tokens of the text, before
+        sub-sampling, are words of the vocabulary; and a list with a pair for each batch. The pair
+        has the position of the batch's first center word in the sub-sampled text, and the words of
+        the batch.
         """
         words, kept = sample(text, self.keep, key)
         size = self.step.batch_size(len(kept.ids))

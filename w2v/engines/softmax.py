@@ -82,9 +82,9 @@ user has set, is reduced to ``MAX_PAIRS // (2 * m)``, but not below 1. The limit
 of `PairCounts.counts`, the summed weights of equal pairs."""
 
 BLOCK_WORDS = 2048
-"""Words of the vocabulary in a block. Each block is computed by one thread, with its own matrix
-products, and sums over blocks are taken in the order of the blocks. The result is therefore
-bit-identical for any number of threads."""
+"""The number of words in a block of the vocabulary. Each block is computed by one thread, with its
+own matrix products, and sums over blocks are taken in the order of the blocks. The result is
+therefore bit-identical for any number of threads."""
 
 SAFE_SUM = 1e30
 """A sum of exp(logit) over the vocabulary is accurate in float32 if it is between 1 / SAFE_SUM and
@@ -284,9 +284,9 @@ class SoftmaxStep:
         counts
             The summed weight of the pairs of each input vector and word, (M, V).
         use
-            A function of a block of columns of E = exp(C Uᵀ), and of the slice of the vocabulary
-            that these columns stand for. To prevent overflow, each row of E may be multiplied by a
-            constant factor of its own.
+            A function of a block of columns of E = exp(C Uᵀ), with the output vectors U, and of the
+            slice of the vocabulary that these columns stand for. To prevent overflow, each row of E
+            may be multiplied by a constant factor of its own.
 
         Returns
         -------
@@ -318,15 +318,16 @@ class SoftmaxStep:
     def _each_block(self, work: Callable[[F32, slice], Any], argument: F32) -> list[Any]:
         """Call ``work(argument, block)`` for each block of the vocabulary, on several threads.
 
-        Return the results in the order of the blocks.
+        A block is a slice of the vocabulary. Return the results in the order of the blocks.
         """
         return list(self.threads.map(work, repeat(argument), self.blocks))
 
     def _logits(self, words: slice, rows: int) -> F32:
-        """Return the part of a buffer for the logits of `rows` input vectors and some words.
+        """Return memory for the logits of some input vectors and a block of the vocabulary.
 
-        `words` is a slice of the vocabulary. The result has the shape (words, rows). It is not
-        cleared: until the caller writes to it, it has old values.
+        `words` is the block, and `rows` the number of input vectors. The result is a part of
+        ``self.logits``, as a matrix (rows, words of the block). It still has the values that were
+        last written to it.
         """
         size = words.stop - words.start
         return self.logits[words.start * rows :][: rows * size].reshape(rows, size)

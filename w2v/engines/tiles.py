@@ -29,9 +29,10 @@ SHARED = 64
 """The number of consecutive center words, `SHARED` / `CENTERS` tiles, that share noise words."""
 
 NOISE, CBOW_NOISE = 20, 12
-"""How many noise words they share, with skip-gram and with CBOW. With fewer noise words, vectors
-are worse; with more, training is slower. With CBOW, an input vector predicts one word instead of up
-to 2 m, where m is the window size, so that more of the time goes into noise words."""
+"""The number of noise words that `SHARED` center words share, for skip-gram and for CBOW. With
+fewer noise words, vectors are worse; with more, training is slower. CBOW has fewer, because each
+input vector predicts one word instead of up to 2 m, where m is the window size, so that a larger
+part of the time goes into noise words."""
 
 STEP_NUMBERS, MAX_STEP_WORDS = 1 << 18, 4096
 """Default limits of a training step: at most `STEP_NUMBERS` numbers in all its center vectors taken
@@ -99,8 +100,8 @@ class Draw(NamedTuple):
         Which word vectors are added up, with which weights, to the input vector of each center
         word; padded to whole tiles of `CENTERS` center words.
     columns
-        Which output vectors the input vectors of a tile are scored with, and by which factor the
-        loss of each score is multiplied.
+        The output vectors that the input vectors of each tile are multiplied with, and the weight
+        of each of these scores in the loss.
     pairs
         The summed weight of the (center, outside) pairs for skip-gram, or the number of predicted
         words for CBOW.
@@ -165,10 +166,11 @@ class LogisticStep(ABC):
         return self.batch_words
 
     def draw(self, batch: Batch, key: Key, first: int) -> Draw:
-        """Choose which vectors of a batch are scored with each other, and how much scores weigh.
+        """Choose the input and output vectors of a batch, and the weights of their scores.
 
-        The weight of a score is the factor of its loss in the loss of the batch. The next call
-        of this method overwrites the weights in the result (`Columns.weights`).
+        A score is the dot product of an input and an output vector. Its loss is multiplied by its
+        weight in the loss of the batch. All random choices of the batch are made here. The next
+        call of this method overwrites the weights in the result (`Columns.weights`).
 
         Parameters
         ----------
@@ -206,9 +208,9 @@ class LogisticStep(ABC):
         The summed weight is `Draw.pairs`. The model is not changed. The result does not count
         words: its ``words`` is 0.
 
-        Four buffers then contain what `update` needs: ``C`` and ``R`` the input and output vectors,
-        ``G`` the derivative of the loss with respect to each score, and ``S``, in place of the
-        scores, an upper bound on the second derivative.
+        Four arrays in ``self.buffers`` then contain what `update` needs: ``C`` the input vectors,
+        ``R`` the output vectors, ``G`` the derivative of the loss with respect to each score, and
+        ``S`` an upper bound on the second derivative (the scores in it are overwritten).
         """
         C, R, S, G, T = self._arrays(draw)[:5]
         columns = draw.columns

@@ -1,5 +1,6 @@
 """Test ``engine=numba`` against plain loops, with several threads, processes and SIMD lengths."""
 
+import gc
 import hashlib
 import math
 import os
@@ -26,7 +27,7 @@ from w2v.engines.compiled.logistic import logistic as logistic_kernel
 from w2v.engines.compiled.simd import LANES, address, host_features
 from w2v.engines.numba import KERNEL_SOURCES, NumbaEngine, align_rows
 from w2v.engines.numpy import NumpyEngine
-from w2v.jit import one_process_at_a_time
+from w2v.jit import COLLECT_AFTER, one_process_at_a_time
 from w2v.losses import NegativeSampling
 from w2v.objectives import Model, SkipGram
 from w2v.sampling import NoiseDistribution, draw_key, generator, keep_thresholds
@@ -421,10 +422,12 @@ def test_python_cannot_call_the_parts_of_a_kernel() -> None:
         logistic_kernel(0, 0, 0, 0)
 
 
-def test_the_lock_is_released() -> None:
+def test_the_lock_is_released_and_garbage_is_collected_as_before() -> None:
+    thresholds = gc.get_threshold()
     for _ in range(2):
         with one_process_at_a_time(loop.train):
-            pass
+            assert gc.get_threshold()[0] >= max(COLLECT_AFTER, thresholds[0])
+        assert gc.get_threshold() == thresholds
 
 
 FORK_WHILE_COMPILING = """

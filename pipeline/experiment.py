@@ -90,7 +90,7 @@ class Experiment:
         self.context.display.say(line, "yellow")
 
     def _result(self, stage: Stage) -> Entry:
-        """Find or compute a stage's result; `InputError` if not cached nor in ``config.stages``."""
+        """Find a stage's result, or compute it if in ``config.stages``; else raise `InputError`."""
         context, folder = self.context, self.context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
         settings, compute = stage.prepare(context)

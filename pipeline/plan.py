@@ -56,9 +56,9 @@ class Planner:
     def plan(self, config: Config, job: int | None = None) -> list[Step]:
         """Return a `Step` for each stage of a run: whether, why and at what cost it would run.
 
-        The report has a step if the cache has the scores but not the plots; otherwise, it belongs
-        to ``evaluate``. The reports of a sweep's jobs are not planned. Raise `InputError` for
-        invalid stages or files. `job`: the run's number in a sweep, or None.
+        If only the plots of the run's report are missing in the cache, they get a `Step`, too, but
+        not in a sweep. A speed test (``config.measure``) also gets one. `job` is the number of the
+        run in a sweep, or None. `InputError` is raised for invalid stages or files.
         """
         check_paths(config)
         cores = available_cores()
@@ -87,7 +87,7 @@ class Planner:
         if (stage.name, key) in self.made:
             job, context.entries[stage.name] = self.made[stage.name, key]
             return Step(stage.name, "made before", job=job)
-        # Sizes that are right, and yet a new result: the content is damaged.
+        # If a source has the right sizes, and yet is to be made anew, its content is damaged.
         sources = [one for one in stage.upstream(context).items() if one in self.made]
         spoilt = any(not store.read_manifest(Path(folder.parent, *one))[1] for one in sources)
         if not spoilt and (found := store.find(folder, key, context.verify)):

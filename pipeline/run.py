@@ -56,7 +56,7 @@ class Program:
     def __init__(self) -> None:
         self.stop = StopRequest()
         self.started = False  # whether `run` was called: errors before that are Hydra's
-        # Of a single run. Hydra would print several lines if `run` raised it.
+        # The error of a single run, kept here: Hydra would print several lines if `run` raised it.
         self.error: Exception | None = None
         self.status: int = ExitStatus.DONE  # of a run that no exception ended
 
@@ -91,7 +91,7 @@ class Program:
 def line_of(error: Exception, starting: bool) -> str | None:
     """Return a one-line message for an error that the user can correct, otherwise ``None``.
 
-    `starting`: whether it came before `Program.run`, without ``-m``; else `OSError` has no message.
+    If not `starting`, the stages of the run, or a sweep, have begun; an `OSError` then has none.
     """
     match error:
         case InputError():
@@ -113,7 +113,7 @@ def line_of(error: Exception, starting: bool) -> str | None:
 def reports_wanted(arguments: Sequence[str]) -> list[Path]:
     """Return the folders of earlier runs for which ``report=FOLDER`` asks for reports.
 
-    ``best``, ``all`` and ``none`` are no folders. `InputError`: a folder is not the only argument.
+    ``best``, ``all``, ``none`` are no folders. Raise `InputError` for folders with other arguments.
     """
     named = [text for text in arguments if text.startswith("report=")]
     named = [text for text in named if text.removeprefix("report=") not in REPORTS]

@@ -22,7 +22,7 @@ from w2v.files import written_aside
 def run_tracked(
     config: Config, job: JobContext | None = None, *, stop: StopRequest
 ) -> dict[str, Any]:
-    """Run and record the stages of a single run (`job` is None) or a job; return the summary."""
+    """Run and record an experiment, alone (`job`: None) or as a sweep's job; return the summary."""
     # Imported when the settings are known to be good, so that bad ones are refused at once.
     from pipeline.experiment import Experiment, check_paths
     from pipeline.runtime.console import Display

@@ -61,7 +61,7 @@ def stage_key(stage: str, version: str, settings: Any, upstream: dict[str, str])
 def find(folder: Path, key: str, verify: bool = False) -> Entry | None:
     """Return the cache entry for `key`, or ``None`` if it is missing or damaged.
 
-    `folder` is the cache folder of the stage. With `verify`, the SHA-256 of each file is checked,
+    `folder` holds the entries of one stage. With `verify`, the SHA-256 of each file is checked,
     otherwise only its size. If the disk can be written, the entry's time of last use is updated.
     """
     path = folder / key
@@ -86,15 +86,14 @@ def find_or_make(
 ) -> Entry:
     """Return the cache entry for `key`; compute it if it is missing or damaged.
 
-    `folder` is the cache folder of the stage. `make` writes the result into the empty folder that
+    `folder` holds the entries of one stage. `make` writes the result into the empty folder that
     it is given, and returns facts about the result, saved as ``facts`` in ``manifest.json``.
-    `about` is metadata for that file: ``settings``, ``upstream`` and more (`Stage.about`). Hashes
-    of source files in ``about["code"]`` are saved in a file of their own, at the path that
-    `code_path` returns. With `verify`, the SHA-256 of files is checked, otherwise the size.
+    `about` is other metadata, such as ``settings`` (`Stage.about`); ``code``, the hashes of source
+    files, is saved apart. With `verify`, the SHA-256 of files is checked, otherwise the size.
 
-    A damaged entry is moved aside; if its files have the right sizes, so are the entries that were
-    made from it. `on_damaged` gets the old path of the damaged entry, the path it was moved to, the
-    damage, and the old paths of the others.
+    A damaged entry is renamed. If its files have the right sizes, earlier runs may have used it, so
+    all results made from it, and all checkpoints, are renamed, too. `on_damaged` gets the old and
+    the new path of the damaged entry, a text on the damage, and the old paths of the others.
     """
     if found := find(folder, key, verify):
         return found
@@ -105,7 +104,7 @@ def find_or_make(
         path, part = folder / key, folder / f".{key}{PART}"
         if path.exists():
             _, damage = read_manifest(path, verify)
-            # No run reads an entry whose files have wrong sizes, so nothing was made from those.
+            # No run reads an entry whose files have wrong sizes, so nothing was made from it.
             later = [] if read_manifest(path)[1] else made_from(path)
             for one in reversed(later):  # first the last: a process that is killed can go on
                 with suppress(FileNotFoundError):  # removed by another process
@@ -146,7 +145,7 @@ def move_aside(path: Path) -> Path:
 
 
 def made_from(path: Path) -> list[Path]:
-    """Return all entries made from the entry `path`, then from these, ...; and all checkpoints."""
+    """Return all entries made from the entry `path`, directly or not, and all checkpoints."""
     every = {one: read_manifest(one)[0] for one in path.parents[1].glob("*/[!.]*")}
     sources = {
         one: manifest["upstream"] | manifest["facts"].get("made_from", {})
@@ -162,7 +161,7 @@ def made_from(path: Path) -> list[Path]:
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Save `code`, a hash per source file, as JSON; return its own hash, which names the file."""
+    """Save the hashes of source files as JSON; return the hash of `code`, which names the file."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:

@@ -32,7 +32,7 @@ Compare the runs: mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
 
 
 def help_text(groups: Mapping[str, Mapping[str, type]]) -> str:
-    """Return ``--help`` as a template for Hydra; `groups`: settings classes by group and choice."""
+    """Return the text of ``--help`` for Hydra; `groups[group][choice]` is a class of settings."""
     lines = [TEMPLATE["header"], ""]
     lines += [f"Usage: {command_line()} [group=name ...] [key=value ...]"]
     sections = {

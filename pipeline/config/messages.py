@@ -45,7 +45,7 @@ def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) ->
 def composition_error(
     error: HydraException | OmegaConfBaseException, unknown: Callable[[str], str]
 ) -> str:
-    """Return a message for `error`; if a setting does not exist, it is ``unknown(key)``."""
+    """Return a message for an error of Hydra; for an unknown setting, return ``unknown(key)``."""
     found = re.match(r"In '(.+?)': .*Key .* not in .*full_key: (\S+)", str(error), re.DOTALL)
     if found:
         return f"{found[1]}.yaml: {unknown(found[2])}"

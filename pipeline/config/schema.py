@@ -60,9 +60,9 @@ parsed: Any = cache(lambda text: OmegaConf.to_container(OmegaConf.create(text)))
 register_resolver: Any = OmegaConf.register_resolver
 if "replace" not in signature(register_resolver).parameters:
     register_resolver = OmegaConf.register_new_resolver
-# For the folders that Hydra makes before `resolve` runs, also in the other processes of a sweep.
+# Hydra makes folders with ${home:...} before `resolve` runs, also in processes of a sweep.
 register_resolver("home", with_home, replace=True)
-# A resolver, so that the hydra.yaml of a run holds its name, not the whole text of the help.
+# ${help:} is a resolver, so that the hydra.yaml of a run does not hold the whole help text.
 register_resolver("help", partial(help_text, GROUPS), replace=True)
 
 
@@ -121,7 +121,7 @@ def without_hydra(composed: DictConfig) -> DictConfig:
 
 @cache
 def key_of(owner: type) -> str:
-    """Return the prefix of the keys of a class's settings, such as ``loss.``; "" at the top."""
+    """Return what the keys of a class's settings begin with, such as ``loss.``; "" for `Config`."""
     places = [(key, kind) for key, kind in known_keys().items() if is_dataclass(kind)]
     places += [(group, kind) for group, kinds in GROUPS.items() for kind in kinds.values()]
     return next((f"{key}." for key, kind in places if kind is owner), "")
@@ -160,7 +160,7 @@ def suggest_setting(key: str) -> str:
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
-    """Raise `InputError` for an empty mapping in ``key=value``, or what `check_value` refuses."""
+    """Raise `InputError` if a value is an empty mapping, or one that `check_value` refuses."""
     for text in overrides:
         key, _, value = text.partition("=")
         if re.fullmatch(r"{\s*}", value):  # Hydra merges mappings
@@ -185,7 +185,7 @@ def check_value(key: str, value: Any, where: str = "") -> None:
 
 
 def texts(names: Iterable[tuple[str, str]], hydra: Any) -> list[tuple[str, Path, str]]:
-    """Find each (package, config name) in `hydra`'s search path; return (package, path, text)."""
+    """Read files (package, name) from Hydra's search path; return (package, path, text) of each."""
     folders = [Path(one.path) for one in hydra.runtime.config_sources if one.schema == "file"]
     files = [(k, name.lstrip("/").removesuffix(".yaml") + ".yaml") for k, name in names]
     paths = [(k, folder / file) for k, file in files for folder in folders]

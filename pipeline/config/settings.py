@@ -196,7 +196,7 @@ class Config(Settings):
     def _check_curves(self) -> None:
         """Raise `InputError` if ``evaluate.curves`` names a score that this run does not compute.
 
-        Also if the score ``train.watch`` is not computed at least every ``train.patience`` epochs.
+        Raise it also if early stopping needs the score ``train.watch`` more often than it is made.
         """
         evaluate, watch = self.evaluate, self.train.watch
         known = [name for name in figure_names(evaluate) if not name.startswith("stability/")]

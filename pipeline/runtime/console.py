@@ -116,7 +116,7 @@ class Display:
         self._show(f"{name}  {self._rate(done, size)}", done, total)
 
     def reading(self, documents: int, size: int, fraction: float | None) -> None:
-        """Show the progress of reading: documents, bytes so far and, if known, fraction done."""
+        """Show how much text has been read: documents, bytes and, if known, the fraction done."""
         self.hashing(size, fraction, f"{documents:,} documents, ")
 
     def hashing(self, size: int, fraction: float | None, prefix: str = "") -> None:

@@ -47,8 +47,8 @@ class StopRequest:
     def deferrable(self) -> Iterator[None]:
         """Context manager whose block may call `defer`, so that a signal stops it only at its end.
 
-        If the signal comes after that call, its exception is raised at the end of the block, in
-        place of any error that the block raises after the signal. Otherwise, it is raised at once.
+        A signal before that call raises its exception at once. That of a later signal is raised at
+        the end of the block, in place of any error that the block raises after the signal.
         """
         try:
             yield

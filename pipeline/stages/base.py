@@ -56,7 +56,7 @@ class Context:
 
     @property
     def words(self) -> int:
-        """Words read in training (0 if none took place); in MLflow, the step of final metrics."""
+        """The number of words that training read (0 if none); MLflow's step of final metrics."""
         return int(self.entries["train"].facts["words"]) if "train" in self.entries else 0
 
 
@@ -103,10 +103,10 @@ class Stage(ABC):
 
     @abstractmethod
     def describe(self, facts: Mapping[str, Any]) -> str:
-        """Summarize the result in a line; `facts` are the facts on it in its ``manifest.json``."""
+        """Summarize the result in one line, from the `facts` about it in its ``manifest.json``."""
 
     def ready(self, context: Context, entry: Entry) -> None:
-        """Called once the result is computed or found in the cache; does nothing by default."""
+        """Called after the result is computed or found in the cache; does nothing by default."""
 
     def record(self, context: Context, entry: Entry) -> None:
         """Record the result in MLflow, after all stages have run; does nothing by default."""
@@ -159,7 +159,7 @@ class Stage(ABC):
     def guess(self, context: Context, facts: dict[str, Any], ratio: float) -> dict[str, Any]:
         """Estimate facts about a result that is not yet computed, such as its number of tokens.
 
-        `facts` are those of a similar cached result; by default, they are returned. `ratio` is the
+        `facts` are those of a similar cached result, returned unchanged by default. `ratio` is the
         size of the new text divided by that of the similar result's text; 0 if unknown.
         """
         del context, ratio
@@ -167,7 +167,7 @@ class Stage(ABC):
 
     @contextmanager
     def explaining(self, config: Config) -> Iterator[None]:
-        """Context manager: an `InputError` of its block is replaced by `explain(error, config)`."""
+        """Context manager: replace an `InputError` of the block by `explain(error, config)`."""
         try:
             yield
         except InputError as error:
@@ -184,7 +184,7 @@ class Stage(ABC):
 
 
 def numbers(section: str, facts: Mapping[str, Any]) -> dict[str, float]:
-    """Return those facts that are numbers, as metrics with names such as ``corpus/tokens``."""
+    """Return those facts about a result that are numbers, as metrics named ``<section>/<fact>``."""
     return {f"{section}/{key}": value for key, value in facts.items() if is_number(value)}
 
 

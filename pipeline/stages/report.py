@@ -66,7 +66,7 @@ class Ended:
 
     @property
     def upstream(self) -> dict[str, str]:
-        """The cache keys of the results by stage."""
+        """The cache key of the result of each stage of the run, by stage."""
         return {name: entry.key for name, entry in self.entries.items()}
 
     @property
@@ -200,7 +200,7 @@ def read_ended(run_dir: Path) -> Ended:
 
 
 def runs_below(path: Path) -> list[Path]:
-    """If `path` has finished jobs' folders, list those with scores but no report, else [`path`]."""
+    """Return the job folders in `path` with scores but no report, or [`path`] if it has no jobs."""
     jobs = [file.parent for file in path.glob(f"*/{SUMMARY}") if file.parent.name.isdecimal()]
     new = [job for job in jobs if not (job / REPORT).exists()]
     new = [job for job in new if "evaluate" in json.loads((job / SUMMARY).read_bytes())["stages"]]

@@ -67,7 +67,7 @@ class Train(Stage):
             words_then = past["files"][VECTORS]["bytes"] // (4 * then.dim)
             ratio = relative_cost(now, vocabulary["size"]) / relative_cost(then, words_then)
             ratio *= vocabulary["tokens_kept"] * config.train.epochs / past["facts"]["words"]
-            # The first are of what this result added to an earlier training or to a checkpoint.
+            # The first excludes the time of an earlier training or a checkpoint that was continued.
             seconds = max(past["seconds"], past["facts"]["seconds"]) * ratio
         return Expected(seconds, memory, sum(disk.values()))
 
@@ -131,8 +131,8 @@ class Train(Stage):
     def fewer_epochs(self, context: Context, settings: dict[str, Any]) -> Path | None:
         """Return the folder of a cached training that this one can continue, or None.
 
-        It has the same settings but fewer epochs; the longest is returned. With ``evaluate.every``,
-        its number of epochs is a multiple of that. So the continued training has scores, which
+        It has the same settings but fewer epochs; the longest is returned. Its number of epochs is
+        a multiple of ``evaluate.every``, if set, so that the continued training has scores, which
         early stopping reads, after the same epochs as a training from the beginning.
         """
         config, folder = context.config, context.outputs / "cache" / self.name
@@ -165,7 +165,7 @@ class Train(Stage):
         return line
 
     def ready(self, context: Context, entry: Entry) -> None:
-        # Not before the result is in the cache: a crash in between would cost the training.
+        # Only now, with the result in the cache: a crash before that would lose the training.
         shutil.rmtree(context.outputs / CHECKPOINTS / entry.key, ignore_errors=True)
         if entry.cached:
             context.tracker.history(*read_history(entry.path))
@@ -229,7 +229,7 @@ def resources_needed(context: Context) -> tuple[int, dict[str, int]]:
 
 
 def require_resources(context: Context) -> None:
-    """Raise `InputError` if training lacks memory, or disk space (also for later jobs' vectors)."""
+    """Raise `InputError` if memory for training, or disk for it and later jobs, is too small."""
     config, words = context.config, context.entries["vocab"].facts["size"]
     what = f"training {words:,} words with model.dim={config.model.dim}"
     memory, disk = resources_needed(context)

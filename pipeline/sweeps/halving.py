@@ -28,9 +28,9 @@ EPOCHS, DECAY = "train.epochs", "train.decay_epochs"
 
 
 def rungs_of(epochs: int, first: int) -> list[int]:
-    """Return the epochs of training after which rounds end, ascending; the last is `epochs`.
+    """Return the numbers of epochs after which the rounds of halving end; the last is `epochs`.
 
-    They are `epochs` divided by 1, 2, 4 and so on, rounded down, without those below `first`.
+    They ascend: `epochs` divided by ..., 4, 2 and 1, rounded down, without those below `first`.
     """
     rungs = [epochs]
     while rungs[0] // 2 >= first:
@@ -63,8 +63,8 @@ def run_rungs(
 
     `jobs` are the overrides of each job of the first round. ``training.epochs``, the same for all
     jobs, is where the last round ends; earlier rounds end after fewer epochs (`rungs_of`).
-    ``sweep.json`` in `folder` gets each job's overrides, the epochs of its round, and the number of
-    the earlier job that it continues (null in the first round); and how many jobs ended rounds had.
+    ``sweep.json`` in `folder` gets each job's overrides, the epochs of its round, the number of the
+    earlier job that it continues (null in the first round), and the count of jobs in ended rounds.
     """
     sweep = read_json(folder / SWEEP)
     decay = training.decay_epochs or training.epochs

@@ -72,7 +72,7 @@ def prepare_processes(config: DictConfig) -> None:
     will run several jobs at once, a fork server is started, on systems that can have one: it
     imports the program once, and joblib's worker processes are forked from it.
     """
-    # They must find the project, and Hydra in them our sweepers.
+    # Processes must find the project, and Hydra in them must find our sweepers and launchers.
     paths = [str(ROOT), str(ROOT / "pipeline" / "sweeps"), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     joblib = launcher_class(config) == "JoblibLauncher"

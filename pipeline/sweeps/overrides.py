@@ -21,7 +21,7 @@ Jobs = Sequence[Sequence[str]]
 
 
 def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield (key without ``+``, ``~`` and ``@package``, value's text) of overrides with ``=``."""
+    """Yield (key, value's text) of overrides with ``=``; keys lack ``+``, ``~``, ``@package``."""
     for override in overrides:
         key, separator, text = override.partition("=")
         if separator:
@@ -43,7 +43,8 @@ def sweep_overrides(config: DictConfig) -> dict[str, Override]:
     """Return all overrides of a sweep, by key.
 
     Those of the command line take precedence over ``hydra.sweeper.params`` of an experiment file.
-    `InputError`: ``params`` is no mapping, or a setting that jobs share is in it or varies.
+    Raise `InputError` if ``params`` is no mapping or has a setting that all jobs share, such as
+    ``tracking.uri``, or if several values are given for such a setting.
     """
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     if not isinstance(params, Mapping):
@@ -68,7 +69,7 @@ def varied_overrides(config: DictConfig) -> dict[str, Override]:
 
 
 def value_texts(override: Override) -> list[str]:
-    """Return an override's distinct values as texts; `InputError` for none, or an interval."""
+    """Return an override's distinct values as texts; `InputError` if none, or an interval."""
     if not override.is_sweep_override():
         return [override.get_value_element_as_str()]
     if not override.is_discrete_sweep():

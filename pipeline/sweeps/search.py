@@ -180,7 +180,7 @@ def resume(url: str, name: str, objective: str) -> tuple[int, int, float | None]
     Return how many trials have ended (except killed trials that are queued again), how many trials
     the study has, and the best value (None: none completed). No other process may use the study, so
     a trial marked as running was killed. It is queued again, but not after it was killed twice.
-    `InputError`: the trials of the study are by another objective.
+    `InputError` is raised if the trials of the study optimize another objective.
     """
     import optuna
     from optuna.exceptions import ExperimentalWarning

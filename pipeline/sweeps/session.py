@@ -214,7 +214,7 @@ def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
 def exclusive_lock(folder: Path, outputs: Path) -> Iterator[None]:
     """Lock the folder of a sweep. If it holds an earlier sweep, this is first moved aside.
 
-    Raise `InputError` if another sweep has the lock, or `folder` holds `outputs` or this process.
+    Raise `InputError` if another sweep has the lock, or `outputs` or the working folder is in it.
     """
     if any(path.resolve().is_relative_to(folder.resolve()) for path in (Path.cwd(), outputs)):
         raise InputError(f"hydra.sweep.dir={folder}: must be a folder of its own")

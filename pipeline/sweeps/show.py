@@ -131,7 +131,7 @@ def print_results(
             table = Path(summary["sweep_dir"], "configurations.csv")
             display.say(f"{rows} of {total} configurations, the best; all of them: {table}")
         verdicts = {row["verdict"] for row in summary["configurations"]}
-        # Of single seeds, one line says it for all.
+        # Sentences that say nothing, as of single seeds, are left out: one line stands for all.
         said = sentences(result.judged)
         judged = [one for one in said if not one.endswith("nothing can be said")]
         for line in judged[:MAX_SENTENCES]:

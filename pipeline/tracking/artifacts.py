@@ -81,8 +81,8 @@ def upload_files(
 ) -> None:
     """Add files to the folder `folder` of a run's artifacts; ``""`` is the top folder.
 
-    If the artifacts are local, files below ``linked`` become hard links where possible; other
-    files, or all if ``linked`` is None, are copied. Artifacts elsewhere: all files are uploaded.
+    If the artifacts are local, files below ``linked`` become hard links where possible; others, or
+    all if ``linked`` is None, are copied. If the artifacts are elsewhere, all files are uploaded.
     """
     local = local_folder(run, folder)
     for path in paths:

@@ -1,6 +1,6 @@
 """Find runs whose process was killed, and close those that MLflow shows as RUNNING.
 
-A process locks a file until its run is recorded; ``kill -9`` unlocks it. A tag has the file's path.
+A run's process locks a file, named in a tag, until it is killed or the run is recorded.
 """
 
 import os

@@ -55,7 +55,7 @@ class RetryQueue:
     def close(self, max_wait: float = MAX_WAIT) -> str:
         """Wait until all calls are made; return the errors of calls that failed permanently, or "".
 
-        A call failing for ``max_wait`` s is given up, with all later ones; its error is returned.
+        A call that fails for ``max_wait`` s is given up with all later ones; its error is returned.
         """
 
         def ended(seconds: float) -> bool:
@@ -69,9 +69,9 @@ class RetryQueue:
         return "; ".join(dict.fromkeys(self.dropped))
 
     def _wait(self, made: Callable[[float], bool], max_wait: float) -> str:
-        """Wait until `made` says that the calls are made; return "", or why they keep failing.
+        """Wait until queued calls are made; return "", or why a call fails for `max_wait` seconds.
 
-        ``made(0.05)`` waits at most 0.05 s. Calls that fail for `max_wait` seconds end the wait.
+        ``made(0.05)`` waits at most 0.05 seconds, and returns whether the calls are made.
         """
         waited = 0.0
         announced = False

@@ -111,7 +111,7 @@ class NeedsOwnTransactions(MlflowException):
 class SharedSessions:
     """A replacement for MLflow's session factory that lets several calls share a transaction.
 
-    They are the calls in the block of `together`; their transaction is committed at its end.
+    Calls in a block of `together` share one, which is committed at the end of the block.
     Otherwise, MLflow uses at least one per call, and the database waits for the disk after each.
     """
 
@@ -233,10 +233,10 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs were moved or copied.
 
-    MLflow stores absolute addresses. If an experiment's artifacts are in another folder with the
-    same name as `artifacts`, addresses in that folder are changed to `artifacts` in two cases: that
-    folder is gone, or `artifacts` is its copy. It counts as a copy if it is in the same folder as
-    `database`, and if some run has its artifacts in a subfolder of that folder that it has, too.
+    MLflow stores absolute addresses. If an experiment keeps its artifacts in an old folder with the
+    same name as `artifacts`, the addresses in the old folder are changed to `artifacts`, provided
+    that the old folder is gone, or `artifacts` is a copy of it. It counts as a copy if it is beside
+    `database`, and contains the folder of a run that the database places in the old folder.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

@@ -59,7 +59,7 @@ class Tracker:
         """Give a run's model the alias in ``tracking.register`` if it is free or `move` is true."""
 
     def wait(self) -> None:
-        """Wait for all calls so far, also of jobs that share the queue; see `RetryQueue.wait`."""
+        """Wait until MLflow calls so far, also of other jobs, are made (see `RetryQueue.wait`)."""
 
     def close_killed_jobs(self) -> None:
         """Close those runs of this sweep's jobs whose process was killed."""

@@ -25,7 +25,7 @@ class ProcessLauncher(Launcher):
 
     @cached_property
     def shared(self) -> bytes:
-        """A pickle of Hydra's state and of what `setup` was given; not used before `open_sweep`."""
+        """Hydra's state and `setup`'s arguments, pickled for workers once a sweep is open."""
         return pickled(self.arguments)
 
 

@@ -60,7 +60,7 @@ class TokenizedBlock(NamedTuple):
 
 
 class Numbering(dict[Any, int]):
-    """A dictionary that gives each key, when it is first looked up, the next number, from 0."""
+    """A dictionary that numbers keys: looking up a new key adds it with the next number, from 0."""
 
     def __missing__(self, key: Any) -> int:
         self[key] = number = len(self)

@@ -238,11 +238,11 @@ class TypeTable:
         return renumbered
 
     def lines_of_types(self) -> memoryview:
-        """Return the types in order of their ids, in UTF-8, each followed by a line feed."""
+        """Return the types (distinct tokens) by id, in UTF-8, each followed by a line feed."""
         return memoryview(b"".join(b"%b\n" % word for word in self.numbering))
 
     def totals(self) -> NDArray[np.int64]:
-        """Return how often each type occurs in the blocks added so far: int64 (types,)."""
+        """Return how often each type (distinct token) occurs so far, by id: int64 (types,)."""
         return self.counts
 
 
@@ -419,7 +419,7 @@ class CorpusWriter:
     def _merge(
         self, block: Block, found: TokenizedBlock
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Add a block to the table of types, and to the totals of the corpus.
+        """Add a block to the table of types (distinct tokens), and to the totals of the corpus.
 
         The totals are the numbers of documents, blank documents, bytes and tokens, the length of
         the longest document, and the numbers of NUL bytes, CR LF line ends, invalid byte sequences

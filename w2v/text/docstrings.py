@@ -62,12 +62,12 @@ class PyDocs:
         border: Border | None = None,  # noqa: ARG002 (docstrings are short: none is cut)
         limit: int | None = None,
     ) -> Iterator[Block]:
-        """Yield the docstrings in blocks, without cutting any.
+        """Yield the docstrings in blocks of UTF-8 text, each of many whole docstrings.
 
         Parameters
         ----------
         border
-            Not used.
+            Not used: it would say where a long document may be cut, and none is cut.
         limit
             Stop after this many documents that are not only white space; None: read all.
 
@@ -95,11 +95,11 @@ class PyDocs:
             pool.shutdown(cancel_futures=True)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return a JSON-serializable dict that identifies the installed packages.
+        """Return a JSON-serializable dict that changes when the installed packages change.
 
-        It contains the package names in the order of `packages`. For each package it has the
-        SHA-256 of RECORD, pip's list of the package's files and their hashes, or of the Python
-        files if there is no RECORD; for the standard library, the version of Python.
+        It contains the package names in the order of `packages`. It has the version of Python for
+        the standard library. For any other package it has the SHA-256 of the file RECORD, in which
+        pip lists the package's files and their hashes; if there is none, of the Python files.
 
         Raises
         ------

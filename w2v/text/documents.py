@@ -50,7 +50,7 @@ class FileSettings(Settings):
 class Texts:
     """A source of documents that are Python strings.
 
-    Its fingerprint is None: computing a checksum would use up the strings of an iterator.
+    It has no checksum (`fingerprint` returns None), because computing one would use up an iterator.
 
     Parameters
     ----------
@@ -82,12 +82,12 @@ class Texts:
         border: Border | None = None,  # noqa: ARG002 (no document is cut)
         limit: int | None = None,
     ) -> Iterator[Block]:
-        """Yield the documents in blocks, without cutting any.
+        """Yield the documents in blocks of UTF-8 text, each of many whole documents.
 
         Parameters
         ----------
         border
-            Not used.
+            Not used: it would say where a long document may be cut, and none is cut.
         limit
             Stop after this many documents that are not only white space; None: read all.
 
@@ -99,7 +99,7 @@ class Texts:
         return documents_to_blocks(((text, None) for text in self.documents()), limit)
 
     def fingerprint(self) -> None:
-        """Return None: a checksum would use up documents that can be read only once."""
+        """Return None in place of a checksum, which would use up documents from an iterator."""
 
 
 def source_of(documents: Any, files: FileSettings) -> Files | Records | Texts | TokenLists:
@@ -161,10 +161,13 @@ def _refuse(documents: object) -> Any:
 def is_path(item: object) -> bool:
     """Return whether an item is a path, as opposed to the text of a document.
 
-    A `pathlib.Path` is a path. A string without white space is one if it has the suffix of a file
-    that can be read, as in ``a.txt.gz``, and a glob pattern or a URL if it contains a slash or has
-    any suffix, as in ``*.text``. Any other string is one if it names an existing file or folder. A
-    string with a line feed, or of more than `MAX_PATH` characters, is never a path.
+    A `pathlib.Path` is a path. A string is a path in any of three cases:
+
+    - it has no white space, but a suffix of files that can be read, as in ``a.txt.gz``;
+    - it is a glob pattern or URL without white space, with a slash or any suffix, as ``*.text``;
+    - it is any other string that names an existing file or folder.
+
+    But a string with a line feed, or of more than `MAX_PATH` characters, is never a path.
     """
     if not isinstance(item, str):
         return isinstance(item, Path)

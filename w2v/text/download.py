@@ -67,7 +67,7 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
 
 
 class PoochProgress:
-    """An object that pooch uses like a progress bar; it passes the progress to a function."""
+    """A progress bar for the download library pooch that passes the progress to a function."""
 
     def __init__(self, name: str, show: ShowDownload) -> None:
         self.name, self.show, self.done = name, show, 0
@@ -81,11 +81,14 @@ class PoochProgress:
             self.show(self.name, done, self.total or None)
 
     def reset(self) -> None:
-        """Set the number of bytes received to 0; pooch then calls `update` with the whole size."""
+        """Set the number of bytes received to 0.
+
+        At the end of a download, pooch calls this method, and then `update` with the whole size.
+        """
         self.done = 0
 
     def close(self) -> None:
-        """Do nothing; pooch requires this method."""
+        """Do nothing; the download library pooch requires that a progress bar has this method."""
 
 
 def ignore_content_encoding(response: Any, **_: Any) -> None:

@@ -138,9 +138,9 @@ def _is_json_document(head: bytes) -> bool:
 def delimiter_of(path: str, line: str, field: str) -> str:
     """Return the delimiter between the columns of a table.
 
-    It is a tab if the suffix is .tsv or .tab. Otherwise, a comma, a tab, a semicolon and a bar are
-    tried on the first line. Of those that make `field` a column (of all four if none does), the one
-    that makes the most columns is returned.
+    It is a tab if the suffix is .tsv or .tab. Otherwise it is the comma, tab, semicolon or bar that
+    splits the first line into the most columns. If some of the four give a column called `field`,
+    only those are compared.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def _refuse_controls(path: str, head: bytes) -> None:
     """Raise an `InputError` if at least 4 bytes and over a tenth of `head` are control characters.
 
     This detects binary data, and UTF-16 and UTF-32 without a byte order mark. Control characters
-    are `CONTROLS`, and also tabs if at least 4 bytes are NUL.
+    are those in `CONTROLS`, such as NUL; tabs count, too, if at least 4 bytes are NUL.
     """
     # In UTF-16, the code units of Devanagari letters contain the byte of a tab.
     signs = CONTROLS + b"\t" if head.count(0) >= 4 else CONTROLS
@@ -239,9 +239,9 @@ def _refuse_controls(path: str, head: bytes) -> None:
 
 
 def _is_plain_utf8(head: bytes) -> bool:
-    """Return whether the bytes are UTF-8 text without any of `CONTROLS`; False if empty.
+    """Return whether `head`, the beginning of a file, is UTF-8 text without control characters.
 
-    The last character may be incomplete.
+    The last character may be incomplete. The result is False if `head` is empty.
     """
     try:
         codecs.utf_8_decode(head, "strict", False)

@@ -70,8 +70,9 @@ def find_files(
     exclude
         Folders that are not searched. Their files and subfolders are read if `paths` names them.
     marker
-        A relative path. Folders that contain it are not searched either, but such a folder, its
-        files and its subfolders are read if `paths` names them. None: there is no marker.
+        A relative path, such as ``cache/tokenize``. Folders that contain it are not searched
+        either, but such a folder, its files and its subfolders are read if `paths` names them.
+        None: there is no marker.
 
     Raises
     ------
@@ -183,7 +184,8 @@ def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
     """Add the files that match a glob pattern to `found`.
 
     Some matching files are not added, and only listed or counted in `found`: those in folders that
-    `skip` excludes, those behind a symbolic link that ``**`` matched, and `SYSTEM_FILES`.
+    `skip` excludes, those behind a symbolic link that ``**`` matched, and files that operating
+    systems create, such as ``Thumbs.db``.
     """
     matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 (it takes absolute patterns)
     start = Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)).resolve()
@@ -206,12 +208,14 @@ def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
 
 
 def _linked_folders(path: Path, pattern: Path) -> list[Path]:
-    """Return the symbolic links among the folders that ``**`` matched, outermost first.
+    """Return the symbolic links among the folders of `path` that ``**`` in `pattern` matched.
+
+    They let a caller refuse what ``**`` found behind a link. The outermost link comes first.
 
     Parameters
     ----------
     path
-        What the glob pattern `pattern` matched.
+        A path that the glob pattern `pattern` matched.
     """
     stars = [number for number, part in enumerate(pattern.parts) if part == "**"]
     if not stars:

@@ -298,7 +298,7 @@ class _Window(NamedTuple):
     Attributes
     ----------
     ids : int64 (n,)
-        The type ids of the tokens, in the numbering of the corpus folder.
+        The tokens, each as the id of its type (distinct token) in the corpus.
     words : int64 (m,)
         The positions in `ids` of the words that are not connectors.
     pairs : int64 (p,)
@@ -350,7 +350,7 @@ class _Corpus:
         return _Window(ids, words, pairs, self.keys(nodes, ids[left], ids[right]))
 
     def keys(self, nodes: Ids, left: Ids, right: Ids) -> Ids:
-        """Return an integer for each pair of words with the connectors between them: int64 (n,).
+        """Return an integer that identifies each pair of words and its connectors: int64 (n,).
 
         Equal pairs with equal connectors have equal integers, all others have different ones.
 
@@ -376,9 +376,10 @@ class _Corpus:
         return (nodes * types + left) * types + right
 
     def _nodes(self, ids: Ids, left: Ids, gaps: Ids) -> Ids:
-        """Return the trie node of the connectors between the words of each pair: int64 (p,).
+        """Return the number of the trie node of the connectors in each pair of words: int64 (p,).
 
-        A node stands for a sequence of connectors (words such as "of").
+        A node stands for a sequence of connectors (words such as "of") between two words. Nodes
+        that are new are added to the trie.
 
         Parameters
         ----------
@@ -501,7 +502,7 @@ def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Id
 
 
 class _Counts(NamedTuple):
-    """How often the text of each type and of each pair occurs, whether as a type or as a pair.
+    """Counts of types (distinct tokens) and of pairs of words; those of equal text share one count.
 
     For example, the type ``new_york`` and the pair ``new``, ``york`` have equal text. The count of
     either is the number of occurrences of the type plus that of the pair.
@@ -509,7 +510,7 @@ class _Counts(NamedTuple):
     Attributes
     ----------
     words, pairs : int64
-        The count of the text of each type of the corpus, and of each distinct pair.
+        The count of each type of the corpus, and of each distinct pair.
     types
         The number of different strings among all joined pairs and all types, except the types that
         are connectors (words such as "of" that may stand inside a phrase).
@@ -521,11 +522,10 @@ class _Counts(NamedTuple):
 
 
 def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
-    """Return the counts of types and pairs, where types and pairs of equal text share one count.
+    """Count types (distinct tokens) and pairs of words; those of equal text share one count.
 
     The text of a pair is its two words, and any connectors (such as "of") in between, joined by the
-    joiner: the pair ``new``, ``york`` and the type ``new_york`` have equal text. Texts can be equal
-    only if one of them contains a type with the joiner in it.
+    joiner, such as ``_``: the pair ``new``, ``york`` and the type ``new_york`` have equal text.
 
     Parameters
     ----------
@@ -557,7 +557,7 @@ def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
 
 
 def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
-    """Return the hashes of the texts of words, and then of the texts of pairs: uint64.
+    """Return hashes by which equal texts are found, of words and then of pairs of words: uint64.
 
     The text of a pair is its two words, and any connectors (such as "of") in between, joined by the
     joiner, such as ``_``. The hash of a text is a polynomial modulo 2^64 over the parts between

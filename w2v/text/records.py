@@ -55,7 +55,7 @@ class Records:
     field: str
 
     def documents(self) -> Iterator[str]:
-        """Yield the documents that are not blank.
+        """Yield the text in the field of each record as a document, except blank ones.
 
         Raises
         ------
@@ -71,12 +71,12 @@ class Records:
         border: Border | None = None,  # noqa: ARG002 (a record is never split)
         limit: int | None = None,
     ) -> Iterator[Block]:
-        """Yield all documents, also blank ones, in blocks; no document is cut.
+        """Yield all documents, also blank ones, in blocks of UTF-8 text; no document is cut.
 
         Parameters
         ----------
         border
-            Not used.
+            Not used: it would say where a long document may be cut.
         limit
             Stop after this many documents that are not only white space; None: read all.
 
@@ -199,9 +199,9 @@ class Records:
         return text
 
     def _table(self, path: str, texts: Iterable[ValidText]) -> Iterator[tuple[str, int]]:
-        """Yield each cell of the text column of a CSV or TSV file, except the header.
+        """Yield each cell of the column with the text in a CSV or TSV file, except the header.
 
-        With each comes the number of bytes of the file, as stored, that have been read so far.
+        With each cell comes the number of bytes of the file, as stored, that are read so far.
 
         Parameters
         ----------
@@ -243,7 +243,9 @@ class Records:
             raise InputError(f"{path}: cannot be read as a table ({lone})") from None
 
     def _column(self, path: str, rows: list[list[str]]) -> tuple[int, bool]:
-        """Return the index of the column that `field` names, and whether the first row is a header.
+        """Return the index of the column with the text, and whether the first row is a header.
+
+        The attribute `field` is the name of the column, or its number if there is no header.
 
         Parameters
         ----------
@@ -316,7 +318,10 @@ class Records:
 
 
 def files_of(source: object) -> Files | None:
-    """Return `source` if it is `Files`, its attribute `files` if it is `Records`, else None."""
+    """Return the `Files` through which a source of documents reads files; None if it has none.
+
+    The result is `source` itself if it is `Files`, or its attribute `files` if it is `Records`.
+    """
     files = source.files if isinstance(source, Records) else source
     return files if isinstance(files, Files) else None
 
@@ -445,10 +450,9 @@ def names_in(files: Files, path: str) -> list[str]:
 
 
 def lines_of(texts: Iterable[ValidText]) -> Iterator[tuple[bytes, int]]:
-    """Yield each line of a file, including its line feed, and how far the file has been read.
+    """Yield each line of a file, and how many bytes of the file, as stored, are read so far.
 
-    This is the number of bytes of the file, as stored, that have been read so far. The last line
-    may lack a line feed.
+    A line includes its line feed, which the last line may lack.
 
     Parameters
     ----------
@@ -469,9 +473,9 @@ GAP = re.compile(r"[\s,]*")
 
 
 def json_values(path: str, texts: Iterable[ValidText]) -> Iterator[tuple[Any, int]]:
-    """Yield the items of a JSON array, or several JSON values one after another, with positions.
+    """Yield each item of a JSON array, or each of several JSON values that follow one another.
 
-    The position of a value is how many bytes of the file, as stored, have been read.
+    With each comes the number of bytes of the file, as stored, that have been read so far.
 
     Parameters
     ----------
@@ -542,9 +546,11 @@ HEADER_ROWS = 20
 def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
     """Return whether the first row of a table is clearly a header.
 
-    It is a header if the cell above the text is a usual name of a text column, such as "review". It
-    is also one if another cell is a usual name of another column, such as "label"; or if another
-    column has a name in the first row and numbers in all of `rows`.
+    It is a header if any of these is true:
+
+    - its cell in the column with the text is a usual name of such a column, such as "review";
+    - another of its cells is a usual name of a column without text, such as "label"; or
+    - another column has a name in the first row, and numbers in all of `rows`.
 
     Parameters
     ----------
@@ -595,7 +601,10 @@ def seekable(file: IO[bytes]) -> IO[bytes]:
 
 
 def parquet_names(fields: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the name and type of each Arrow field, then of its inner fields: ``outer.inner``."""
+    """Yield the name and type of each Arrow field, and then of the fields nested in it.
+
+    A nested field is called ``outer.inner``.
+    """
     import pyarrow
 
     for field in fields:

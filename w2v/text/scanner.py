@@ -292,11 +292,11 @@ class CompiledTypeTable:
         return ids
 
     def lines_of_types(self) -> memoryview:
-        """Return the types in order of their ids, in UTF-8, each followed by a line feed."""
+        """Return the types (distinct tokens) by id, in UTF-8, each followed by a line feed."""
         return self.lines[: self.starts[self.size]].data
 
     def totals(self) -> I64:
-        """Return how often each type occurs in the blocks added so far: int64 (types,)."""
+        """Return how often each type (distinct token) occurs so far, by id: int64 (types,)."""
         return self.counts[: self.size]
 
 

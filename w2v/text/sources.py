@@ -662,9 +662,9 @@ class BlockBuilder:
         return block
 
     def _find_paragraphs(self) -> None:
-        """Set `finished` to the end of the last complete paragraph in the text added so far.
+        """Find the end of the last complete paragraph in the collected text, if there is one.
 
-        Do nothing if documents are lines or files.
+        It becomes the attribute `finished`. Do nothing if documents are lines or files.
         """
         if self.unit == "paragraph":
             self.parts = [b"".join(self.parts)]

@@ -41,7 +41,7 @@ class TokenLists:
         Yields
         ------
         block : Block
-            A block that has the number of documents, but no text.
+            A block without text, which only says how many documents there are.
         tokenized : TokenizedBlock
             The tokens of the documents.
 
@@ -115,7 +115,10 @@ class SplitTexts:
             before += len(filled)
 
     def _tokens(self, text: str, number: int) -> list[Any]:
-        """Return the tokens of document `number`; add the number to an error of the function."""
+        """Return the tokens that the caller's function finds in a text.
+
+        If the function raises an error, a note with the `number` of the document is added to it.
+        """
         try:
             return list_of(self.split(text), number)
         except Exception as error:
@@ -159,7 +162,7 @@ def number_types(lists: list[list[Any]], before: int) -> tuple[Block, TokenizedB
     Returns
     -------
     block, tokenized
-        A block that has the number of documents but no text, and the tokens as ids.
+        A block without text, which only says how many documents there are, and the tokens as ids.
 
     Raises
     ------
@@ -198,7 +201,7 @@ def refuse_token(lists: list[list[Any]], before: int) -> NoReturn:
     lists
         The tokens of each document; at least one token is invalid.
     before
-        The number of documents before these.
+        The number of documents before these, for the message.
     """
     number, token = next(
         (number, token)

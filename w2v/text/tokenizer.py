@@ -100,10 +100,10 @@ class Tokenizer(Settings, ABC):
 
     @abstractmethod
     def make_kinds(self) -> NDArray[np.uint8]:
-        """Return the kind of each Unicode code point: uint8 (1114112,).
+        """Return the kind of each Unicode code point, such as letter or space: uint8 (1114112,).
 
-        The kinds are constants of this module: `SPACE`, `OTHER`, `INVISIBLE`, `MARK`, `INNER` and
-        `LETTER`.
+        The compiled scanner finds tokens by it. The kinds are constants of this module: `SPACE`,
+        `OTHER`, `INVISIBLE`, `MARK`, `INNER` and `LETTER`.
         """
 
     @property
@@ -161,9 +161,10 @@ class Tokenizer(Settings, ABC):
 
     @cached_property
     def kinds(self) -> NDArray[np.uint8]:
-        """The kind of each Unicode code point (see `make_kinds`): uint8 (1114112,), read-only.
+        """The kind of each Unicode code point, such as letter or space: uint8 (1114112,).
 
-        Custom tokenizers do not use it.
+        The compiled scanner finds tokens by it; custom tokenizers do not use it. `make_kinds` says
+        what the kinds are. The array is read-only.
         """
         kinds = self.make_kinds()
         kinds.flags.writeable = False  # threads share it
@@ -278,10 +279,11 @@ class Words(Tokenizer):
         return find_all(words_pattern(self._inner(), self._invisible(), self._not_letters()))
 
     def make_kinds(self) -> NDArray[np.uint8]:
-        """Return the kind of each Unicode code point: uint8 (1114112,).
+        """Return the kind of each Unicode code point, such as letter or space: uint8 (1114112,).
 
-        The kinds are constants of this module: `SPACE`, `OTHER`, `INVISIBLE`, `MARK`, `INNER` and
-        `LETTER`. The kind of a code point depends on its Unicode category and on the settings.
+        The compiled scanner finds tokens by it. The kinds are constants of this module: `SPACE`,
+        `OTHER`, `INVISIBLE`, `MARK`, `INNER` and `LETTER`. The kind of a code point depends on its
+        Unicode category and on the settings.
         """
         kinds = character_kinds().copy()
         for kind, characters in (
@@ -324,10 +326,10 @@ class Whitespace(Tokenizer):
         return lambda text: invisible.sub("", text).split()
 
     def make_kinds(self) -> NDArray[np.uint8]:
-        """Return the kind of each Unicode code point: uint8 (1114112,).
+        """Return the kind of each Unicode code point, by which the compiled scanner finds tokens.
 
         It is `SPACE` for white space, `INVISIBLE` for characters that are removed, and `LETTER` for
-        all others.
+        all others: uint8 (1114112,).
         """
         kinds = np.where(character_kinds() == SPACE, SPACE, LETTER).astype(np.uint8)
         kinds[[ord(character) for character in self._invisible()]] = INVISIBLE
@@ -364,7 +366,10 @@ def find_all(pattern: str) -> Callable[[str], list[str]]:
 
 @cache
 def character_kinds() -> NDArray[np.uint8]:
-    """Return `SPACE`, `OTHER`, `MARK` or `LETTER` for each Unicode code point: uint8 (1114112,)."""
+    """Return the kind that each Unicode code point has without settings: uint8 (1114112,).
+
+    The kinds are the constants `SPACE`, `OTHER`, `MARK` and `LETTER` of this module.
+    """
     categories = "".join(map(unicodedata.category, map(chr, range(sys.maxunicode + 1))))
     major = np.frombuffer(categories.encode("ascii"), np.uint8)[::2]
     kinds = np.full(len(major), OTHER, np.uint8)

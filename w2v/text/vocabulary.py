@@ -339,7 +339,7 @@ def with_words(
 
 
 def check_enough(left: NDArray[np.bool_], name: str, value: object, kind: str, found: str) -> None:
-    """Raise a `SettingError` if a setting leaves fewer than two types.
+    """Raise a `SettingError` if a setting leaves fewer than two types (distinct tokens).
 
     Parameters
     ----------
@@ -363,12 +363,12 @@ def shortened(word: str) -> str:
 
 
 def too_long(types: Sequence[str]) -> NDArray[np.bool_]:
-    """Return whether each type has more than `MAX_WORD` characters: bool (types,)."""
+    """Return whether each type (distinct token) has over `MAX_WORD` characters: bool (types,)."""
     return np.fromiter(map(len, types), np.int64, len(types)) > MAX_WORD
 
 
 def contained(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
-    """Return whether each type is one of `words`: bool (types,).
+    """Return whether each type (distinct token) is one of `words`: bool (types,).
 
     A word with typographic apostrophes or hyphens also matches the type that has the ASCII
     characters in their place, because tokenizers replace them by default.
@@ -377,7 +377,10 @@ def contained(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def among(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
-    """Return whether each type is exactly equal to one of `words`, case included: bool (types,)."""
+    """Return whether each type (distinct token) is exactly one of `words`, case included.
+
+    The result is bool (types,).
+    """
     wanted = frozenset(words)
     return np.fromiter((word in wanted for word in types), np.bool_, len(types))
 
@@ -437,7 +440,7 @@ def coverage(
 def frequencies(
     counts: NDArray[np.int64], points: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return counts of types at some frequency ranks, for a plot of the rank-frequency curve.
+    """Return some points of the rank-frequency curve of types (distinct tokens), for a plot.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""The corpora by name.
+"""The corpora that users choose by name, such as ``corpus=text8``.
 
-Each is a class of settings. Its method `source` returns an object that yields the documents.
+Each corpus is a class of settings; its method `source` returns an object that yields its documents.
 """
 
 from w2v.text.corpora.archive import ArchiveCorpus

@@ -92,18 +92,18 @@ def decode(data: bytes, where: str, offset: int = 0) -> str:
 
 @dataclass(frozen=True)
 class ArchiveSource:
-    """A source of documents that reads an archive.
+    """An object that yields the documents of an archive, which it downloads first if need be.
 
     Attributes
     ----------
     path
         The archive.
     read
-        Takes the path and yields the documents.
+        A function that takes the path and yields the documents.
     read_settings
-        The settings that change what `read` yields, for the fingerprint.
+        The settings that change what `read` yields. `fingerprint` includes them.
     hashes
-        Computes the SHA-256 of the archive for the fingerprint if `sha256` is None.
+        Computes the SHA-256 of the archive for `fingerprint` if `sha256` is None.
     url, sha256
         The address of the archive and its SHA-256. When documents are read, the archive is first
         downloaded to `path`, unless a file with this SHA-256 is already there. If either is None,
@@ -121,10 +121,12 @@ class ArchiveSource:
     show_download: ShowDownload = lambda *_: None
 
     def documents(self) -> Iterator[str]:
-        """Yield the documents in the order of the archive.
+        """Download the archive if need be, and yield its documents in the order of the archive.
 
-        Raises `InputError` if the download fails, or if the archive is damaged or does not hold
-        what `read` expects.
+        Raises
+        ------
+        InputError
+            The download fails, or the archive is damaged or not the expected one.
         """
         if self.url is not None and self.sha256 is not None:
             try:
@@ -140,9 +142,10 @@ class ArchiveSource:
             raise InputError(f"{self.path}: cannot be read ({error})") from None
 
     def fingerprint(self) -> dict[str, object]:
-        """Return a dict that identifies the documents.
+        """Return a JSON-serializable dict that changes when the documents change.
 
-        It has the SHA-256 of the archive as ``sha256``, and the items of `read_settings`.
+        It has the SHA-256 of the archive as ``sha256``, and the settings that change how documents
+        are read from it (the attribute `read_settings`).
 
         Raises
         ------
@@ -179,7 +182,10 @@ class ArchiveCorpus(Corpus):
         """Yield the documents of the archive at `path`."""
 
     def read_settings(self) -> dict[str, object]:
-        """Return the settings that change what `read` yields."""
+        """Return the settings that change the documents, such as their length, in a dict.
+
+        It is part of the fingerprint by which the pipeline recognizes a text that it has cached.
+        """
         return {}
 
     def source(
@@ -189,9 +195,14 @@ class ArchiveCorpus(Corpus):
         show_download: ShowDownload = lambda *_: None,
         show_hashing: Progress = lambda *_: None,  # noqa: ARG002
     ) -> ArchiveSource:
-        """Return the source of the documents; see `Corpus.source`.
+        """Return an object that downloads the archive if need be, and yields its documents.
 
-        `show_hashing` is not called.
+        The parameters are those of `Corpus.source`; `show_hashing` is not called.
+
+        Raises
+        ------
+        InputError
+            The setting `path` names no file.
         """
         reading = self.read, self.read_settings(), hashes or FileHashes()
         if self.path is None:

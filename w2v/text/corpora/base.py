@@ -37,7 +37,7 @@ class Corpus(Settings, ABC):
         show_download: ShowDownload = lambda *_: None,
         show_hashing: Progress = lambda *_: None,
     ) -> Source:
-        """Return the source of the documents.
+        """Return an object that yields the documents of the corpus.
 
         Parameters
         ----------
@@ -58,6 +58,6 @@ class Corpus(Settings, ABC):
 
     @property
     def origin(self) -> str | list[str]:
-        """Where the text comes from: paths, a URL, or names of packages; else the corpus `name`."""
+        """Where the text is from: paths, a URL or names of packages; if none, the corpus's name."""
         places = (getattr(self, key, None) for key in ("path", "url", "packages"))
         return next((place for place in places if place is not None), self.name)

@@ -48,9 +48,14 @@ class FilesCorpus(Corpus):
         show_download: ShowDownload = lambda *_: None,  # noqa: ARG002
         show_hashing: Progress = lambda *_: None,
     ) -> Files | Records:
-        """Return the source of the documents, as `Corpus.source` says.
+        """Find the files that the settings name; return an object that yields their documents.
 
-        `show_download` is not used.
+        The parameters are those of `Corpus.source`; `show_download` is not used.
+
+        Raises
+        ------
+        InputError
+            There is no file at a path, or a file cannot be read as the settings say.
         """
         paths = self.path if isinstance(self.path, list) else [self.path]
         try:

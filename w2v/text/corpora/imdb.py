@@ -72,9 +72,12 @@ class ImdbCorpus(ArchiveCorpus):
     splits: list[str] = setting("the parts to read", some_of(SPLITS, least=1), [*SPLITS])
 
     def read(self, path: Path) -> Iterator[str]:
-        """Yield the reviews; see `read_imdb`."""
+        """Yield the reviews in the archive at `path`, one per document; see `read_imdb`."""
         return read_imdb(path, tuple(self.splits))
 
     def read_settings(self) -> dict[str, object]:
-        """Return the settings that change what `read` yields."""
+        """Return the setting ``splits``, the parts of the data set that are read, in a dict.
+
+        It is part of the fingerprint by which the pipeline recognizes a text that it has cached.
+        """
         return {"splits": sorted(self.splits)}

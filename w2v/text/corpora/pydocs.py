@@ -22,8 +22,8 @@ class PyDocsCorpus(Corpus):
     )
 
     def source(self, outputs: Path, *_: Any, **__: Any) -> PyDocs:  # noqa: ARG002
-        """Return the source of the docstrings; see `Corpus.source`.
+        """Return an object that yields the docstrings of the packages, one per document.
 
-        The arguments are not used.
+        The arguments, which are those of `Corpus.source`, are not used.
         """
         return PyDocs(tuple(self.packages), workers=os.cpu_count() or 1)

@@ -31,9 +31,9 @@ def read_text8(path: Path, words: int, open: Open = open_binary) -> Iterator[str
     Raises
     ------
     InputError
-        The text is not UTF-8; it has a word of at least twice `MAX_WORD_BYTES` bytes (shorter ones
-        of more than `MAX_WORD_BYTES` are found only sometimes, depending on where blocks of the
-        file end); or the zip archive does not hold one ``text8``.
+        The text is not UTF-8; it has a word of more than `MAX_WORD_BYTES` bytes (1 MiB); or the zip
+        archive does not hold one ``text8``. A word of less than twice `MAX_WORD_BYTES` is refused
+        at some positions in the file only, a longer one always.
     """
     document: list[str] = []
     rest, offset = b"", 0
@@ -63,9 +63,12 @@ class Text8Corpus(ArchiveCorpus):
     document_words: int = setting("words of a document", at_least(1), 1000)
 
     def read(self, path: Path) -> Iterator[str]:
-        """Yield the documents; see `read_text8`."""
+        """Yield the text of the archive at `path`, which `read_text8` divides into documents."""
         return read_text8(path, self.document_words, open_decompressed)
 
     def read_settings(self) -> dict[str, object]:
-        """Return the settings that change what `read` yields."""
+        """Return the setting ``document_words``, the number of words of a document, in a dict.
+
+        It is part of the fingerprint by which the pipeline recognizes a text that it has cached.
+        """
         return {"document_words": self.document_words}

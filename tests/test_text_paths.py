@@ -71,6 +71,25 @@ def test_two_stars_do_not_follow_links_to_folders(
     assert find_files([str(folder / pattern)]).paths == [str(folder / path) for path in paths]
 
 
+def test_a_file_that_matches_in_several_ways_is_read_once(folder: Path) -> None:
+    (folder / "b" / "deep").mkdir()
+    (folder / "b" / "deep" / "d.txt").touch()
+    assert find_files(["b/**/**/*.txt"]).paths == ["b/c.txt", "b/deep/d.txt"]
+
+
+def test_a_folder_that_matches_without_its_files_is_left_out(folder: Path) -> None:
+    (folder / "b" / "deep").mkdir()
+    assert find_files(["b/*"]).left_out == []  # it is empty
+    (folder / "b" / "deep" / "d.txt").touch()
+    found = find_files(["b/*"])
+    assert (found.paths, found.left_out) == (["b/c.txt"], ["b/deep"])
+    for pattern in ("b/**", "b/**/*"):
+        found = find_files([pattern])
+        assert (found.paths, found.left_out) == (["b/c.txt", "b/deep/d.txt"], [])
+    with pytest.raises(InputError, match=r"path=b/d\*: no such file \(b/deep is left out\)"):
+        find_files(["b/d*"])
+
+
 def test_what_is_named_itself_is_read(folder: Path) -> None:
     (folder / "linked").symlink_to(folder / "b")
     assert find_files(["linked"]).paths == ["linked/c.txt"]

@@ -264,6 +264,13 @@ def test_the_first_cell_may_be_as_long_as_others(tmp_path: Path) -> None:
     assert list(source(tmp_path / "a.csv", "1").documents()) == [text, "b"]
 
 
+def test_a_comma_before_a_space_is_punctuation(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Ja, gut;1\nNein, nie;2\n")
+    assert list(source(tmp_path / "a.csv", "1").documents()) == ["Ja, gut", "Nein, nie"]
+    (tmp_path / "a.csv").write_text("1, Ja; gut\n2, Nein\n")
+    assert list(source(tmp_path / "a.csv", "2").documents()) == [" Ja; gut", " Nein"]
+
+
 def test_columns_of_parquet_that_share_a_name_are_refused(tmp_path: Path) -> None:
     table = pyarrow.table([["a"], ["b"]], names=["text", "text"])
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")

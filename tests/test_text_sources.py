@@ -62,6 +62,27 @@ def test_a_document_is_a_line_or_a_file(tmp_path: Path, suffix: str) -> None:
     assert list(Files([str(path)], unit="file").documents()) == [TEXT]
 
 
+@pytest.mark.parametrize("suffix", [".bz2", ".xz"])
+def test_a_file_of_several_streams_is_read_or_refused_as_a_whole(
+    tmp_path: Path, suffix: str
+) -> None:
+    path, compress = tmp_path / f"text{suffix}", COMPRESSIONS[suffix]
+    streams = [compress(f"line {n}\n".encode() * 50_000) for n in range(3)]
+    path.write_bytes(streams[0] + streams[1] + bytes(4) + streams[2] + bytes(8))
+    wanted = [f"line {n}" for n in range(3) for _ in range(50_000)]
+    assert stripped(Files([str(path)])) == wanted
+    damaged = bytearray(streams[1])
+    damaged[2] ^= 16
+    for content in (
+        streams[0] + damaged + streams[2],
+        streams[0] + b"no stream",
+        streams[0] + streams[1][:-9],
+        streams[0] + streams[1][:5],
+    ):
+        path.write_bytes(content)
+        assert f"{path}: cannot be read (" in refusal(Files([str(path)]))
+
+
 def test_files_are_read_in_the_given_order(tmp_path: Path) -> None:
     for name in "abc":
         (tmp_path / name).write_text(f"{name}1\n{name}2\n")

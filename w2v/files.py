@@ -19,7 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO, Any, cast
@@ -204,7 +204,70 @@ OPENERS: dict[str, Callable[..., Any]] = {
     ".bz2": bz2.open,
     ".xz": lzma.open,
 }
-"""The function that opens a compressed file, by the suffix of its name."""
+"""The function that opens a compressed file for writing, by the suffix of its name."""
+
+
+class Streams(io.RawIOBase):
+    """The decompressed bytes of a bzip2 or xz file, which consists of one or more streams.
+
+    An error is raised if anything but a stream follows a stream, such as a damaged one. `bz2.open`
+    and `lzma.open` take it for the end of the file, and drop all that comes after it. Zero bytes
+    after a stream, which xz permits, are skipped.
+
+    Parameters
+    ----------
+    file
+        The compressed file, opened for reading.
+    make
+        Makes a decompressor for the next stream, as `bz2.BZ2Decompressor` does.
+    """
+
+    def __init__(self, file: IO[bytes], make: Callable[[], Any]) -> None:
+        self._file, self._make, self._stream = file, make, make()
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read decompressed bytes into `buffer`; return how many, which is 0 at the end only.
+
+        If the compressed file is damaged, one of `UNPACK_ERRORS` is raised.
+        """
+        while True:
+            data = b""
+            if self._stream.eof:
+                data = self._stream.unused_data.lstrip(b"\0")
+                while not data:
+                    read = self._file.read(COMPRESSED_BYTES)
+                    if not read:
+                        return 0
+                    data = read.lstrip(b"\0")
+                self._stream = self._make()
+            elif self._stream.needs_input:
+                data = self._file.read(COMPRESSED_BYTES)
+                if not data:
+                    raise EOFError(
+                        "Compressed file ended before the end-of-stream marker was reached"
+                    )
+            if done := self._stream.decompress(data, len(buffer)):
+                buffer[: len(done)] = done
+                return len(done)
+
+
+def _read_streams(make: Callable[[], Any], file: IO[bytes]) -> IO[bytes]:
+    return cast(IO[bytes], io.BufferedReader(Streams(file, make), COMPRESSED_BYTES))
+
+
+COMPRESSED_BYTES = 1 << 16
+"""How much of a bzip2 or xz file is read and decompressed at a time."""
+
+READERS: dict[str, Callable[[IO[bytes]], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": partial(_read_streams, bz2.BZ2Decompressor),
+    ".xz": partial(_read_streams, lzma.LZMADecompressor),
+}
+"""The function that returns a file of decompressed bytes for a compressed file, by its suffix."""
 
 
 @contextmanager
@@ -285,29 +348,35 @@ def open_raw(path: str | Path) -> IO[bytes]:
 
 
 def open_binary(path: str | Path) -> IO[bytes]:
-    """Open a local file for reading bytes; decompress it if its name ends in .gz, .bz2 or .xz.
+    """Open a local file for reading; decompress it if its name has the suffix of such a file."""
+    return decompressed(open_raw(path), str(path))
 
-    The suffix may be in upper case.
+
+def decompressed(file: IO[bytes], name: str) -> IO[bytes]:
+    """Return a file of the decompressed bytes of a file called `name`, or `file` itself.
+
+    It is decompressed if its name ends in .gz, .bz2, .xz or .zst, in lower or upper case.
     """
-    file = open_raw(path)
-    opener = OPENERS.get(Path(path).suffix.lower())
-    return cast(IO[bytes], Decompressed(file, opener(file, "rb"))) if opener else file
+    suffix = Path(name).suffix.lower()
+    if suffix in READERS:
+        return cast(IO[bytes], Decompressed(file, READERS[suffix](file)))
+    if suffix == ".zst":
+        from smart_open.compression import compression_wrapper
+
+        return cast(IO[bytes], Decompressed(file, compression_wrapper(file, "rb", ".zst")))
+    return file
 
 
 UNPACK_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, RuntimeError)
 """What reading a damaged or encrypted compressed file raises."""
 
-PACKED: dict[bytes, Callable[..., Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\0": lzma.open,
-}
-"""The functions that open gzip, bzip2 and xz files, by the first bytes of such a file."""
+PACKED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ\0": ".xz"}
+"""The usual suffix of gzip, bzip2 and xz files, by the first bytes of such a file."""
 
 ZIP, ZSTANDARD = b"PK\x03\x04", b"\x28\xb5\x2f\xfd"
 """The first bytes of a zip archive, and those of a Zstandard file.
 
-`unpacked` opens such files itself, and other compressed files by a function from `PACKED`.
+`unpacked` opens such files itself, and other compressed files as `PACKED` says.
 """
 
 
@@ -366,8 +435,9 @@ def unpacked(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
             with zstandard_errors():
                 yield stack.enter_context(compression_wrapper(raw, "rb", ".zst")), True
         else:
-            opener = next((PACKED[magic] for magic in PACKED if head.startswith(magic)), None)
-            yield stack.enter_context((opener or open)(path, "rb")), opener is not None
+            raw = stack.enter_context(path.open("rb"))
+            suffix = next((PACKED[magic] for magic in PACKED if head.startswith(magic)), None)
+            yield stack.enter_context(READERS[suffix](raw)) if suffix else raw, suffix is not None
 
 
 # Vocabularies

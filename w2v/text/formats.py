@@ -139,8 +139,8 @@ def delimiter_of(path: str, line: str, field: str) -> str:
     """Return the delimiter between the columns of a table.
 
     It is a tab if the suffix is .tsv or .tab. Otherwise it is the comma, tab, semicolon or bar that
-    splits the first line into the most columns. If some of the four give a column called `field`,
-    only those are compared.
+    splits the first line into the most columns. One that a space follows is punctuation, and does
+    not count. If some of the four give a column called `field`, only those are compared.
 
     Parameters
     ----------
@@ -155,7 +155,8 @@ def delimiter_of(path: str, line: str, field: str) -> str:
         return "\t"
     # The first line may end inside of quotes, which a strict reader refuses.
     found = {one: next(csv.reader([line], delimiter=one)) for one in (",", "\t", ";", "|")}
-    return max(found, key=lambda one: (field in found[one], len(found[one])))
+    columns = {one: sum(not cell.startswith(" ") for cell in found[one]) for one in found}
+    return max(found, key=lambda one: (field in found[one], columns[one], len(found[one])))
 
 
 def refuse_what_is_not_text(path: str, head: bytes, encoding: str) -> None:

@@ -28,8 +28,8 @@ class FoundFiles:
     no_files
         How many broken links, pipes, sockets and devices were skipped.
     left_out
-        The folders that were not searched: those that `find_files` was told to leave out, and
-        symbolic links to folders.
+        The folders that were not searched: those that `find_files` was told to leave out, symbolic
+        links to folders, and folders that match a pattern that their files do not match.
     """
 
     paths: list[str] = field(default_factory=list)
@@ -42,8 +42,8 @@ class FoundFiles:
 
         ``hidden_files`` counts hidden files and folders, and files such as ``Thumbs.db``.
         ``no_files`` counts broken links, pipes, sockets and devices. ``folders_left_out`` lists the
-        folders that were not searched because `find_files` was told to leave them out, or because
-        they are symbolic links.
+        folders that were not searched: those that `find_files` was told to leave out, symbolic
+        links, and folders that match a glob pattern that their files do not match.
         """
         return {
             "hidden_files": self.hidden,
@@ -185,17 +185,24 @@ def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
 
     Some matching files are not added, and only listed or counted in `found`: those in folders that
     `skip` excludes, those behind a symbolic link that ``**`` matched, and files that operating
-    systems create, such as ``Thumbs.db``.
+    systems create, such as ``Thumbs.db``. Folders that match, but none of whose content does, are
+    listed, too.
     """
-    matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 (it takes absolute patterns)
+    # With more than one **, a path matches in several ways.
+    matches = {*glob.glob(pattern, recursive=True)}  # noqa: PTH207 (it takes absolute patterns)
+    searched = {folder for name in matches for folder in Path(name).parents}
     start = Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)).resolve()
     for name in sorted(matches):
         path = Path(name)
         if linked := _linked_folders(path, Path(pattern)):
             found.left_out.append(str(linked[0]))
             continue
+        if path.is_dir():
+            if path not in searched and next(path.iterdir(), None) is not None:
+                found.left_out.append(name)
+            continue
         if not path.is_file():
-            found.no_files += not path.is_dir()
+            found.no_files += 1
             continue
         above = path.resolve().parents
         inside = [folder for folder in above if skip.holds(folder, start)]

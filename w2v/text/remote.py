@@ -18,16 +18,7 @@ def open_decompressed(path: str) -> IO[bytes]:
     InputError
         The URL is invalid, or of a kind that is unknown or needs a library that is not installed.
     """
-    if "://" not in path and not path.lower().endswith(".zst"):
-        return local.open_binary(path)
-    from smart_open.compression import compression_wrapper
-
-    file = open_raw(path)
-    name = urlsplit(path).path if "://" in path else path
-    decompressed = compression_wrapper(file, "rb", filename=name.lower())
-    if decompressed is file:
-        return file
-    return cast(IO[bytes], local.Decompressed(file, decompressed))
+    return local.decompressed(open_raw(path), urlsplit(path).path if "://" in path else path)
 
 
 def open_raw(path: str) -> IO[bytes]:
@@ -48,4 +39,5 @@ def open_raw(path: str) -> IO[bytes]:
         return cast(IO[bytes], opened)
     # smart_open does not know the scheme of the address, or lacks a library for it.
     except (ImportError, NotImplementedError, ValueError) as error:
-        raise InputError(f"{path}: cannot be opened ({error})") from None
+        reason = " ".join(str(error).split())  # smart_open's has several lines
+        raise InputError(f"{path}: cannot be opened ({reason})") from None

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from w2v.errors import InputError
@@ -694,6 +694,7 @@ def paragraphs_of(text: str) -> list[str]:
 @example(texts=["aaa\n\xa0 \na"], size=8)
 @example(texts=["a\n \xa0\nb\n\u3000"], size=1 << 20)
 def test_blank_lines_separate_paragraphs(texts: list[str], size: int) -> None:
+    assume(all("\n" in text or "\r" not in text for text in texts))  # others are refused
     with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "BLOCK_BYTES", size)
         patch.setattr(sources, "READ_BYTES", size)
@@ -712,3 +713,16 @@ def test_blank_lines_separate_paragraphs(texts: list[str], size: int) -> None:
                 if number < len(parts) or block.whole:
                     found.append("")
         assert [" ".join(text.split()) for text in found if text.split()] == wanted
+
+
+def test_lines_that_end_in_carriage_returns_alone_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mac.txt"
+    path.write_bytes(b"one\rtwo\rthree")
+    for unit in ("line", "paragraph"):
+        assert refusal(Files([str(path)], unit=unit)) == (
+            f"{path}: its lines end in carriage returns alone; make them line feeds "
+            r"(tr '\r' '\n'), or set unit=file"
+        )
+    assert list(Files([str(path)], unit="file").documents()) == ["one\rtwo\rthree"]
+    path.write_bytes(b"one\rtwo\nthree\r\n")
+    assert stripped(Files([str(path)])) == ["one\rtwo", "three"]

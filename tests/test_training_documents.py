@@ -113,6 +113,13 @@ def test_documents_are_read_once_as_a_stream(monkeypatch: pytest.MonkeyPatch) ->
     assert made.corpus["bytes"] == sum(len(document) + 1 for document in DOCUMENTS)
 
 
+def test_outputs_of_the_pipeline_in_a_folder_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("\n".join(DOCUMENTS))
+    (tmp_path / "outputs" / "cache" / "tokenize").mkdir(parents=True)
+    (tmp_path / "outputs" / "run.log").write_text("logged " * 100)
+    assert_equal(small(tmp_path), small(tmp_path / "text.txt"))
+
+
 @pytest.mark.parametrize("block", [1, 7, 10_000])
 def test_blocks_of_token_lists_change_nothing(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     lists = [document.split() for document in DOCUMENTS]

@@ -83,7 +83,7 @@ def test_arguments_that_do_not_agree_are_refused(
         WordVectors(words, np.zeros(shape, np.float32), counts)
 
 
-@pytest.mark.parametrize("rows", [[[1, 2], [3]], [[1, 2], [3, "x"]], ["a", 1]])
+@pytest.mark.parametrize("rows", [[[1, 2], [3]], [[1, 2], [3, "x"]], ["a", 1], [[1j], [2]]])
 def test_vectors_that_are_no_array_of_numbers_are_refused(rows: Any) -> None:
     line = "must be numbers, in rows of the same length$"
     with pytest.raises(InputError, match=f"^vectors: {line}"):

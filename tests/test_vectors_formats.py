@@ -158,6 +158,21 @@ def test_a_parquet_file_may_contain_plain_lists_and_float64(tmp_path: Path) -> N
     assert WordVectors.load(tmp_path / "x.parquet")["b"].tolist() == [3.0, 4.5]
 
 
+def test_blank_words_of_a_parquet_file_are_skipped(tmp_path: Path) -> None:
+    table = pd.DataFrame({"word": ["a", "", "b", " "], "vector": [[1.0], [2.0], [3.0], [4.0]]})
+    table.to_parquet(tmp_path / "x.parquet")
+    with pytest.warns(UserWarning, match="x.parquet: 2 blank words are skipped"):
+        vectors = WordVectors.load(tmp_path / "x.parquet")
+    assert (vectors.words, vectors.vectors.tolist()) == (("a", "b"), [[1.0], [3.0]])
+
+
+def test_a_format_to_export_is_named_or_refused(tmp_path: Path) -> None:
+    random_vectors().export(tmp_path, "parquet")
+    assert (tmp_path / "vectors.parquet").exists()
+    with pytest.raises(InputError, match="names='glove': must be "):
+        random_vectors().export(tmp_path, ["parquet", "glove"])
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
@@ -308,6 +323,15 @@ def test_numbers_that_only_python_reads_are_refused(
 ) -> None:
     path = written(tmp_path, f"{header}a 1 2\nb {number} 4\n".encode())
     with pytest.raises(InputError, match=r"a word and 2 numbers are needed|ends in row 2"):
+        WordVectors.load(path)
+
+
+@pytest.mark.parametrize("row", ["a 0.5 x 1", "a 1 null 2\r", "a 1,5 2,5 3,5", "a ٣ 4 5"])
+def test_text_whose_first_row_holds_no_numbers_is_not_taken_for_binary(
+    tmp_path: Path, row: str
+) -> None:
+    path = written(tmp_path, f"2 3\n{row}\nb 1,0 2,0 3,0\n".encode())
+    with pytest.raises(InputError, match=r"row 1 is .*; a word and 3 numbers are needed"):
         WordVectors.load(path)
 
 

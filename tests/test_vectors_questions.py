@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from gensim.models import KeyedVectors
 
@@ -302,6 +303,9 @@ def test_analogies_take_a_file_of_questions(tmp_path: Path, vectors: WordVectors
         (lambda v: v.odd_one_out(["word1", "word2"]), "words=.*: must be at least three words"),
         (lambda v: v.odd_one_out("word1"), "words='word1': must be a list of words"),
         (lambda v: v.text_vectors("a text"), r"texts='a text': must be a list of texts"),
+        (lambda v: v.text_vectors({"word1": "a text"}), "texts=.*: must be a list of texts"),
+        (lambda v: v.text_vectors(pd.DataFrame({"word1": ["a"]})), "texts=.*: must be a list"),
+        (lambda v: v.text_vectors([], remove_common="no"), "remove_common='no': must be True,"),
         (lambda v: v.text_vectors([3]), "texts: text 1 is 3; a string or a list is needed"),
         (lambda v: v.text_vectors([["a"], ["a", 2]]), "texts: text 2 holds 2; tokens are strings"),
         (

@@ -13,7 +13,7 @@ from w2v.limits import text
 from w2v.settings import Settings, setting
 from w2v.text.blocks import Block
 from w2v.text.formats import COMPRESSED, JSON, JSON_LINES, PARQUET, TABLES
-from w2v.text.paths import find_files
+from w2v.text.paths import OUTPUTS, find_files
 from w2v.text.records import Records, files_or_records
 from w2v.text.remote import open_decompressed, open_raw
 from w2v.text.sources import (
@@ -187,7 +187,7 @@ def is_path(item: object) -> bool:
 def _files(paths: Sequence[str | Path], settings: FileSettings) -> Files | Records:
     """Return the source that reads the files at `paths` (files, folders, glob patterns or URLs)."""
     try:
-        found = find_files([str(path) for path in paths])
+        found = find_files([str(path) for path in paths], marker=OUTPUTS)
     except InputError as error:
         text = str(paths[0])
         if len(paths) == 1 and len(text.split()) > 1:  # it was meant as the text itself

@@ -15,6 +15,10 @@ SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN"
 """Files and folders that operating systems create, not hidden, next to the files of users."""
 
 
+OUTPUTS = "cache/tokenize"
+"""What a folder of the pipeline's outputs contains. Such folders are not searched for text."""
+
+
 @dataclass
 class FoundFiles:
     """The files that `find_files` found, and what it skipped.

@@ -504,15 +504,23 @@ class Files(Settings):
         ------
         InputError
             A file cannot be read or decompressed, is not text, or is not in the encoding and the
-            setting `errors` is ``"strict"``. Complete documents read before are yielded first.
+            setting `errors` is ``"strict"``; or documents are lines or paragraphs, and a file has
+            carriage returns but no line feeds. Complete documents read before are yielded first.
         """
         builder = BlockBuilder(self.unit, border)
         total, before = size_of(self.paths), 0
         try:
             for path in self.paths:
+                ends: set[int] = set()
                 for text in self.read(path):
+                    ends |= {end for end in b"\r\n" if end in text.data}
                     done = min(1.0, (before + text.place) / total) if total else None
                     yield from builder.add(text, done)
+                if ends == {*b"\r"} and self.unit != "file":
+                    raise InputError(
+                        f"{path}: its lines end in carriage returns alone; make them line feeds "
+                        "(tr '\\r' '\\n'), or set unit=file"
+                    )
                 builder.end_file()
                 before += (size_of([path]) or 0) if total else 0
         except InputError:

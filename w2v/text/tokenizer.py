@@ -66,8 +66,9 @@ class Tokenizer(Settings, ABC):
         default=None,
     )
     function: str | None = setting(
-        "function of a custom tokenizer, as package.module.name: it takes the text of a document "
-        "and returns the list of its tokens; the current folder is searched last",
+        "function of a custom tokenizer, as package.module.name: it takes the text of a document, "
+        "to which lowercase, nfc, normalize_punctuation and drop_invisible are applied before, and "
+        "returns the list of its tokens; the current folder is searched last",
         default=None,
     )
 

@@ -109,7 +109,7 @@ def train(
         noise words.
     tokenizer
         How a text is split: ``w2v.Words()``, the default, ``w2v.Whitespace()``, or a function from
-        a text to its tokens.
+        a text, as it is, to its tokens.
     phrases
         How words that often occur together are joined to phrases, as in ``w2v.Phrases(passes=2)``;
         None: they are not joined.

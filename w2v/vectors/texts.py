@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
+from w2v.text.token_lists import shown
 from w2v.text.tokenizer import Tokenizer, Words, check_tokenizer
 from w2v.vectors.cosines import lengths, refuse_not_finite
 
@@ -111,8 +112,11 @@ def text_vectors(
         raise InputError(f"weights={weights!r:.40}: must be mean or sif")
     if not isinstance(a, int | float | np.integer | np.floating) or not 0 < a < np.inf:
         raise InputError(f"a={a!r:.40}: must be a finite number above 0")
-    if isinstance(texts, str) or not hasattr(texts, "__iter__"):
-        raise InputError(f"texts={texts!r:.60}: must be a list of texts, as in [text]")
+    if remove_common not in (None, True, False):
+        raise InputError(f"remove_common={remove_common!r:.40}: must be True, False or None")
+    table = isinstance(texts, Mapping) or hasattr(texts, "columns")
+    if isinstance(texts, str | bytes) or table or not hasattr(texts, "__iter__"):
+        raise InputError(f"texts={shown(texts)}: must be a list of texts, as in [text]")
     if weights == "sif" and vectors.counts is None:
         raise InputError("weights=sif: needs counts; load the vectors with counts=")
     split = Words() if tokenizer is None else tokenizer

@@ -72,6 +72,8 @@ class WordVectors:
         outside: ArrayLike | None = None,
         subwords: Subwords | None = None,
     ) -> None:
+        if isinstance(words, str) or not isinstance(words, Iterable):
+            raise InputError(f"words={words!r:.60}: must be a list of strings")
         self.words = tuple(words)
         odd = next((row for row, w in enumerate(self.words) if not isinstance(w, str)), None)
         if odd is not None:
@@ -700,10 +702,12 @@ class WordVectors:
         Raises
         ------
         InputError
-            The folder cannot be written, or a word cannot be written in one of the formats.
-        KeyError
-            A format is unknown.
+            A format is unknown, the folder cannot be written, or a word cannot be written in one of
+            the formats.
         """
+        names = [names] if isinstance(names, str) else names
+        for name in names:
+            check_choice("names", name, formats.FORMATS)
         with refuse_unwritable(f"folder={folder}"):
             formats.export(local_path(folder), names, self.contents())
 
@@ -798,6 +802,8 @@ def _floats(name: str, values: ArrayLike) -> NDArray[Any]:
     """
     try:
         array = np.asarray(values)
+        if array.dtype.kind == "c":
+            raise TypeError("complex numbers")
         array = array.view() if array.dtype == np.float16 else np.asarray(array, np.float32).view()
     except (TypeError, ValueError):
         raise InputError(f"{name}: must be numbers, in rows of the same length") from None

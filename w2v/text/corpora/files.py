@@ -10,7 +10,7 @@ from w2v.limits import Limit, text
 from w2v.settings import setting
 from w2v.text.corpora.base import Corpus
 from w2v.text.download import ShowDownload
-from w2v.text.paths import find_files
+from w2v.text.paths import OUTPUTS, find_files
 from w2v.text.records import Records, files_or_records
 from w2v.text.remote import open_decompressed, open_raw
 from w2v.text.sources import Files, Progress, encoding_setting, errors_setting, unit_setting
@@ -59,7 +59,7 @@ class FilesCorpus(Corpus):
         """
         paths = self.path if isinstance(self.path, list) else [self.path]
         try:
-            found = find_files(paths, [outputs], "cache/tokenize")
+            found = find_files(paths, [outputs], OUTPUTS)
         except OSError as error:
             raise InputError(f"path={error.filename}: cannot be read ({error.strerror})") from None
         files = Files(

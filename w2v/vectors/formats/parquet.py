@@ -93,13 +93,13 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
     Warns
     -----
     UserWarning
-        Words are repeated; the first of each is kept.
+        Words are repeated, of which the first is kept; or words are blank, which are skipped.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     words: dict[str, None] = {}  # in the order of the file; a dictionary finds repetitions
-    repeated = 0
+    repeated = blank = 0
     arrays: list[NDArray[np.float32]] = []
     counts: list[NDArray[np.int64]] = []
     try:
@@ -114,8 +114,8 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
                 for batch in file.iter_batches(ROWS, columns=columns):
                     table = pa.table(batch)
                     found = table.column("word").cast(pa.string()).to_pylist()
-                    rows, more = _new_rows(found, selection, words)
-                    repeated += more
+                    rows, again, empty = _new_rows(found, selection, words)
+                    repeated, blank = repeated + again, blank + empty
                     if rows:
                         if len(rows) < len(found):
                             table = table.take(rows)
@@ -137,6 +137,8 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
     if repeated:
         note = f"{repeated:,} repeated words; the first of each is kept"
         warnings.warn(f"{path}: {note}", stacklevel=3)
+    if blank:
+        warnings.warn(f"{path}: {blank:,} blank words are skipped", stacklevel=3)
     vectors = np.concatenate(arrays) if arrays else np.empty((0, 1), np.float32)
     kept = [*words]
     require_finite(path, kept, vectors)
@@ -146,7 +148,7 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
 
 def _new_rows(
     found: Sequence[str], selection: Selection, words: dict[str, None]
-) -> tuple[list[int], int]:
+) -> tuple[list[int], int, int]:
     """Choose the rows of a table whose words are wanted and new, and add these words to `words`.
 
     Parameters
@@ -164,17 +166,21 @@ def _new_rows(
         The indices of the chosen rows.
     repeated : int
         The number of rows with a wanted word that an earlier row has.
+    blank : int
+        The number of rows whose word is only white space.
     """
-    rows, repeated = [], 0
+    rows, repeated, blank = [], 0, 0
     for row, word in enumerate(found):
-        if word in words:
+        if isinstance(word, str) and not word.strip():
+            blank += 1
+        elif word in words:
             repeated += 1
         elif selection.words is None or word in selection.words:
             words[word] = None
             rows.append(row)
             if selection.full(len(words)):
                 break
-    return rows, repeated
+    return rows, repeated, blank
 
 
 def _vectors_of(column: Any) -> NDArray[np.float32]:

@@ -271,7 +271,15 @@ class _Word2vecFile(FileReader):
         text, _, _ = vector[:64].partition(b"\n")
         if text.strip() and _NUMBER_BYTES.issuperset(text):
             return False
-        fields = start.partition(b"\n")[0].split()  # a text file whose word contains spaces
+        line, end, _ = start.partition(b"\n")
+        fields = line.split()  # a word in a text file may contain spaces
+        if (
+            self.dimensions > 2
+            and end
+            and len(fields) == self.dimensions + 1
+            and _is_readable(line)
+        ):
+            return False  # text with something else than numbers; fewer bytes could be by chance
         return len(fields) <= self.dimensions or not all(map(is_number, fields[-self.dimensions :]))
 
     def _binary_row(self, number: int) -> tuple[bytes, bytes | None] | None:
@@ -364,3 +372,11 @@ class _Word2vecFile(FileReader):
         line = self.buffer[self.start : end or self.start + limit]
         self.skip(len(line))
         return line
+
+
+def _is_readable(line: bytes) -> bool:
+    """Return whether a line is UTF-8 text without control characters."""
+    try:
+        return line.rstrip(b"\r").decode().isprintable()
+    except UnicodeDecodeError:
+        return False

@@ -5,6 +5,7 @@ import functools
 import gzip
 import http.server
 import json
+import math
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,11 +18,13 @@ import pyarrow.parquet
 import pytest
 import smart_open
 
+from tests.webserver import Site, serving
 from w2v.errors import InputError
 from w2v.settings import SettingError
 from w2v.text import sources
 from w2v.text.corpora import FilesCorpus
 from w2v.text.records import Records
+from w2v.text.remote import open_decompressed
 from w2v.text.sources import Files, Source
 
 TEXTS = ["One, naïve.", "two\nlines", "", "last \U0001f600"]
@@ -87,8 +90,22 @@ def test_parquet_with_many_row_groups_is_read(tmp_path: Path) -> None:
     save_parquet(path, [*TEXTS, None] * 600, row_group_size=1000)
     read = source(path)
     assert list(read.documents()) == FILLED * 600
-    save_parquet(path, pyarrow.array(TEXTS, pyarrow.large_string()))
-    assert list(read.documents()) == FILLED
+    for kind in (pyarrow.large_string(), pyarrow.string_view()):
+        save_parquet(path, pyarrow.array(TEXTS, kind))
+        assert list(read.documents()) == FILLED
+    save_parquet(path, pyarrow.array([["a", "b"], ["c", "d"]], pyarrow.list_(pyarrow.string(), 2)))
+    assert list(read.documents()) == ["a b", "c d"]
+
+
+@pytest.mark.parametrize("has_length", [True, False])
+def test_parquet_is_read_from_a_server_that_sends_whole_files_only(
+    tmp_path: Path, has_length: bool
+) -> None:
+    rows = [f"{number} {math.sin(number)}" for number in range(20_000)]
+    save_parquet(tmp_path / "text.parquet", rows)
+    with serving(Site((tmp_path / "text.parquet").read_bytes(), has_length=has_length)) as site:
+        files = Files([f"{site.url}/text.parquet"], open=open_decompressed)
+        assert list(Records(files, "text").documents()) == rows
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
@@ -201,8 +218,6 @@ def test_files_are_read_over_http(tmp_path: Path) -> None:
         assert list(compressed.documents()) == FILLED
         assert compressed.fingerprint() == source(tmp_path / "text.jsonl.gz").fingerprint()
         assert [t.strip() for t in source(f"{site}/text.txt", None).documents()] == ["one", "two"]
-        with pytest.raises(InputError, match="server ignored the range request"):
-            list(source(f"{site}/text.parquet").documents())  # Parquet is read from its end
         with pytest.raises(InputError, match=r"/none.txt: cannot be read \(404"):
             list(source(f"{site}/none.txt", None).documents())
 

@@ -594,10 +594,18 @@ def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
 def seekable(file: IO[bytes]) -> IO[bytes]:
     """Return a file in which pyarrow can seek: `file` itself, or a copy in memory.
 
-    If `file` is a `Decompressed` (a file that is decompressed while it is read), a copy of its
-    decompressed bytes is returned, else `file` itself.
+    The copy is made of a file that is decompressed while it is read, and of one on a server that
+    only sends whole files.
     """
-    return io.BytesIO(file.read()) if isinstance(file, Decompressed) else file
+    if not isinstance(file, Decompressed):
+        try:
+            file.seek(file.seek(0, io.SEEK_END) // 2)
+        except io.UnsupportedOperation:
+            file.seek(0)
+        else:
+            file.seek(0)
+            return file
+    return io.BytesIO(file.read())
 
 
 def parquet_names(fields: Iterable[Any]) -> Iterator[tuple[str, Any]]:
@@ -621,8 +629,9 @@ def holds_text(kind: Any) -> bool:
     """
     from pyarrow import types
 
-    if types.is_list(kind) or types.is_large_list(kind):
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         kind = kind.value_type
     if types.is_dictionary(kind):
         kind = kind.value_type
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind))
+    strings = types.is_string(kind) or types.is_large_string(kind) or str(kind) == "string_view"
+    return bool(strings or types.is_null(kind))

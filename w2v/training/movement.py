@@ -47,9 +47,12 @@ def movement(before: WordVectors, after: WordVectors) -> Movement:
         part = slice(start, start + ROWS_AT_A_TIME)
         old = np.array([before.row(word) for word in words[part]])
         new = np.array([after.row(word) for word in words[part]])
-        unchanged += int((before.vectors[old] == after.vectors[new]).all(axis=1).sum())
+        same = (before.vectors[old] == after.vectors[new]).all(axis=1)
+        unchanged += int(same.sum())
         units = before.unit_rows(old), after.unit_rows(new)
+        # The cosine of a vector with itself is rounded, but of some zero vectors it is 0.
         cosines[part] = np.einsum("ij,ij->i", *units, dtype=np.float64)
+        cosines[part][same & (cosines[part] > 0)] = 1
     np.clip(cosines, -1.0, 1.0, out=cosines)
     order = np.argsort(cosines, kind="stable")[:LISTED]
     return Movement(

@@ -245,6 +245,23 @@ def test_a_rate_with_which_gensim_crashes_is_refused() -> None:
         engine.train(text_of([[0, 1, 2]]), (1e39, 0.0), generator(0, "train"))
 
 
+def test_vectors_with_which_gensim_crashes_are_refused() -> None:
+    task = task_of(3, 5, SkipGram(dim=5))
+    task.model.center[1] = 1e19
+    with pytest.raises(InputError, match=r"^init: engine=gensim crashes with a vector that is lo"):
+        GensimEngine(task)
+
+
+@pytest.mark.parametrize(("subsample", "pairs"), [(1e-30, 0), (0, None)])
+def test_the_number_of_pairs_is_0_where_subsampling_leaves_none(
+    subsample: float, pairs: float | None
+) -> None:
+    engine = engine_of([[0, 1]] * 40, SkipGram(dim=3, subsample=subsample))
+    for _ in range(2):
+        tally = engine.train(text_of([[0, 1]] * 40), (0.025, 0.02), generator(0, "train"))
+        assert (tally.words, tally.pairs) == (80, pairs)
+
+
 def test_a_missing_gensim_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "gensim.models", None)
     with pytest.raises(InputError, match="engine=gensim: gensim cannot be imported"):

@@ -103,6 +103,19 @@ def test_steps_are_those_of_numpy(
         fast.restore(slow.state())
 
 
+def test_a_batch_without_pairs_is_no_step() -> None:
+    objective = SkipGram(3, 1, subsample=0, loss=Softmax(batch_words=1))
+    slow = make_engine("numpy", Task(random_model(2, 3), objective, np.array([4, 5]), 9))
+    fast = JaxEngine(copied(slow.task))
+    text = text_of([[0], [0, 1], [1], [0, 1], [1, 0], [1]])
+    slow.train(text, (0.1, 0.05), generator(0, "train"))
+    fast.train(text, (0.1, 0.05), generator(0, "train"))
+    assert_equal_but_rounding(fast.task.model, slow.task.model)
+    state = slow.state()
+    for name, array in fast.state().items():
+        np.testing.assert_allclose(array, state[name], rtol=1e-5, err_msg=name)
+
+
 @pytest.mark.parametrize("loss", [NegativeSampling(), Softmax(batch_words=500)], ids=str)
 def test_held_out_loss_is_that_of_numpy(loss: Loss) -> None:
     slow = make_engine("numpy", task_of(loss))

@@ -52,6 +52,12 @@ def test_a_deep_tree() -> None:
     assert tree.lengths.tolist() == [*range(1, 61), 60]
 
 
+def test_unsigned_counts_have_the_tree_of_signed_ones() -> None:
+    counts = np.array([100, 50, 3, 0, 2])
+    assert HuffmanTree(counts.astype(np.uint64)).lengths.tolist() == [1, 2, 3, 4, 4]
+    assert paths(HuffmanTree(counts.astype(np.uint8))) == paths(HuffmanTree(counts))
+
+
 def test_one_word_is_refused() -> None:
     with pytest.raises(ValueError, match="1 words: a tree needs at least two"):
         HuffmanTree(np.array([3]))

@@ -94,6 +94,11 @@ def test_words_that_never_occur_are_kept() -> None:
     assert keep_thresholds(np.array([9000, 0]), 1e-3).tolist()[1] == 2**32 - 1
 
 
+def test_a_whole_number_is_a_threshold_of_any_size() -> None:
+    counts = np.array([10**9, 5], np.int64)
+    assert keep_probabilities(counts, 10**30).tolist() == [1, 1]
+
+
 def test_threshold_zero_keeps_every_word() -> None:
     kept = keep_probabilities(np.array([10**6, 1]), 0)
     assert kept.dtype == np.float32

@@ -9,7 +9,7 @@ import pytest
 
 from tests import naive
 from tests.test_engines import Documents, engines_and, random_documents, text_of
-from w2v.engines import Tally
+from w2v.engines import Frozen, Tally
 from w2v.engines.numpy import NumpyEngine
 from w2v.errors import InputError
 from w2v.losses import Loss, NegativeSampling, Softmax
@@ -206,14 +206,36 @@ def test_a_text_that_is_all_held_out_is_refused() -> None:
         train(text, np.array([2, 2]), SkipGram(dim=2), Schedule(), heldout=0.9)
 
 
+@pytest.mark.parametrize(
+    ("engine", "loss"),
+    [
+        ("gensim", NegativeSampling()),
+        ("jax", NegativeSampling()),
+        ("jax", Softmax()),
+        ("numpy", NegativeSampling()),
+        ("numpy", Softmax()),
+    ],
+)
 @pytest.mark.parametrize("subsample", [1e-40, 1e-300])
-def test_where_subsampling_leaves_nothing_is_said(subsample: float) -> None:
-    text = text_of([[0, 1, 0, 1]] * 10)
+def test_where_subsampling_leaves_nothing_is_said(
+    subsample: float, loss: Loss, engine: str
+) -> None:
+    text, objective = text_of([[0, 1, 0, 1]] * 10), SkipGram(dim=2, subsample=subsample, loss=loss)
     with pytest.raises(InputError, match=rf"^subsample={subsample}: leaves no document"):
-        train(
-            text, np.array([20, 20]), SkipGram(dim=2, subsample=subsample), Schedule(),
-            engine="numpy", heldout=0.0,
-        )  # fmt: skip
+        train(text, np.array([20, 20]), objective, Schedule(), engine=engine, heldout=0.0)
+
+
+def test_words_that_share_rows_cannot_be_frozen() -> None:
+    objective = SkipGram(dim=2, subwords=True, buckets=5)
+    words, counts = ["a", "b"], np.array([9, 9])
+    frozen = Frozen(np.array([True, False]), np.array([True, False]))
+    with pytest.raises(InputError, match=r"^freeze: must be empty with subwords"):
+        train(text_of([[0, 1]] * 9), counts, objective, Schedule(), words=words, frozen=frozen)
+
+
+def test_the_last_rate_is_exact() -> None:
+    assert Schedule().rate(1.0) == Schedule().min_lr
+    assert Schedule(lr=1e13).rate(2.0) == Schedule().min_lr
 
 
 def test_numbers_of_numpy_become_pythons() -> None:

@@ -77,7 +77,8 @@ def _build(counts: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
         The branch that leads to each node from its parent, 0 or 1; 0 for the root.
     """
     size = len(counts)
-    order = np.argsort(-counts, kind="stable")
+    # Descending, equal counts in the order of their words. Unsigned counts have no negatives.
+    order = size - 1 - np.argsort(counts[::-1], kind="stable")[::-1]
     ids = order.tolist()
     leaves = counts[order].tolist()
     inner: list[Any] = []

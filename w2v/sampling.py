@@ -175,7 +175,7 @@ def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[n
     if threshold == 0:
         return np.ones(len(counts), np.float32)
     with np.errstate(divide="ignore"):  # a word that never occurs has the probability 1
-        ratio = threshold * counts.sum() / counts
+        ratio = float(threshold) * float(counts.sum()) / counts
     kept: NDArray[np.float32] = np.minimum(1, np.sqrt(ratio) + ratio).astype(np.float32)
     return kept
 

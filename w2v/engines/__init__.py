@@ -316,18 +316,23 @@ def check_objective(engine: str, objective: Objective) -> None:
             raise InputError(f"{name}={given}: must be {only} with engine={engine}")
 
 
-def check_freezing(engine: str) -> None:
-    """Check that an engine can keep chosen vectors unchanged during training.
+def check_freezing(engine: str, objective: Objective) -> None:
+    """Check that the vectors of chosen words can stay unchanged during training.
 
     Raises
     ------
     InputError
-        The engine does not support this.
+        The engine does not support this, or words share the rows of n-grams.
     """
     if not ENGINES[engine].freezes:
         able = [name for name, entry in ENGINES.items() if entry.freezes]
         raise InputError(
             f"freeze: engine={engine} cannot leave vectors as they are; {' and '.join(able)} can"
+        )
+    if objective.subwords:
+        raise InputError(
+            "freeze: must be empty with subwords, where a word shares the rows of its n-grams with "
+            "other words"
         )
 
 
@@ -387,7 +392,7 @@ def make_engine(name: str, task: Task) -> Engine:
     check_installed(name)
     check_objective(name, task.objective)
     if task.frozen is not None:
-        check_freezing(name)
+        check_freezing(name, task.objective)
     module, attribute = ENGINES[name].path.split(":")
     engine: Callable[[Task], Engine] = getattr(import_module(module), attribute)
     return engine(task)

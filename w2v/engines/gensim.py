@@ -18,6 +18,7 @@ gensim differs from the other engines:
 import math
 import tempfile
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -72,6 +73,9 @@ n-th of the file, and reads whole batches until it has read more than 1 / n of t
 thus read about one batch of words that the next thread reads, too. With fewer words per thread,
 much of the text would be read by two threads."""
 
+LEAST_RATE = 1e-30
+"""At a lower learning rate, the changes of vectors may be too small for float32."""
+
 MAX_INT = 2**31 - 1
 """The largest value of gensim's C integers. A larger setting makes gensim's threads die, and gensim
 waits for these threads forever."""
@@ -103,6 +107,7 @@ class GensimEngine:
             from gensim.models import Word2Vec
         except ImportError as error:
             raise InputError(f"engine=gensim: gensim cannot be imported ({error})") from None
+        check_lengths(task.model)
         # gensim requires contiguous matrices.
         model = Model(*map(np.ascontiguousarray, task.model))
         self.task = replace(task, model=model)
@@ -137,6 +142,7 @@ class GensimEngine:
         else:
             self._set_tree(task)
         self.gensim.min_alpha_yet_reached = math.inf  # or it warns at the second call
+        self._has_learnt = False
 
     def _set_tree(self, task: Task) -> None:
         """Replace gensim's Huffman tree and node vectors by those of the task."""
@@ -156,7 +162,8 @@ class GensimEngine:
 
         `random` gives the seed of gensim's random numbers. Return the number of words trained on,
         before sub-sampling, and the seconds spent on preparation, such as writing the text to a
-        file. If the text has no (center, context) pairs, the model is not changed.
+        file. The number of pairs, which gensim does not report, is None; it is 0 if there were
+        none, because of the text or of sub-sampling, so that the model has not changed.
 
         Raises
         ------
@@ -176,10 +183,16 @@ class GensimEngine:
             # Set as attributes, because ``train`` ignores arguments that are 0.
             gensim.alpha, gensim.min_alpha = rates
             gensim.random = np.random.RandomState(random.integers(2**32, dtype=np.uint32))
+            # Every pair changes an output vector, unless the learning rate is too small for that.
+            before = None if self._has_learnt else zlib.crc32(self.task.model.outside.data)
             training = time.perf_counter()
             gensim.train(corpus_file=str(corpus), total_words=read, epochs=1)
             training = time.perf_counter() - training
-        return Tally(words, None, None, time.perf_counter() - start - training)
+        preparation = time.perf_counter() - start - training
+        self._has_learnt |= before != zlib.crc32(self.task.model.outside.data)
+        if not self._has_learnt and max(rates) > LEAST_RATE:
+            return Tally(words, setup_seconds=preparation)
+        return Tally(words, None, None, preparation)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return an empty dict, because the engine has no state other than the model."""
@@ -221,6 +234,16 @@ class GensimEngine:
                     pairs |= end - start > 1
                 words += len(ids)
         return words, words + unknown, pairs
+
+
+def check_lengths(model: Model) -> None:
+    """Raise an `InputError` if a vector is so long that gensim would crash."""
+    most = float(np.finfo(np.float32).max)
+    squares = (np.einsum("ij,ij->i", part, part, dtype=np.float64) for part in model)
+    if any(part.max(initial=0) > most for part in squares):
+        raise InputError(
+            f"init: engine=gensim crashes with a vector that is longer than {math.sqrt(most):.2g}"
+        )
 
 
 def check_settings(task: Task, loss: NegativeSampling) -> None:

@@ -147,7 +147,9 @@ class JaxEngine:
             self.rules = SoftmaxStep(task)
             self.steps = SoftmaxSteps(self.rules, product)
             kept = float(keep.astype(np.float64) @ task.counts) / float(task.counts.sum()) / 2**32
-            self.shard_words = max(MIN_SHARD_WORDS, round(self.rules.batch_words / kept))
+            # A shard has the words of a batch, but not more than the text.
+            words = min(task.words, self.rules.batch_words / max(kept, 1e-12))
+            self.shard_words = max(MIN_SHARD_WORDS, round(words))
         self._require(sum(array.nbytes for array in task.model), "the model")
         self.tables = DrawTables(*jax.device_put((keep, last)))
         self.restore(self.rules.state())

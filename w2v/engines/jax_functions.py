@@ -277,7 +277,7 @@ def scale_rows(
         The row of each gradient. The rows are distinct, but for padding: row numbers beyond the
         vocabulary, which are ignored.
     count
-        The number of elements of `words` that are not padding.
+        The number of elements of `words` that are not padding; 0 for a batch without pairs.
 
     Returns
     -------
@@ -286,10 +286,10 @@ def scale_rows(
     """
     squares, steps = state[f"{name}_squares"], state[f"{name}_steps"]
     squares = add_once(squares, words, (gradients**2).mean(axis=1))
-    steps = add_once(steps, words, jnp.ones(len(words), jnp.float32))
+    # A batch without pairs is no step. It has no mean, and nothing to scale.
+    steps = add_once(steps, words, jnp.full(len(words), count > 0, jnp.float32))
     mean = squares.at[words].get(mode="fill", fill_value=0)
-    mean = mean / steps.at[words].get(mode="fill", fill_value=1)
-    # A step without pairs has no mean, and nothing to scale.
+    mean = mean / jnp.maximum(steps.at[words].get(mode="fill", fill_value=1), 1)
     scale = jnp.sqrt(mean + mean.sum() / jnp.maximum(count, 1) + 1e-30)
     state = {**state, f"{name}_squares": squares, f"{name}_steps": steps}
     return state, gradients / scale[:, None]

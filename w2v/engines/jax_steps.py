@@ -274,7 +274,8 @@ class SoftmaxSteps:
         dU = dU[: self.size]
         if self.rules.adaptive:
             state, dC = scale_rows(state, "center", dC, centers, count)
-            state, dU = scale_rows(state, "outside", dU, jnp.arange(self.size), self.size)
+            rows = jnp.where(count > 0, self.size, 0)
+            state, dU = scale_rows(state, "outside", dU, jnp.arange(self.size), rows)
         rate = rate * np.float32(self.rules.step_scale)
         center = add_once(vectors.center, centers, -rate * dC)
         return Vectors(center, vectors.outside - rate * dU), state, jnp.stack([loss, pairs])

@@ -251,6 +251,8 @@ def build(
     # Each step leaves fewer types. The first that leaves fewer than two is refused.
     most = int(counts.argmax()) if len(counts) else None
     occurs = f"occurs {counts.max(initial=0)} times"
+    if long := len(types) - int(short.sum()):
+        occurs += f"; {long} of more than {MAX_WORD:,} characters are left out"
     found = f"the most frequent type {occurs}"
     if words is None:
         chosen = counts >= min_count

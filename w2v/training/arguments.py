@@ -335,12 +335,7 @@ def words_to_freeze(
         return frozenset()
     if given is None:
         raise InputError(f"freeze={shown(freeze)}: must be empty where there is no init")
-    check_freezing(engine)
-    if objective.subwords:
-        raise InputError(
-            "freeze: must be empty with subwords, where a word shares the rows of its n-grams with "
-            "other words"
-        )
+    check_freezing(engine, objective)
     if named and freeze == "given":
         return frozenset(given.words)
     words = _words("freeze", freeze, file=False)

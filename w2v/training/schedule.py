@@ -37,9 +37,9 @@ class Schedule(Settings):
         """Return the learning rate at a point of the training.
 
         `progress` is the number of words read so far, divided by the number of words that are read
-        in `horizon` epochs. If it is above 1, the rate is `min_lr`.
+        in `horizon` epochs. From 1 on, the rate is `min_lr`.
         """
-        return self.lr + (self.min_lr - self.lr) * min(1.0, progress)
+        return self.lr + (self.min_lr - self.lr) * progress if progress < 1 else self.min_lr
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,16 @@ from w2v.tables import Row, without_nan
 
 
 def effect_sizes(result: Sweep[Any]) -> list[str]:
-    """Return a list of one line, which says how much each setting moves the objective.
+    """Say in a line how much each setting of a sweep changes the objective.
 
-    The seed, and settings that do not move the objective, are left out; [] if no others are left.
+    The objective is the metric by which the sweep compares its runs. The size given for a setting
+    is the largest minus the smallest effect of its values on the objective (`Sweep.effects`). The
+    seed, and settings for which this is 0, are left out.
+
+    Returns
+    -------
+    list of str
+        The line; no line if no setting is left.
     """
     effects: dict[str, list[float]] = {}
     for row in result.effects:
@@ -29,10 +36,12 @@ def effect_sizes(result: Sweep[Any]) -> list[str]:
 def advice(result: Sweep[Any]) -> list[str]:
     """Return lines of advice on the results of a sweep.
 
-    For each group of configurations that the sweep's metric can compare, a line may name one that
-    trains much faster than the best and is not shown to be worse. If the metric is a benchmark
-    score, a last line warns if the jobs' vocabularies cover unequal shares of the benchmark; it is
-    left out if all jobs have ``evaluate.oov=zero``.
+    The objective is the metric by which the sweep compares its runs. For each group of
+    configurations that it can compare, a line may name one that trains much faster than the best
+    and is not shown to be worse. If the objective is a benchmark score, a last line warns if the
+    vocabularies of the runs cover unequal shares of the benchmark. This line is left out if all
+    runs have the setting ``evaluate.oov=zero``, by which a pair with an unknown word counts as a
+    cosine of 0, and a question with one as wrong.
     """
     lines = []
     for best, *others in by_group(result).values():
@@ -62,9 +71,10 @@ def advice(result: Sweep[Any]) -> list[str]:
 
 
 def by_group(result: Sweep[Any]) -> dict[str, list[Row]]:
-    """Return the rows of `Sweep.configurations` by group, with None in place of NaN.
+    """Return the rows of the table `Sweep.configurations` by group, with None in place of NaN.
 
-    Each row is for one configuration. A group has those with equal values of the settings in
+    The table has one row for each configuration. A group has the configurations that can be
+    compared by the sweep's objective: those with equal values of the settings in
     `Sweep.compared_within`. The keys are these values as one text, or "" if there are none.
     """
     rows = itertools.groupby(without_nan(result.configurations), itemgetter("group"))

@@ -99,8 +99,8 @@ class CategoryResult:
     Attributes
     ----------
     category, section
-        The name of the category, and ``semantic`` or ``syntactic``. In a result of `total_of`, they
-        are ``all`` and a name that its caller chooses.
+        The name of the category, and ``semantic`` or ``syntactic``. In a total over several
+        categories (`total_of`), they are ``all`` and the name of the total.
     accuracy, accuracy_5
         The share of questions whose best candidate answer is correct, and of questions with a
         correct answer among the five best candidates. None if no question was used.
@@ -415,7 +415,7 @@ class _Lists(NamedTuple):
         return cls(numbers, np.cumsum([0, *map(len, lists)], dtype=np.intp))
 
     def of(self, some: slice) -> "_Lists":
-        """Return the lists with the indices in a slice, without copying the numbers."""
+        """Return the lists whose indices are in the slice `some`, without copying the numbers."""
         starts = self.starts[some.start : some.stop + 1]
         return _Lists(self.numbers[starts[0] : starts[-1]], starts - starts[0])
 
@@ -683,9 +683,9 @@ def count_answers(
 
 
 def total_of(categories: Sequence[CategoryResult], section: str) -> CategoryResult:
-    """Return the result for all questions of several categories, as a category called ``all``.
+    """Add up the results of several categories into one, for a category called ``all``.
 
-    `section` is copied into the result.
+    `section` is the name of this total, such as ``syntactic``; it is only copied into the result.
     """
     correct = sum(c.correct for c in categories)
     correct_5 = sum(c.correct_5 for c in categories)

@@ -149,8 +149,9 @@ class _Noise(NamedTuple):
         Estimates of δ·Σδ, which need two runs. δ is the difference between the word's mean vectors
         in the two texts.
     skew
-        (tr C²)⁴ / (tr C tr C³)², where C is the sum of all Σ, each divided by its trace and
-        multiplied by the number of runs less 1. It is 1 if C is isotropic.
+        The factor (tr C²)⁴ / (tr C tr C³)², by which the degrees of freedom of the F distribution
+        are multiplied to correct its skewness. C is the sum of all Σ, each divided by its trace and
+        multiplied by the number of runs less 1. It is at most 1; 1 if C is isotropic.
     """
 
     trace: NDArray[np.float64]
@@ -281,8 +282,8 @@ def _shifts(
     """For V words, compute the distance between their vectors in two texts, and test it.
 
     The distance is 1 - cosine, averaged over all pairs of a run of one text and a run of the other.
-    The test (see the module) is of the squared distance between the mean vectors over the runs; its
-    p-values are corrected for the number of words.
+    The test, which the docstring of this module describes, is of the squared distance between the
+    mean vectors over the runs; its p-values are corrected for the number of words.
 
     Parameters
     ----------
@@ -360,8 +361,9 @@ def _noise(
         The aligned unit vectors of each run, (V, d). At least one text has two or more runs; if the
         other has only one, it gets the same estimates.
     delta : (V, d)
-        The difference between the mean vectors of the two texts. The variance of the dot product of
-        a word's vector with it is among the estimates (`_Noise.along`).
+        For each word, the difference between its mean vectors in the two texts. Among the estimates
+        is the variance of the dot product of the word's vector with this difference
+        (`_Noise.along`).
 
     Raises
     ------
@@ -411,7 +413,10 @@ def _noise(
 
 
 def _bands(size: int) -> list[slice]:
-    """Divide `size` rows into bands of at least `BAND` rows; fewer rows make a single band."""
+    """Divide `size` words, sorted by frequency, into bands of at least `BAND` words.
+
+    The result has a slice of the words' indices for each band. Fewer words make a single band.
+    """
     number = max(1, size // BAND)
     ends = np.linspace(0, size, number + 1).astype(int).tolist()
     return [slice(first, last) for first, last in pairwise(ends)]

@@ -12,8 +12,10 @@ from w2v.vectors import WordVectors
 def identity(settings: EvaluationSettings, hashes: FileHashes) -> dict[str, Any]:
     """Return what the scores computed during training depend on, as JSON values for a cache key.
 
-    These are the settings ``every``, ``use``, ``oov``, ``vocabulary`` and ``followed``, and the
-    SHA-256 of the content of each benchmark that a score in ``followed`` is computed from.
+    These are the settings ``every`` (the number of epochs between two computations), ``use``,
+    ``oov``, ``vocabulary`` and ``followed`` (the names of the scores), and the SHA-256 of the
+    content of each benchmark that one of these scores is computed from. `hashes` is a cache of
+    the hashes of unchanged files.
     """
     found: dict[str, Any] = {
         **{key: getattr(settings, key) for key in ("every", "use", "oov", "vocabulary")},
@@ -30,10 +32,11 @@ def identity(settings: EvaluationSettings, hashes: FileHashes) -> dict[str, Any]
 
 
 def scores_of(settings: EvaluationSettings, vectors: WordVectors) -> dict[str, float]:
-    """Return the scores that ``settings.followed`` lists, by name, without undefined ones.
+    """Compute the scores of `vectors` that ``settings.followed`` names; leave out undefined ones.
 
-    If ``settings.use`` is ``v+u`` and `vectors` has outside vectors, the sums of the center and the
-    outside vectors are evaluated; else the center vectors.
+    The result has the scores by names like ``similarity/wordsim353/spearman``. If ``settings.use``
+    is ``v+u`` and `vectors` has outside vectors, the sums of the center and the outside vectors are
+    evaluated; else the center vectors.
     """
     if settings.use == "v+u" and vectors.outside is not None:
         sums = vectors.vectors + vectors.outside

@@ -58,7 +58,7 @@ STANDARD_URL = (
 
 
 class Dataset(NamedTuple):
-    """The description of a benchmark for reports; for a standard set, also the file to download.
+    """The description of a benchmark for reports; for a set in `STANDARD`, also what to download.
 
     Attributes
     ----------

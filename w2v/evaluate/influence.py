@@ -138,7 +138,8 @@ class Benchmark(ABC):
 class SimilarityBenchmark(Benchmark):
     """A benchmark of word pairs, scored by Spearman's correlation of cosines with human ratings.
 
-    A pair with several ratings occurs once for each. All of them are one sampling unit.
+    A pair with several ratings occurs once for each rating. Its occurrences together are one
+    sampling unit.
 
     Attributes
     ----------
@@ -281,9 +282,10 @@ class MeanOfSets(Benchmark):
         return np.split(array, np.cumsum([len(one.people) for one in self.sets])[:-1], axis=-1)
 
     def counted(self, used: NDArray[np.bool_]) -> list[int]:
-        """Return the indices of sets with `MIN_PAIRS_FOR_INTERVAL` or more different used pairs.
+        """Return the indices of the sets that count in the mean.
 
-        `used` is a bool array (n,) over the pairs of all sets.
+        These are the sets with `MIN_PAIRS_FOR_INTERVAL` or more different used pairs. `used`, bool
+        (n,), says which pairs of all sets, one set after the other, are used.
         """
         pieces = zip(self.sets, self.split(used), strict=True)
         sizes = [one.units(inside) for one, inside in pieces]
@@ -341,7 +343,7 @@ class MeanOfSets(Benchmark):
 
 
 def sums_by_pair(parts: FloatArray, numbers: NDArray[np.int64]) -> FloatArray:
-    """Add up the influences of items that are the same word pair: (different pairs, rows).
+    """Add up the influences of items that are the same word pair.
 
     Parameters
     ----------
@@ -349,6 +351,11 @@ def sums_by_pair(parts: FloatArray, numbers: NDArray[np.int64]) -> FloatArray:
         For each score, a row with the influence of each item on it.
     numbers : int64 (n,)
         The word pair of each item; the different pairs are numbered from 0.
+
+    Returns
+    -------
+    (different pairs, rows)
+        For each word pair and score, the sum of the influences of the pair's items.
     """
     sums = np.zeros((numbers.max() + 1, len(parts)))
     np.add.at(sums, numbers, parts.T)
@@ -406,7 +413,9 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
 
 
 class _Ranks:
-    """The ranks of `values` (rows, n) in each row, for the influences on Spearman's correlation.
+    """The ranks of the n values in each row of an array (rows, n).
+
+    `spearman_influences` computes the influences on Spearman's correlation from them.
 
     Attributes
     ----------
@@ -427,7 +436,7 @@ class _Ranks:
         new = np.ones((rows, n), bool)
         new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
         places = np.arange(n)
-        # Of each place in the order: the first place with an equal value, and the last.
+        # For each place in the sorted row, the first and the last place with an equal value.
         first = np.maximum.accumulate(np.where(new, places, 0), axis=1)
         ends = np.concatenate([new[:, 1:], np.ones((rows, 1), bool)], axis=1)
         last = np.minimum.accumulate(np.where(ends, places, n)[:, ::-1], axis=1)[:, ::-1]

@@ -27,7 +27,7 @@ _FUNCTION_WORDS = frozenset(
 
 
 class Neighbour(NamedTuple):
-    """A word and one of its nearest neighbors; rank 1 is the nearest."""
+    """A word, one of its nearest neighbors, and their cosine; the nearest neighbor has rank 1."""
 
     word: str
     rank: int
@@ -200,7 +200,7 @@ def _check_sizes(k: int, limit: int, words: int) -> None:
 
 
 def common_share(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return, for each row, the share of entries that occur in this row of both arrays.
+    """Return, for each row of `one`, the share of its entries that are also in this row of `other`.
 
     Parameters
     ----------
@@ -235,10 +235,10 @@ def mean_neighbour_overlap(
     k
         The number of neighbors per word; fewer if there are not enough other words.
     limit
-        Only this many words, from the first row on, can be neighbors. Rows are assumed to be
-        ordered by falling frequency.
+        Only this many words of each run, the first ones, can be neighbors. The words are assumed
+        to be in order of falling frequency.
     words
-        The neighbors of this many words, from the first row on, are compared.
+        The neighbors of this many words, the first ones, are compared.
 
     Returns
     -------

@@ -58,12 +58,13 @@ class Evaluate(EvaluationSettings):
             )
 
     def check_paths(self) -> None:
-        """Check that there are the vectors and the file of counts that the settings name.
+        """Check that the vectors and the file of counts that the settings name exist.
 
         Raises
         ------
         InputError
-            There is no such file of counts, or `vectors_path` or `compared_path` raises it.
+            The file of counts does not exist, the vectors do not exist or cannot be read, or the
+            setting `compare` names a sweep that cannot be compared with (`compared_path`).
         """
         self.vectors_path()
         self.compared_path()

@@ -139,10 +139,10 @@ class Noise(NamedTuple):
         return float(np.average(found, weights=weights))
 
     def with_seeds(self, seeds: int, wanted: int) -> "Noise":
-        """Estimate the variance of the difference of two mean scores if each has `wanted` seeds.
+        """Estimate the variance of the difference between two mean scores for `wanted` seeds.
 
-        `seeds` is the number of seeds, at least 2, from which this object was estimated. The
-        variance due to seeds falls with their number; that due to items stays.
+        `seeds` is the number of seeds of each configuration, at least 2, from which this object was
+        estimated. The variance due to seeds falls with their number; that due to items stays.
         """
         freedom = self.seeds_freedom * (wanted - 1) / (seeds - 1)
         return self._replace(seeds=self.seeds * seeds / wanted, seeds_freedom=freedom)
@@ -159,7 +159,7 @@ class Difference:
     difference
         The mean score of `a` minus that of `b`, over the seeds that both have; NaN if it is
         undefined. For a benchmark that skips unknown words, only items are used whose words are
-        known to all these runs.
+        known to all runs of both configurations with these seeds.
     verdict
         ``better`` or ``worse`` if `a` differs significantly from `b`, or else ``no difference
         shown``. If the two cannot be compared, the verdict is the reason: ``one seed`` (fewer than
@@ -367,7 +367,7 @@ def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64],
         rest = np.where(known, rest - rest.sum(0) / count_s, 0.0)
     rest[np.abs(rest) < ROUNDING * np.abs(np.where(known, values, 0.0)).max(initial=0.0)] = 0.0
     squares = (rest**2).sum(1)
-    # Each mean takes a degree of freedom, but one less in each part of the table that runs link.
+    # Each mean takes one degree of freedom, except one mean in each connected part of the table.
     links = np.zeros((sum(values.shape),) * 2, bool)
     links[: len(values), len(values) :] = known
     parts, _ = connected_components(links, directed=False)
@@ -646,7 +646,7 @@ def _shown(family: Family, noise: Noise) -> float:
 
     if not noise.error:
         return 0.0
-    # Of the t that is exceeded in 80 % of repetitions, too, the mean of the two is taken.
+    # The 80 % quantiles of t, for seeds and for items, are averaged like the critical values.
     freedoms = noise.seeds_freedom, noise.items_freedom
     weights = noise.seeds, noise.items
     power = float(np.average(stdtrit(freedoms, POWER), weights=weights))

@@ -164,7 +164,7 @@ In a shorter column, scores may count up by one, as ids do, by chance.
 
 
 def _columns(table: Sequence[Sequence[str]]) -> tuple[int, int, int, bool]:
-    """Find the columns of the two words and of the score, and whether the first row is a header.
+    """Find the columns with the two words and the score in a table of rated word pairs.
 
     Returns
     -------
@@ -320,7 +320,7 @@ class PairAnswers(NamedTuple):
     Attributes
     ----------
     cosines : float64 (n,)
-        NaN if a word has no vector.
+        The cosine of the two words of each pair; NaN if a word has no vector.
     ngrams : bool (n,)
         Whether a word of the pair is outside the vocabulary and has a vector made from its n-grams
         (subwords).
@@ -452,10 +452,12 @@ def correlate(
     generator: np.random.Generator | None = None,
     resamples: int = 2000,
 ) -> SimilarityResult:
-    """Correlate the cosines in `answers` with human ratings.
+    """Correlate the cosines of word pairs, which `pair_answers` computed, with human ratings.
 
-    `answers` are those of `pair_answers` to `pairs`. `oov`, `generator` and `resamples` have the
-    same meaning as in `similarity`.
+    `answers` is the result of `pair_answers` for `pairs`. `oov` says how pairs with a word that has
+    no vector are treated: ``skip`` leaves them out, ``zero`` gives them a cosine of 0. `generator`
+    and `resamples` are the random generator and the number of samples of a bootstrap for a
+    confidence interval; without a generator, no interval is computed.
 
     Raises
     ------

@@ -47,8 +47,9 @@ class Run:
     number
         The number of the run in the sweep.
     settings
-        The values of the settings, by dotted key. ``evaluate.use``, ``v`` if it is missing, says
-        which of the vectors in the file `vectors` are compared, as for `WordVectors.load`.
+        The values of the settings, by dotted key, such as ``loss.negatives``. The setting
+        ``evaluate.use`` chooses the vectors in the file `vectors` that are compared: the center
+        vectors if it is ``v`` or missing, their sums with the outside vectors if it is ``v+u``.
     figures
         The scores, losses and other metrics, by name.
     finished
@@ -164,8 +165,8 @@ class Sweep(Generic[R]):
         If the sweep stopped the worse configurations early, the `Sweep` of the first (shortest) run
         of each configuration and seed, all with the same number of epochs; else None.
     size
-        A difference in a benchmark score. For each comparison, the number of seeds is computed that
-        is needed to show a difference of this size; None: of the observed size.
+        A difference in a benchmark score. Each comparison says how many seeds are needed to show a
+        difference of this size; if `size` is None, one of the observed size.
     smaller_is_better
         A function of a metric's name: whether a smaller value is better.
     must_agree
@@ -199,12 +200,15 @@ class Sweep(Generic[R]):
 
     @cached_property
     def axes(self) -> list[str]:
-        """The settings that vary, without those that follow from others (`axes_of`); seed last."""
+        """The keys of the settings that differ between runs; the seed is last.
+
+        Settings whose value follows from that of another setting are left out (`axes_of`).
+        """
         return axes_of(self.runs)
 
     @cached_property
     def settings(self) -> list[str]:
-        """The settings that define a configuration: `axes` without the seed."""
+        """The keys of the settings that define a configuration: `axes` without the seed."""
         return [axis for axis in self.axes if axis != SEED]
 
     @cached_property
@@ -245,10 +249,10 @@ class Sweep(Generic[R]):
         """For each group, the configurations from best to worst.
 
         A group has the configurations that can be compared by the objective: those with equal
-        values of the settings in `compared_within`. The keys are these values as texts, as `group`
-        returns them for a run. Configurations trained for more epochs come
-        before those trained for fewer. Those trained for equally many epochs are ordered by the
-        objective, and by name where it is equal.
+        values of the settings in `compared_within`. The keys are these values as one text, as
+        `group` returns it for a run. Configurations trained for more epochs come before those
+        trained for fewer. Those trained for equally many epochs are ordered by the objective, and
+        by name where it is equal.
         """
         members: dict[tuple[str | None, ...], dict[str, R]] = {}
         for run in self.finished:
@@ -449,7 +453,7 @@ class Sweep(Generic[R]):
 
     @cached_property
     def effects(self) -> list[Row]:
-        """A table of the main effects: one row for each value of each setting.
+        """A table of the main effects on the objective: one row for each value of each setting.
 
         The settings are those that vary (`axes`), except those that must be equal for runs to be
         compared by the objective (`compared_within`). A group has the runs with equal values of
@@ -536,7 +540,8 @@ def axes_of(runs: Sequence[Run], experiment: bool = True) -> list[str]:
 def follows(runs: Sequence[Run], key: str, choice: str) -> bool:
     """Return whether runs with equal values of `choice` always have equal values of `key`.
 
-    Runs without `key` are left out; a run that never started has only the settings it was given.
+    Runs without the setting `key` are left out. A run that never started may lack it, because only
+    the settings that were given for it are known.
     """
     known = [run.settings for run in runs if key in run.settings]
     pairs = {(as_text(given.get(choice)), as_text(given[key])) for given in known}

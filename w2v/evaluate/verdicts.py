@@ -130,20 +130,20 @@ class Judged:
 
 COLUMNS = {
     "score": "str",
-    "group": "str",  # of settings within which the score compares; empty: it compares everywhere
+    "group": "str",  # name of the group within which the score can be compared; "": everywhere
     "setting": "str",
     "compared_with": "str",
-    "difference": "float64",  # of the means: the setting less the one that it is compared with
-    "low": "float64",  # of the 95 % intervals of all comparisons together
+    "difference": "float64",  # the mean score of "setting" minus that of "compared_with"
+    "low": "float64",  # 95 % interval of the difference, valid for all comparisons at once
     "high": "float64",
     "verdict": "str",  # better, worse, no difference shown; one seed, too few pairs, undefined
     "p": "float64",  # corrected for the number of comparisons
-    "seeds": "int64",  # that both settings have
+    "seeds": "int64",  # seeds that both configurations have
     "items": "int64",  # pairs or questions that all runs of both know
     "detectable": "float64",  # the true difference that these seeds show in 80 % of repetitions
-    "size": "float64",  # the difference for which the next column is: the one found, or a given one
-    "seeds_needed": "int64",  # to show it in 80 % of repetitions; missing: more than 1,000
-    "alone_low": "float64",  # of the 95 % interval of this difference alone
+    "size": "float64",  # the observed or a given difference, for which "seeds_needed" is computed
+    "seeds_needed": "int64",  # to show "size" in 80 % of repetitions; missing: more than 1,000
+    "alone_low": "float64",  # 95 % interval of this difference alone
     "alone_high": "float64",
 }
 """The types of the columns of `Judged.rows` (see `w2v.tables`)."""
@@ -192,10 +192,11 @@ class Verdicts:
 
     @cached_property
     def given(self) -> dict[str, dict[str, dict[str, Given]]]:
-        """What each run gave for benchmark items, by score, configuration name and seed of the run.
+        """The answers of all runs to benchmark items, read from the files in `Setting.answers`.
 
-        For a word pair, this is a cosine; for an analogy question, the rank of the correct answer.
-        The values are read from the files in `Setting.answers`.
+        The keys are the name of the score, the name of the configuration and the seed of the run.
+        The answer to a word pair is a cosine; the answer to an analogy question is the rank of the
+        correct answer.
         """
         found: dict[str, dict[str, dict[str, Given]]] = {}
         for setting in self.settings:
@@ -441,8 +442,9 @@ def compare(
     Returns
     -------
     Judged
-        Comparisons of all pairs of configurations. The attribute ``reference``, with which a short
-        summary compares all others, is the configuration with the best mean score.
+        Comparisons of all pairs of configurations. The configurations are ordered by their mean
+        score, the best first. The first is the ``reference``, with which `sentences` compares the
+        others.
 
     Raises
     ------

@@ -1,4 +1,5 @@
-"""The training loop of ``engine=numba``, in functions that Numba compiles; `loop` calls the others.
+"""The training loop of ``engine=numba``, as functions that Numba compiles.
 
+The module `loop` has the loop itself and calls the functions of the other modules.
 ``w2v/engines/README.md`` says what is in each file.
 """

@@ -42,7 +42,8 @@ def read_strip(
     A strip is a part of the step's text. It has one input row for each center word, the sum or mean
     of the vectors of its context words. The rows are stored in ``buffer.inputs``. Their entries of
     ``buffer.input_curvature`` (bounds on the second derivative of the loss, to which tiles add
-    later) are set to zero.
+    later) are set to zero. ``step`` is the number of the step in the shard (part of the text),
+    and ``strip`` that of the strip in the step.
     """
     n, windows, zeros = step % len(plans.ids), scratch.windows, address(scratch.tile.zeros)
     centers = strip_centers(sizes, shard, step, strip)
@@ -137,7 +138,9 @@ def share_sorted(
     input row for each center word, the sum or mean of the vectors of its context words. The
     negative gradients of the input rows are in ``buffer.inputs``. Those of the words are written to
     ``buffer.center``. Without subwords, if a word has only one gradient in the step, the model is
-    updated at once instead (`rows.choose_targets`).
+    updated at once instead (`rows.choose_targets`). ``step`` is the number of the step in the
+    shard (part of the text), ``strip`` that of the strip in the step, and ``rate`` the learning
+    rate.
     """
     n, centers = step % len(plans.ids), strip_centers(sizes, shard, step, strip)
     start = strip * sizes.strip * sizes.tile

@@ -79,8 +79,10 @@ def score_centers(sizes: Sizes, outside: I64, norms: int, tile: Tile) -> None:
 def own_term(factor: int, row: int, column: int, zero: Any) -> Any:
     """Return a block of columns of a row, multiplied by a number, as a tuple of SIMD vectors.
 
-    ``factor`` and ``row`` are the addresses of the number and of the row, ``column`` is the first
-    column of the block, and ``zero`` is a tuple of as many zero vectors as the block has.
+    The result is one term of a gradient: that of a center word's own score, which is the dot
+    product of its input row and its output vector. ``factor`` and ``row`` are the addresses of the
+    number and of the row, ``column`` is the first column of the block, and ``zero`` is a tuple of
+    as many zero vectors as the block has.
     """
     return multiply_add_each(splat(load_float(factor, 0)), load_each(zero, row, column), zero)
 

@@ -1,4 +1,7 @@
-"""Decorators that compile functions: those that Python calls, and those that only these call."""
+"""Decorators that compile functions with Numba.
+
+Some are for functions that Python calls, the others for functions that only compiled code calls.
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -36,12 +39,15 @@ def compiled(function: Function) -> Function:
 
 
 def allocating(function: Function) -> Function:
-    """Decorator: compile a function as `compiled` does, but allow it to create arrays."""
+    """Decorator: compile a function that is called from Python and may create arrays.
+
+    As with `compiled`, which does not allow this, the result is cached on disk.
+    """
     return cast(Function, numba.njit(cache=True, nogil=True, **OPTIONS)(function))
 
 
 def inner(function: Function) -> Function:
-    """Decorator: compile a function that only compiled functions call.
+    """Decorator: compile a function that only compiled functions call, not Python.
 
     The function is compiled together with the functions that call it.
     """
@@ -63,7 +69,10 @@ class InnerFunction(CPUDispatcher):
         super().__init__(function, targetoptions=dict(options), pipeline_class=InnerCompiler)
 
     def __call__(self, *_: Any) -> None:
-        """Raise TypeError: there is no code that converts Python objects to arguments."""
+        """Raise TypeError, because only compiled code can call the function, not Python.
+
+        There is no code that converts Python objects to its arguments.
+        """
         raise TypeError(f"{self.py_func.__name__} can only be called by compiled functions")
 
     def add_overload(self, result: Any) -> None:
@@ -98,7 +107,7 @@ class InnerLibrary(JITCodeLibrary):
     """
 
     def _optimize_final_module(self) -> None:
-        """Do nothing: the code is optimized where it is copied to."""
+        """Do nothing: the code is optimized later, in the functions that it is copied into."""
 
     def _finalize_final_module(self) -> None:
         """Mark the code as complete, without making machine code."""

@@ -163,11 +163,12 @@ def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
 
 @inlined
 def prefetch_part(matrix: F32, ids: I32, group: int, sizes: Sizes) -> None:
-    """Prefetch one part of the rows ``ids`` of a matrix, into the processor's cache.
+    """Load a part of the rows ``ids`` of a matrix into the processor's cache, for later use.
 
-    The rows are divided into equal parts, one for each group of `MR` center words of a tile;
-    ``group`` is the number of the part. It is prefetched before the products of that group are
-    computed. If all rows were prefetched before the first products, these would have to wait.
+    This is called for each group of `MR` center words of a tile, before the products of the group
+    are computed. The rows are divided into as many equal parts as the tile has groups; ``group``
+    is the number of the group and of its part. If all rows were prefetched before the first
+    products, these would have to wait.
     """
     groups = sizes.tile // MR
     first, last = len(ids) * group // groups, len(ids) * (group + 1) // groups

@@ -1,9 +1,10 @@
-"""Share the work of a compiled function among threads: jobs, which are grouped in phases.
+"""Share the work of a compiled function among threads.
 
-A phase has a fixed number of jobs. Each thread takes jobs of the phase until none are left, then
-waits until all of them are finished, and goes on to the next phase. The phase ends when its jobs
-are finished, even if some threads have not reached it: a thread that comes later finds no jobs left
-and goes on at once. Everything that a job writes to memory can be read in all later phases.
+The work is divided into phases, and each phase into jobs. A job is done by one thread. A phase has
+a fixed number of jobs. Each thread takes jobs of the phase until none are left, then waits until
+all of them are finished, and goes on to the next phase. The phase ends when its jobs are finished,
+even if some threads have not reached it: a thread that comes later finds no jobs left and goes on
+at once. Everything that a job writes to memory can be read in all later phases.
 
     job = take(jobs, phase)
     while job < number:
@@ -84,7 +85,10 @@ def take(jobs: NDArray[np.int64], phase: int) -> int:
 
 @inlined
 def finish(jobs: NDArray[np.int64], phase: int) -> None:
-    """Count one more job of a phase (a group of jobs that threads share) as finished."""
+    """Count one more job of a phase, a group of jobs that threads share, as finished.
+
+    ``jobs`` has the counters of all phases (`make_jobs`), and ``phase`` is the number of the phase.
+    """
     add_one(address(jobs) + phase * BYTES + BYTES // 2)
 
 

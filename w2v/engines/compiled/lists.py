@@ -11,7 +11,7 @@ from w2v.engines.compiled.structures import F32, I32, Lists, Parts, Planning, Si
 
 @inlined
 def lists_of(lists: Lists, n: int) -> Lists:
-    """Return the lists of one step: row ``n`` of each array."""
+    """Return the lists of one of several training steps: row ``n`` of each array of ``lists``."""
     return Lists(lists.words[n], lists.heads[n], lists.next[n], lists.places[n])
 
 
@@ -60,7 +60,8 @@ def add_row(
 def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
     """Remove the lists of words that have a single row of gradients; return how many lists remain.
 
-    The single row of such a word gets the place `ALONE` (``Lists.places``).
+    The single row of such a word gets the place `ALONE` (``Lists.places``): its gradient needs no
+    sum, and can update the model directly.
 
     Parameters
     ----------
@@ -93,9 +94,9 @@ def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
 def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lists: Lists) -> int:
     """List the rows in the gradient buffer for each input word of a step; return how many lists.
 
-    A step consists of strips, which are parts of its text. Each occurrence of an input word in a
-    strip has a row. The rows of a word that has several (with subwords, of every word) form a list,
-    in the order of the text. The list marks where the second half of the step begins
+    A training step consists of strips, which are parts of its text. Each occurrence of an input
+    word in a strip has a row. The rows of a word that has several (with subwords, of every word)
+    form a list, in the order of the text. The list marks where the second half of the step begins
     (``Lists.next``), because gradients are added up separately for each half. If `Sizes.halves` is
     true, the list has only the word's first row in each half.
 
@@ -132,8 +133,8 @@ def list_band(
 ) -> int:
     """List the rows in the gradient buffer for each output word of a step; return how many lists.
 
-    This is for negative sampling. A step consists of strips, which are parts of its text. The
-    output words of a strip are the words that its center words may predict, and the noise words
+    This is for negative sampling. A training step consists of strips, which are parts of its text.
+    The output words of a strip are the words that its center words may predict, and the noise words
     drawn for it. Each occurrence of an output word in a strip has a row. The rows of a word that
     has several form a list. Its order is tile by tile: first the rows of words to predict, and then
     those of noise words. The list marks where the second half of the step begins (``Lists.next``),
@@ -181,8 +182,9 @@ def list_band(
 def list_rows(nodes: I32, heads: I32, lists: Lists) -> int:
     """List the rows in the gradient buffer for each tree node; return how many lists.
 
-    If a node has several rows, they form a list, in the order of the buffer; a node with one row
-    has none.
+    The buffer has a row for each node of each tile, a group of center words of a training step. If
+    a node has several rows, they form a list, in the order of the buffer; a node with one row has
+    none.
 
     Parameters
     ----------
@@ -217,19 +219,23 @@ def list_parts(
 ) -> int:
     """For subwords, list the rows of the input matrix that make up the vectors of a step's words.
 
-    The vector of a word is a weighted sum of rows. Returns the number of distinct rows.
+    The vector of a word is a weighted sum of rows; these are its summands. For each distinct row,
+    the words of the training step that have it as a summand are listed, because the row is updated
+    by their gradients. Returns the number of distinct rows.
 
     Parameters
     ----------
     parts
-        The summands of each word.
+        The summands of each word of the vocabulary.
     ids
-        The words of the step, in the order of the text.
+        The words of the step, in the order of the text; -1 where there is no word.
     words, count
-        The distinct words, and their number.
+        The distinct words of the step are the first ``count`` elements of ``words``.
     numbers, rows, ends, members, shares
-        The arrays ``numbers``, ``part_rows``, ``part_ends``, ``part_words`` and ``part_shares`` of
-        `Plans`, which are filled in.
+        Output: the step's row of the arrays ``numbers``, ``part_rows``, ``part_ends``,
+        ``part_words`` and ``part_shares`` of `Plans`, which says what they contain.
+    scratch
+        Working memory.
     """
     heads, known, places = scratch.heads, scratch.parts, scratch.part_places
     for n in range(count):

@@ -2,8 +2,9 @@
 
 Each thread calls `train` with the same arguments, except for its own working memory. The work is
 divided into jobs, which the threads share (see ``jobs.py``). The result of a job does not
-depend on the thread that runs it. Jobs of kind 1 come first. Then, for a few training steps at a
-time, those of kind 2 prepare these steps, and the others run for one step after the other:
+depend on the thread that runs it. There are six kinds of jobs, listed below. First, jobs of kind 1
+sub-sample the text. Then jobs of kind 2 prepare a few training steps, and jobs of kinds 3 to 6
+compute these steps, one after the other; both are repeated until all steps are done.
 
 1. `subsample`: sub-sample a part of the text. A last job, `add_up`, counts the words kept.
 2. `plan`: prepare a training step, which is one update of the model by a batch of center words.
@@ -70,7 +71,7 @@ def train(
     key
         The key from which all random numbers of the shard are computed.
     rates
-        The learning rate at the start and at the end; it changes linearly.
+        The learning rate at the start and at the end of the shard; it changes linearly.
     plans
         Memory for the plans of a few training steps: their words, and where gradients are kept.
     buffer

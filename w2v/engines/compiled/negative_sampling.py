@@ -123,7 +123,17 @@ def score_four(a: int, b: int, vectors: int, out: int, down: int) -> None:
 def score_two(a: int, b: int, vectors: int, out: int, down: int) -> None:
     """Compute the dot product of each of `MR` center vectors with each of two outside vectors.
 
-    The parameters are those of `score_four`; two scores of each center vector are written.
+    Parameters
+    ----------
+    a, b
+        The addresses of the first center vector and of the first outside vector; vectors are
+        contiguous.
+    vectors
+        The number of SIMD vectors that make up one word vector.
+    out
+        The address to which the two scores of the first center vector are written.
+    down
+        The number of float32 values between the scores of one center vector and those of the next.
     """
     width = vectors * LANES
     zero = splat(0)
@@ -146,8 +156,19 @@ def score_two(a: int, b: int, vectors: int, out: int, down: int) -> None:
 def score_columns(a: int, b: int, columns: int, vectors: int, out: int, down: int) -> None:
     """Compute the dot product of each of `MR` center vectors with each of several outside vectors.
 
-    The number of outside vectors, ``columns``, is even. The other parameters are those of
-    `score_four`; ``columns`` scores of each center vector are written.
+    Parameters
+    ----------
+    a, b
+        The addresses of the first center vector and of the first outside vector; vectors are
+        contiguous.
+    columns
+        The number of outside vectors, which is even.
+    vectors
+        The number of SIMD vectors that make up one word vector.
+    out
+        The address to which the ``columns`` scores of the first center vector are written.
+    down
+        The number of float32 values between the scores of one center vector and those of the next.
     """
     size, j = 4 * vectors * LANES, ZERO
     while FOUR_COLUMNS and j + 4 <= columns:
@@ -569,10 +590,23 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
 def gradient_columns(
     sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, follows: bool, column: int, zero: Any
 ) -> None:
-    """Compute the negative gradients of `compute_gradients` in a block of columns.
+    """Compute a block of columns of the negative gradients of a tile's vectors, and write it.
 
-    ``column`` is the first column of the block, and ``zero`` a tuple of as many zero SIMD vectors
-    as a row of the block has. The other parameters are those of `compute_gradients`.
+    A tile is a group of consecutive center words. The gradients are those of its input vectors and
+    of its output vectors, which are those of context words and noise words; for CBOW, only those of
+    noise words. `compute_gradients` calls this function for each block of columns.
+
+    Parameters
+    ----------
+    tile, own, R, dR, follows
+        The arguments of `compute_gradients`: working memory with the derivatives of the loss and
+        the noise words' vectors; the addresses of the context words' output vectors and of their
+        rows in the gradient buffer; and whether a previous tile has written to the first of these
+        rows.
+    column
+        The first column of the block.
+    zero
+        A tuple of zero SIMD vectors, as many as a row of the block has.
     """
     reach, band, row, contexts = sizes.reach, sizes.band, sizes.row, sizes.contexts
     C, N, S = address(tile.C), address(own.N), address(tile.scores)

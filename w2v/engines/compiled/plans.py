@@ -81,7 +81,11 @@ def subsample(
 
 @inner
 def add_up(shard: Shard) -> None:
-    """Fill in ``shard.starts``: how many words are kept before each block of tokens, and in all."""
+    """After sub-sampling, fill in ``shard.starts``, from ``shard.kept``.
+
+    For each block of tokens, it gets the number of words that are kept in all earlier blocks; the
+    last element is the number of words kept in the shard, a part of the text.
+    """
     for block in range(len(shard.kept)):
         shard.starts[block + 1] = shard.starts[block] + shard.kept[block]
 
@@ -110,12 +114,13 @@ def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
 
 @inner
 def draw_noise(problem: Problem, sizes: Sizes, key: sampling.Key, step: int, noise: I32) -> None:
-    """Draw the noise words of a step, `Sizes.noise` for each of its tiles, into ``noise``.
+    """Draw the noise words of a training step, `Sizes.noise` for each tile, into ``noise``.
 
-    For the tile with number g in the shard (part of the text), `w2v.sampling.draw_evenly` computes
-    `Sizes.noise` random 32-bit integers from ``key`` and g, spread evenly over all 32-bit integers,
-    and `w2v.sampling.NoiseDistribution.words` returns the noise word for each integer. (This
-    function does the same, but does not call them.) ``step`` is the number of the step.
+    A tile is a group of center words that share noise words. For the tile with number g in the
+    shard (part of the text), the noise words are those that two functions of `w2v.sampling` would
+    give: `draw_evenly` computes `Sizes.noise` random 32-bit integers from ``key`` and g, spread
+    evenly over all 32-bit integers, and `NoiseDistribution.words` returns the noise word for each
+    integer. Neither is called here. ``step`` is the number of the step in the shard.
     """
     last, start = problem.last, problem.start
     size = np.uint64(len(start))
@@ -146,7 +151,7 @@ def draw_windows(
     weights: F32,
     scratch: Planning,
 ) -> None:
-    """Find the window of each center word of a step, for CBOW.
+    """Find the window of each center word of a training step, for CBOW.
 
     If window sizes are random, that of center word k is a function of ``key`` and ``first`` + k.
 
@@ -209,7 +214,10 @@ def window_weight(problem: Problem, ids: I32, low: int, high: int, center: int) 
 
 @inlined
 def strips_of_half(strips: int) -> int:
-    """Return how many of a step's strips, the parts of its text, belong to its first half."""
+    """Return how many of the strips of a training step belong to its first half.
+
+    Strips are the parts of the step's text; ``strips`` is their number.
+    """
     return -(-strips // 2)
 
 
@@ -299,11 +307,18 @@ def plan(
 
 @inlined
 def step_centers(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of center words of a step: `Sizes.step`, or fewer for the last step."""
+    """Return the number of center words of a training step.
+
+    This is `Sizes.step`, or less for the last step. ``step`` is the number of the step in the
+    shard, a part of the text.
+    """
     return int(min(sizes.step, shard.starts[-1] - step * sizes.step))
 
 
 @inlined
 def step_strips(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of strips of a step, which are parts of its text."""
+    """Return the number of strips of a training step, the parts of its text.
+
+    ``step`` is the number of the step in the shard, a part of the text.
+    """
     return int(-(-step_centers(sizes, shard, step) // (sizes.strip * sizes.tile)))

@@ -48,6 +48,7 @@ def strip_centers(sizes: Sizes, shard: Shard, step: int, strip: int) -> int:
     """Return the number of center words of a strip of a step, rounded up to whole tiles.
 
     A strip is a part of the text of the training step, and a tile a group of its center words.
+    ``step`` is the number of the step in the shard, and ``strip`` that of the strip in the step.
     """
     tiles = -(-step_centers(sizes, shard, step) // sizes.tile)
     return int(min(sizes.strip, tiles - strip * sizes.strip) * sizes.tile)
@@ -146,7 +147,8 @@ def choose_band_targets(
     last
         Whether the tile is the last one of the strip.
     gradients, row
-        The address of the output rows of the gradient buffer, and the number of the strip's first.
+        The address of the output rows of the gradient buffer, and the number of the first of them
+        that belongs to the strip.
     """
     contexts, size = sizes.contexts, 4 * sizes.vectors * LANES
     k = row + sizes.slots - (sizes.strip - number) * sizes.noise

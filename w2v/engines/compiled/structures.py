@@ -80,8 +80,8 @@ class Parts(NamedTuple):
         1 / n with ``subword_gradient="exact"``, 1 with ``"fasttext"``. If `Problem.by_rows` and
         `Problem.exact` are both true, the factors are n times as large: 1 and n.
     totals : float32 (V,)
-        For each word, the sum of the weights 1 / n of its summands, even if `Problem.by_rows` is
-        true.
+        For each word, the sum of the weights 1 / n of its summands, which is 1 up to rounding. It
+        is not n, even if `Problem.by_rows` is true and all `weights` are 1.
     """
 
     starts: I32
@@ -202,7 +202,9 @@ class Source(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """The sizes of tiles, strips and steps; made by `make_sizes`; `NumbaEngine` sets `halves`.
+    """The sizes of training steps and of their parts, strips and tiles.
+
+    `make_sizes` makes them, and `NumbaEngine` sets `halves`.
 
     A step is one update of the model. Its text is divided into strips, and a strip into tiles of
     center words. Context words are those that may be predicted from the input rows of a tile: for

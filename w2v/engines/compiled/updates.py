@@ -56,14 +56,17 @@ def add_sums(
 ) -> None:
     """Add ``step`` times the sum of a list of gradient rows to a row, in a block of columns.
 
-    The order of the sum is that of `add_list`.
+    The rows of the list that belong to the first half of the training step are added up in the
+    order of the list, then those of the second half, and then the two sums. The rows of a tree node
+    are not divided into halves.
 
     Parameters
     ----------
     first
         The number of the first row of the list.
     after
-        The address of the array ``Lists.next``, which has, for each row, the next row of its list.
+        The address of the array ``Lists.next``, which has, for each row, the next row of its list,
+        and marks where the second half of the step begins.
     gradients
         The address, in row 0 of the gradients, of the block of columns that is added.
     width
@@ -132,16 +135,19 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
 def add_curvatures(curvature: int, head: Any, after: int) -> Any:
     """Return the sum of the curvature bounds that belong to a list of gradient rows.
 
-    They are added up in the same order as the rows (`add_list`).
+    They are added up in the same order as the rows in `add_list`: first those of each half of the
+    training step, then the two sums.
 
     Parameters
     ----------
     curvature
         The address of the bounds on the curvature (second derivative) of the loss, one number for
         each gradient row.
-    head, after
-        The number of the first row of the list, and the address of ``Lists.next``, as for
-        `add_list`.
+    head
+        The number of the first row of the list.
+    after
+        The address of the array ``Lists.next``, which has, for each row, the next row of its list,
+        and marks where the second half of the step begins.
     """
     total, row = load_float(curvature, head), load_int(after, head)
     while row >= 0:
@@ -212,9 +218,9 @@ def prefetch_parts(problem: Problem, word: int, width: int) -> None:
 def sum_parts(
     problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
 ) -> None:
-    """Compute the vectors of some words of a step; called only with subwords.
+    """Compute the vectors of some words of a training step; called only with subwords.
 
-    The vectors are weighted sums of rows of the input matrix. The distinct input words of a step
+    The vectors are weighted sums of rows of the input matrix. The distinct input words of the step
     are numbered; the vector of word number k becomes row k of ``buffer.words``. One job computes
     the vectors of up to `WORDS` words, from number ``job * WORDS`` on.
     """
@@ -238,7 +244,7 @@ def sum_parts(
 def sum_words(
     problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
 ) -> None:
-    """With subwords, add up the gradients of each word, for some words of a step.
+    """With subwords, add up the gradients of each word, for some words of a training step.
 
     One job does this for up to `WORDS` distinct words, from number ``job * WORDS`` of the step's
     distinct words on. The sum for a word is stored in ``buffer.words``, in place of the word's
@@ -299,7 +305,11 @@ def move_parts(
 
 @inlined
 def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of jobs in which `move` updates input vectors in a training step."""
+    """Return the number of jobs in which `move` updates input vectors in a training step.
+
+    ``step`` is the number of the step in the shard, a part of the text. With subwords, the jobs
+    update the rows of the input matrix, whose sums are the input vectors.
+    """
     if sizes.parts:
         return int(-(-shard.several[step, 2] // PARTS))
     return int(-(-shard.several[step, 0] // WORDS))
@@ -307,7 +317,11 @@ def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
 
 @inlined
 def output_jobs(shard: Shard, step: int) -> int:
-    """Return the number of jobs in which `move` updates output vectors in a training step."""
+    """Return the number of jobs in which `move` updates output vectors in a training step.
+
+    The vectors are those of words or of tree nodes. ``step`` is the number of the step in the
+    shard, a part of the text.
+    """
     return int(-(-shard.several[step, 1] // WORDS))
 
 
@@ -322,7 +336,7 @@ def move(
     shard: Shard,
     rate: np.float32,
 ) -> None:
-    """Update some vectors of the model by the sums of their gradients in a step.
+    """Update some vectors of the model by the sums of their gradients in a training step.
 
     The vectors are in ``problem`` and updated in place, and the gradients are in ``buffer``. One
     job updates the vectors of up to `WORDS` words, or tree nodes. The first jobs of a step, as many

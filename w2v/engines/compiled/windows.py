@@ -114,14 +114,16 @@ def add_block(
 
 @inlined
 def add_rows(vectors: int, rows: int, low: int, high: int, weight: np.float32, out: int) -> None:
-    """Add up the rows number ``low`` to ``high - 1``, and store the sum times ``weight``.
+    """Add up rows, given by their addresses, and store the sum times ``weight``.
+
+    The rows are those whose addresses are elements ``low`` to ``high - 1`` of an array.
 
     Parameters
     ----------
     vectors
         The number of SIMD vectors in a row.
     rows
-        The address of an int64 array that has the address of each row.
+        The address of this array, whose elements are int64.
     out
         The address of the result.
     """
@@ -221,8 +223,9 @@ def share_gradients(
 ) -> None:
     """For CBOW, compute the factors by which the gradients of windows are added up for each word.
 
-    The gradient of a word is the sum, over the windows of all center words of a strip, of a factor
-    times the gradient of the window. A strip is a part of the text. The factor, called the word's
+    The gradient of a window is that of its input vector, the sum or mean of the vectors of its
+    words. The gradient of a word is the sum, over the windows of all center words of a strip (a
+    part of the text), of a factor times the gradient of the window. The factor, called the word's
     share in the window, is zero for the center word itself and for words outside the window. The
     shares are stored in ``windows.shares`` for `write_shares`.
 

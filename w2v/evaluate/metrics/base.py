@@ -42,7 +42,7 @@ class EvaluationSettings(Settings):
         "outputs/benchmarks",
     )
     sets_url: str | None = setting(
-        "the address of the folder of these files; null: that of the collection on GitHub",
+        "the address of a folder to download them from; null: that of the collection on GitHub",
         matching("https?://.*", "an http:// or https:// address"),
         None,
     )

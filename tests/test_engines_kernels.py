@@ -76,7 +76,8 @@ def assert_steps(
     """Train engines with negative sampling, and check the results against those of plain loops.
 
     The vectors, losses, total weights of the pairs and numbers of words are compared. All engines
-    must have equal tasks. The learning rate rises from `rate` to twice `rate`.
+    must have been made for equal tasks (`Task`: the initial vectors, settings and counts). The
+    learning rate rises from `rate` to twice `rate`.
     """
     objective = engine.task.objective
     key = draw_key(generator(0, "train"))

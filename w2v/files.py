@@ -348,7 +348,7 @@ def open_raw(path: str | Path) -> IO[bytes]:
 
 
 def open_binary(path: str | Path) -> IO[bytes]:
-    """Open a local file for reading; decompress it if its name has the suffix of such a file."""
+    """Open a local file for reading; decompress it if its name ends in .gz, .bz2, .xz or .zst."""
     return decompressed(open_raw(path), str(path))
 
 

@@ -56,7 +56,7 @@ class Context:
 
     @property
     def words(self) -> int:
-        """The number of words that training read (0 if none); MLflow's step of final metrics."""
+        """How many words training read, or 0; MLflow gets final metrics with it as their step."""
         return int(self.entries["train"].facts["words"]) if "train" in self.entries else 0
 
 

@@ -254,7 +254,7 @@ def check_hydra_settings(config: DictConfig) -> None:
 
 
 def refuse_sweep_without_multirun() -> None:
-    """Raise `InputError`, in a run without ``-m``, for settings of a sweep and for chdir=true."""
+    """Raise `InputError` for sweep settings, or hydra.job.chdir=true, in a run without ``-m``."""
     hydra = HydraConfig.get()
     choices = hydra.runtime.choices
     launcher = choices.get("hydra/launcher", "basic")

@@ -493,9 +493,11 @@ def analogy_benchmark(questions: Sequence[Question], oov: Unknown = "skip") -> A
 def similarity_benchmark(pairs: Sequence[Pair], oov: Unknown = "skip") -> SimilarityBenchmark:
     """Make a `SimilarityBenchmark` of word pairs.
 
-    The result has, for each pair, a hash of its two words in place of the words. The hash ignores
-    their order and case, and serves to recognize equal pairs. `oov` says how pairs with a word that
-    has no vector are treated: ``skip`` leaves them out, ``zero`` counts them as a cosine of 0.
+    The result has the human ratings and, in place of the two words of each pair, a hash of them,
+    which ignores their order and case. It serves to recognize equal pairs. Vectors are not looked
+    up with the result: its method `scores` takes cosines, in the order of `pairs`. `oov` says how
+    pairs with a word that has no vector are treated: ``skip`` leaves them out, ``zero`` counts them
+    as a cosine of 0.
 
     Raises
     ------

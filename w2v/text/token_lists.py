@@ -31,7 +31,7 @@ class TokenLists:
         self.lists = lists
 
     def tokenized(self, limit: int | None = None) -> Iterator[tuple[Block, TokenizedBlock]]:
-        """Yield the documents in tokenized blocks.
+        """Yield the documents, which are lists of tokens, in tokenized blocks.
 
         Parameters
         ----------

@@ -14,7 +14,6 @@ from omegaconf import OmegaConf
 from pipeline.config.program import command_line
 from pipeline.config.settings import direction_of
 from pipeline.runtime.console import Display
-from pipeline.sweeps import plots
 from pipeline.sweeps.results import Job, write_json
 from w2v.evaluate.advice import advice, by_group, effect_sizes
 from w2v.evaluate.sweep import Sweep
@@ -23,6 +22,7 @@ from w2v.labels import as_text, shortened
 from w2v.report.evaluation import NEIGHBOURS
 from w2v.report.report import REPORT
 from w2v.report.sweep import write_sweep_page
+from w2v.report.sweep_charts import draw_sweep
 from w2v.tables import Row, typed_rows, without_nan, write_table
 
 MAX_SENTENCES = 6
@@ -70,7 +70,7 @@ def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) ->
         **{name: without_nan(rows) for name, rows in {"best": result.best, **tables}.items()},
     }
     write_json(folder / "summary.json", summary)
-    plots.draw(folder, result.first)
+    draw_sweep(folder, result.first)
     write_sweep_page(folder, result.judged, summary, result.settings)
     return summary
 

@@ -1,21 +1,20 @@
-"""Plots of a sweep: parallel coordinates, main effects, and objective against training time."""
+"""Charts of a sweep: parallel coordinates, main effects, and objective against training time."""
 
 import itertools
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.sweeps.results import Job
-from w2v.evaluate.sweep import SEED, Sweep
+from w2v.evaluate.sweep import SEED, R, Sweep
 from w2v.labels import is_number, shortened
 from w2v.plots import comparisons
 from w2v.plots.comparisons import Cloud, Panel
 
 
-def draw(folder: Path, result: Sweep[Job]) -> None:
-    """Draw the plots for which a sweep has enough finished jobs, as PNG files in `folder`.
+def draw_sweep(folder: Path, result: Sweep[R]) -> None:
+    """Draw the charts for which a sweep has enough finished runs, as PNG files in `folder`.
 
-    If jobs are comparable only within groups, the plots show differences from the group's mean.
+    If runs are comparable only within groups, the charts show differences from the group's mean.
     """
     if not result.finished:
         return
@@ -50,11 +49,11 @@ def draw(folder: Path, result: Sweep[Job]) -> None:
 
 
 def objective_over_seconds(
-    result: Sweep[Job], values: dict[int, float], label: str, path: Path
+    result: Sweep[R], values: dict[int, float], label: str, path: Path
 ) -> None:
-    """Plot the objective against the training time, for each job and as means over seeds.
+    """Plot the objective against the training time, for each run and as means over seeds.
 
-    `values` has a value for each finished job, by the job's number in the sweep: the objective, or
+    `values` has a value for each finished run, by the run's number in the sweep: the objective, or
     its difference from a mean (`Sweep.centered`). `label` names the values on the axis.
     """
     every = [one for ranked in result.ranking.values() for one in ranked]

@@ -69,6 +69,7 @@ class Program:
         try:
             context = job_context(shared)
             if context is not None:
+                self.stop.file = context.stop_file
                 return run_job(context, composed, partial(run_tracked, stop=self.stop))
             refuse_sweep_without_multirun()
             schema.check_overrides(HydraConfig.get().overrides.task)

@@ -61,6 +61,17 @@ def test_an_error_passes_through_the_block_and_ends_the_deferring() -> None:
         signal.raise_signal(signal.SIGINT)
 
 
+def test_a_file_stops_a_process_as_a_deferred_signal_does(tmp_path: Path) -> None:
+    stop = StopRequest()
+    stop.file = tmp_path / "stop"
+    work(stop)
+    assert not stop.requested()
+    stop.file.touch()
+    assert stop.requested()
+    with pytest.raises(KeyboardInterrupt):
+        work(stop, error=ValueError("training was told to stop"))
+
+
 def test_other_threads_leave_the_signals_alone() -> None:
     before = signal.getsignal(signal.SIGINT)
     inside: list[object] = []

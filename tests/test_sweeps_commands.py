@@ -374,3 +374,33 @@ def test_an_interrupted_sweep_is_closed_as_killed(here: Path) -> None:
     made = summary_of(Done(process.returncode, out, err), here, status=130)
     assert made["counts"] == {"killed": 1, "missing": 1}
     assert statuses(here) == {"KILLED": 2}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("launcher", "signum"),
+    [
+        ("joblib", signal.SIGINT),
+        ("slurm_local", signal.SIGINT),
+        ("slurm_local", signal.SIGTERM),
+    ],
+)
+def test_jobs_in_processes_write_checkpoints_when_their_sweep_is_interrupted(
+    here: Path, launcher: str, signum: int
+) -> None:
+    arguments = ["train.epochs=20000", "train.checkpoint_every=null", f"hydra/launcher={launcher}"]
+    arguments += ["hydra.launcher.n_jobs=2"] * (launcher == "joblib")
+    with start(*SMALL, *arguments, "seed=range(5)", cwd=here) as process:
+        at_once = 2 if launcher == "joblib" else min(4, available_cores())
+        wait_for(here, "outputs/cache/train/.*.part", at_once, process)
+        if signum == signal.SIGINT:  # as from a terminal
+            os.killpg(process.pid, signum)
+        else:
+            process.send_signal(signum)
+        out, err = process.communicate(timeout=120)
+    made = summary_of(Done(process.returncode, out, err), here, status=128 + signum)
+    assert made["counts"] == {"killed": at_once, "missing": 5 - at_once}
+    assert statuses(here) == {"KILLED": 1 + at_once}
+    assert "Traceback" not in err
+    assert err.splitlines()[-2].startswith("stopped: what is finished is kept")
+    assert len(list(here.glob("outputs/checkpoints/*/*"))) == at_once

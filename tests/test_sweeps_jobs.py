@@ -179,6 +179,29 @@ def test_a_job_that_crashes_is_written_down(
     assert capsys.readouterr().err == f"error: job 3 (seed=1): {failure['reason']}\n"
 
 
+def test_a_job_that_is_stopped_by_a_file_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = job_in(tmp_path / "3")
+    context.folder.mkdir()
+
+    def interrupt(*_: object) -> dict[str, Any]:
+        if stopped_by_file:
+            context.stop_file.touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.config.schema.resolve", interrupt)
+    stopped_by_file = False
+    with pytest.raises(KeyboardInterrupt):
+        run_job(context, OmegaConf.create(), interrupt)
+    stopped_by_file = True
+    assert run_job(context, OmegaConf.create(), interrupt) is None
+    assert json.loads((context.folder / "failure.json").read_bytes())["kind"] == "killed"
+    (context.folder / JOB).unlink()
+    assert run_job(context, OmegaConf.create(), interrupt) is None
+    assert not (context.folder / JOB).exists(), "the job has started"
+
+
 @pytest.mark.parametrize(
     ("objective", "overrides", "line"),
     [

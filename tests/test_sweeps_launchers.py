@@ -1,6 +1,8 @@
-"""Test the launcher that runs the jobs of a sweep in processes of joblib."""
+"""Test how the jobs of a sweep run, and stop, in processes of joblib and other launchers."""
 
 import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,11 @@ from joblib.externals import loky
 from omegaconf import DictConfig
 
 from pipeline.config import schema
+from pipeline.runtime.signals import StopRequest
 from pipeline.sweeps.compose import SharedComposition
 from pipeline.sweeps.hydra_plugins.w2v_launchers import JoblibLauncher
+from pipeline.sweeps.launchers import launch_in_thread
+from pipeline.sweeps.results import STOP
 from tests.commands import ROOT
 from tests.test_config import BASE
 
@@ -70,3 +75,28 @@ def test_a_process_is_prepared_once_for_all_jobs(
         assert sorted(own) == [*range(1, len(own) + 1)]
     assert len(calls) <= processes
     assert (os.getpid() in calls) == (processes == 1)
+
+
+@pytest.mark.parametrize(
+    ("signum", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_a_signal_stops_the_jobs_and_waits_for_them(
+    tmp_path: Path, signum: int, raised: type[BaseException]
+) -> None:
+    ended: list[set[signal.Signals | int]] = []
+
+    def launch(seconds: float) -> list[JobReturn]:
+        time.sleep(0.2)  # the main thread waits now
+        os.kill(os.getpid(), signum)
+        deadline = time.monotonic() + seconds
+        while not (tmp_path / STOP).exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert (tmp_path / STOP).exists()
+        ended.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        return []
+
+    with pytest.raises(raised), StopRequest().handling_signals():
+        launch_in_thread(tmp_path, launch, 60)
+    assert ended, "it did not wait"
+    assert signal.SIGINT in ended[0], "processes that it starts would get Ctrl-C of the terminal"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])

@@ -21,6 +21,8 @@ class StopRequest:
     def __init__(self) -> None:
         self.signum: int | None = None
         """The number of the signal that was received, or ``None``."""
+        self.file: Path | None = None
+        """A file that, once it exists, stops this process like a signal that is deferred."""
         self._deferred = False
 
     @contextmanager
@@ -36,8 +38,8 @@ class StopRequest:
                 signal.signal(signum, handler)
 
     def requested(self) -> bool:
-        """Return whether a signal has been received."""
-        return self.signum is not None
+        """Return whether a signal has been received, or `file` exists."""
+        return self.signum is not None or (self.file is not None and self.file.exists())
 
     def defer(self) -> None:
         """Do not raise an exception on a signal until the `deferrable` block ends."""
@@ -48,16 +50,17 @@ class StopRequest:
         """Context manager whose block may call `defer`, so that a signal stops it only at its end.
 
         A signal before that call raises its exception at once. That of a later signal is raised at
-        the end of the block, in place of any error that the block raises after the signal.
+        the end of the block, in place of any error that the block raises after the signal. If
+        `file` exists at the end, `KeyboardInterrupt` is raised.
         """
         try:
             yield
         except Exception:
-            if self.signum is None:
+            if not self.requested():
                 raise
         finally:
             self._deferred = False
-        if self.signum is not None:
+        if self.requested():
             self._stop()
 
     def _receive(self, signum: int, _: FrameType | None) -> None:
@@ -73,10 +76,9 @@ class StopRequest:
             self._stop()
 
     def _stop(self) -> NoReturn:
-        assert self.signum is not None
-        if self.signum == signal.SIGINT:
-            raise KeyboardInterrupt
-        raise SystemExit(128 + self.signum)
+        if self.signum == signal.SIGTERM:
+            raise SystemExit(128 + self.signum)
+        raise KeyboardInterrupt
 
 
 def end_child_processes() -> None:

@@ -18,7 +18,7 @@ from filelock import FileLock
 from hydra.core import utils
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
-from hydra.types import RunMode
+from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from pipeline.cache.store import Entry
@@ -31,6 +31,7 @@ from pipeline.sweeps.results import (
     FAILURE,
     JOB,
     LOCK,
+    STOP,
     SWEEP,
     read_json,
     write_failure,
@@ -78,6 +79,12 @@ def run_in_process(shared: bytes, number: int, overrides: Sequence[str]) -> util
     return run_composed(prepare_process(shared), number, overrides)
 
 
+def run_stoppable(run: TaskFunction, config: DictConfig) -> Any:
+    """Return ``run(config)``; end on SIGTERM, which submitit lets its processes ignore."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return run(config)
+
+
 def run_composed(arguments: dict[str, Any], number: int, overrides: Any) -> utils.JobReturn:
     """Run a job, given the arguments of the launcher's ``setup``, its number and its overrides."""
     config, context = arguments["config"], arguments["hydra_context"]
@@ -107,6 +114,11 @@ class JobContext:
     watched: bool = False  # whether a terminal shows how jobs end
     dims: int = 0  # the sum of the vector dimensions of this job and all later ones
     entries: dict[str, Entry] = field(default_factory=dict)  # the results so far, by stage
+
+    @property
+    def stop_file(self) -> Path:
+        """The file by which the main process stops jobs in other processes."""
+        return self.folder.parent / STOP
 
     @property
     def varied(self) -> list[str]:
@@ -162,7 +174,11 @@ def run_job(
     `composed` is the configuration of the job, as composed by Hydra. `run` is a function that runs
     the experiment, and returns its summary. If the job fails, the error is written into the job's
     folder, and ``None`` is returned. Only `KeyboardInterrupt` and `SystemExit` are raised again.
+    But if `context.stop_file` exists, the main process waits until every job has returned: then
+    ``None`` is returned for them, too, and for jobs that have not started.
     """
+    if context.stop_file.exists():
+        return None
     label = " ".join(context.varied)
     with FileLock(context.folder / LOCK):
         job: dict[str, Any] = {
@@ -186,6 +202,8 @@ def run_job(
             write_json(context.folder / JOB, {**job, "finished": True, "value": value})
         except (KeyboardInterrupt, SystemExit):
             write_failure(context.folder, "killed", "it was interrupted")
+            if context.stop_file.exists():
+                return None
             raise
         except Exception as error:
             kind = "refused" if isinstance(error, InputError) else "crashed"

@@ -5,17 +5,21 @@ import logging
 import multiprocessing.forkserver
 import os
 import shutil
+import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from pipeline.sweeps.overrides import Jobs, set_hydra
-from pipeline.sweeps.results import JOB, SWEEP, has_ended, read_json, write_failure
+from pipeline.sweeps.results import JOB, STOP, SWEEP, has_ended, read_json, write_failure
 from pipeline.tracking.killed_runs import lost_jobs
 from w2v.cluster.settings import require_ray
 from w2v.errors import InputError, failure_reason
@@ -75,9 +79,11 @@ def prepare_processes(config: DictConfig) -> None:
     # Processes must find the project, and Hydra in them must find our sweepers and launchers.
     paths = [str(ROOT), str(ROOT / "pipeline" / "sweeps"), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    joblib = launcher_class(config) == "JoblibLauncher"
-    if joblib:  # Hydra's own prepares its processes anew for every job
-        set_hydra(config, "launcher", "_target_", "hydra_plugins.w2v_launchers.JoblibLauncher")
+    name = launcher_class(config)
+    # Hydra's own for joblib prepares processes anew for every job; neither stops jobs on Ctrl-C.
+    if name in ("JoblibLauncher", "LocalLauncher"):
+        set_hydra(config, "launcher", "_target_", f"hydra_plugins.w2v_launchers.{name}")
+    joblib = name == "JoblibLauncher"
     at_once = jobs_at_once(config)
     if at_once is None or at_once == 1:
         return
@@ -116,6 +122,25 @@ def check_launcher(config: DictConfig) -> None:
         raise InputError("hydra.launcher.n_jobs=0: must be at least 1, or -1 for all cores")
     if name == "JoblibLauncher" and launcher.backend not in (None, "loky"):
         raise InputError(f"hydra.launcher.backend={launcher.backend}: must be loky")
+
+
+def launch_in_thread(
+    folder: Path, launch: Callable[..., Sequence[JobReturn]], *arguments: Any
+) -> Sequence[JobReturn]:
+    """Return ``launch(*arguments)``, which a thread calls; it runs jobs in other processes.
+
+    So Ctrl-C and SIGTERM do not interrupt the call, which would kill the jobs. Instead, this
+    function makes a file in `folder`, the sweep's, by which jobs stop, and waits until they have.
+    A terminal sends Ctrl-C to all processes; those that the thread starts inherit its block of it.
+    """
+    block = signal.pthread_sigmask, signal.SIG_BLOCK, [signal.SIGINT]
+    with ThreadPoolExecutor(1, initializer=block[0], initargs=block[1:]) as thread:
+        try:
+            return thread.submit(launch, *arguments).result()
+        except (KeyboardInterrupt, SystemExit):
+            (folder / STOP).touch()
+            print("\nstopping the jobs; again to stop at once", file=sys.stderr)
+            raise
 
 
 def run_all_jobs(

@@ -1,10 +1,14 @@
 """Imported by the fork server, to load modules and compiled kernels for joblib's processes."""
 
 import gc
+import signal
 
-import pipeline.experiment
-import pipeline.sweeps.job  # noqa: F401
-from w2v.engines import are_kernels_compiled
+# Joblib's processes inherit this. See `launch_in_thread` on how Ctrl-C stops their jobs.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+import pipeline.experiment  # noqa: E402
+import pipeline.sweeps.job  # noqa: E402, F401
+from w2v.engines import are_kernels_compiled  # noqa: E402
 
 if are_kernels_compiled():  # otherwise the first job that needs them compiles them
     from w2v.engines.numba import compile_kernels

@@ -2,7 +2,8 @@
 
 The folder of a sweep has ``sweep.json``, which its jobs read. The folder of each job has
 ``job.json``, later ``summary.json``, and ``failure.json`` if the job failed. A sweep and each job
-lock the file ``.lock`` in their folders while they run.
+lock the file ``.lock`` in their folders while they run. The file ``stop`` in the folder of a sweep
+stops its jobs in other processes.
 """
 
 import json
@@ -19,7 +20,7 @@ from w2v.evaluate.sweep import Run
 from w2v.files import json_page, written_aside
 from w2v.report.evaluation import NEIGHBOURS
 
-SWEEP, JOB, FAILURE, LOCK = "sweep.json", "job.json", "failure.json", ".lock"
+SWEEP, JOB, FAILURE, LOCK, STOP = "sweep.json", "job.json", "failure.json", ".lock", "stop"
 
 
 @dataclass(frozen=True, kw_only=True)

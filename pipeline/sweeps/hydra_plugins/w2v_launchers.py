@@ -1,27 +1,30 @@
-"""The launchers joblib and Ray, in a file without slow imports: Hydra imports it at every start."""
+"""The launchers for jobs in processes, without slow imports: Hydra imports this at every start."""
 
 import io
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from functools import cached_property, partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 
-from pipeline.sweeps.job import pickled, run_composed, run_in_process
+from pipeline.sweeps.job import pickled, run_composed, run_in_process, run_stoppable
+from pipeline.sweeps.launchers import launch_in_thread
 from pipeline.sweeps.overrides import Jobs
 from pipeline.sweeps.results import SWEEP
 from w2v.training.memory import available_cores
 
 
 class ProcessLauncher(Launcher):
-    """Base class of `JoblibLauncher` and `RayLauncher`, which run jobs in worker processes."""
+    """Base class of the launchers that run jobs in other processes."""
 
     def setup(self, **arguments: Any) -> None:
         """Store Hydra's arguments: context, task function and configuration."""
         self.arguments = arguments
+        self.folder = Path(arguments["config"].hydra.sweep.dir)
 
     @cached_property
     def shared(self) -> bytes:
@@ -46,7 +49,23 @@ class JoblibLauncher(ProcessLauncher):
             if effective_n_jobs(self.options.get("n_jobs")) == 1:
                 return [run_composed(self.arguments, *job) for job in jobs]
             run = partial(delayed(run_in_process), self.shared)
-            return list(Parallel(**self.options)(run(*job) for job in jobs))
+            calls = (run(*job) for job in jobs)
+            return launch_in_thread(self.folder, Parallel(**self.options), calls)
+
+
+class LocalLauncher(ProcessLauncher):
+    """Hydra's launcher for submitit on this machine, with jobs that Ctrl-C and SIGTERM stop."""
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+
+    def launch(self, job_overrides: Jobs, initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run all given jobs at once, numbered from `initial_job_idx`, each in its process."""
+        hydras = import_module("hydra_plugins.hydra_submitit_launcher.submitit_launcher")
+        launcher = hydras.LocalLauncher(**self.options)
+        run = partial(run_stoppable, self.arguments["task_function"])
+        launcher.setup(**{**self.arguments, "task_function": run})
+        return launch_in_thread(self.folder, launcher.launch, job_overrides, initial_job_idx)
 
 
 class RayLauncher(ProcessLauncher):
@@ -60,7 +79,7 @@ class RayLauncher(ProcessLauncher):
         from w2v.cluster.ray import call_on_every_node, connected, enter_shared_folder, run_tasks
 
         config = self.arguments["config"]
-        folder = Path.cwd(), Path(config.hydra.sweep.dir, SWEEP), f"outputs={config.outputs}"
+        folder = Path.cwd(), self.folder / SWEEP, f"outputs={config.outputs}"
         given = partial(enter_shared_folder, *folder), self.shared
         jobs = [(*given, *job) for job in enumerate(job_overrides, initial_job_idx)]
         with connected(config.ray.address, available_cores()) as ray:

@@ -14,7 +14,7 @@ from urllib.request import url2pathname
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.tracking.killed_runs import FOLDER, TAG, close_killed_runs, run_lock
+from pipeline.tracking.killed_runs import FOLDER, PARENT, TAG, close_killed_runs, run_lock
 from pipeline.tracking.retries import retry_while_locked
 from pipeline.tracking.store import open_experiment
 from w2v.errors import InputError
@@ -205,6 +205,25 @@ def test_a_run_stays_open_as_long_as_its_process_holds_the_lock(
         run_id = start_run(experiment, **{TAG: lock.lock_file})
         assert status(experiment, outputs, run_id) == "RUNNING"
     assert status(experiment, outputs, run_id) == "KILLED"
+
+
+def test_files_of_jobs_that_were_killed_before_they_were_recorded_are_deleted(
+    experiment: tuple[MlflowClient, str], outputs: Path
+) -> None:
+    with run_lock(outputs, {}, "1") as lock:
+        sweep = start_run(experiment, **{TAG: lock.lock_file})
+    killed, running = (
+        run_lock(outputs, {PARENT: sweep, "job": str(number)}, "2") for number in range(2)
+    )
+    killed.acquire()
+    killed.release()
+    other = run_lock(outputs, {PARENT: "other", "job": "0"}, "2")
+    with running:
+        with other:
+            pass
+        assert status(experiment, outputs, sweep) == "KILLED"
+        left = {str(path) for path in (outputs / FOLDER).iterdir()}
+        assert left == {running.lock_file, other.lock_file}
 
 
 def test_a_run_of_another_machine_stays_open_and_no_other_file_is_touched(

@@ -70,10 +70,13 @@ def close_killed_runs(
 ) -> None:
     """Set the status KILLED for an experiment's runs whose process on this machine was killed.
 
-    These runs may be in any sweep or in none. If ``sweep`` is the run ID of a sweep that has ended,
-    its jobs first get ten seconds each to stop. At the end, `RuntimeError` is raised if some of its
-    jobs were killed before their run was created, as their lock files in ``outputs`` show.
+    These runs may be in any sweep or in none. If one is a sweep, the lock files of its killed jobs
+    are deleted, too, as MLflow may know nothing of these. If ``sweep`` is the run ID of a sweep
+    that has ended, its jobs first get ten seconds each to stop. At the end, `RuntimeError` is
+    raised if some of its jobs were killed before their run was created, as their lock files in
+    ``outputs`` show.
     """
+    closed = []
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         path = Path(run.data.tags.get(TAG, ""))
         # The file of a run on another machine does not exist here. Other folders are not touched.
@@ -85,6 +88,10 @@ def close_killed_runs(
             if client.get_run(run.info.run_id).info.status == "RUNNING":
                 client.set_tag(run.info.run_id, "failure", "its process was killed")
                 client.set_terminated(run.info.run_id, "KILLED")
+            path.unlink(missing_ok=True)
+            closed.append(run.info.run_id)
+    for path in [path for one in closed for path in (outputs / FOLDER).glob(f"{one}.*.lock")]:
+        with suppress(Timeout), FileLock(path, timeout=0):
             path.unlink(missing_ok=True)
     if sweep is None:
         return

@@ -29,6 +29,35 @@ def ranks_by_loops(values: list[float]) -> list[float]:
     ]
 
 
+@pytest.mark.parametrize("settings", [2, 5])
+def test_means_with_equal_seeds_are_those_of_a_regression(settings: int) -> None:
+    random = np.random.default_rng(settings)
+    table = random.normal(size=(settings, 4)) + 3 * random.normal(size=4)
+    table[1, 0] = table[-1, 0] = table[0, 3] = np.nan
+    runs = [
+        {str(seed): float(value) for seed, value in enumerate(row) if not math.isnan(value)}
+        for row in table
+    ]
+    cells = [(c, s) for c, some in enumerate(runs) for s in map(int, some)]
+    design = np.array([[*np.eye(settings)[c], *(np.eye(4)[s] - 1 / 4)] for c, s in cells])
+    fit = np.linalg.lstsq(design, np.array([table[cell] for cell in cells]), rcond=None)[0]
+    found = statistics.means_with_equal_seeds(runs)
+    assert found == pytest.approx(fit[:settings].tolist())
+    if settings == 2:
+        assert found[0] - found[1] == pytest.approx(np.mean(table[0, 1:3] - table[1, 1:3]))
+    undefined = [{"0": math.nan, "9": 1.0}, {"3": math.inf}]
+    with_undefined = statistics.means_with_equal_seeds([*runs, *undefined])
+    assert with_undefined[:settings] == pytest.approx(found)
+    assert math.isnan(with_undefined[-2])
+    assert with_undefined[-1] == math.inf
+
+
+def test_means_of_seeds_that_cannot_be_compared_are_those_of_the_runs() -> None:
+    separate = [{"0": 1.0, "1": 2.0}, {"2": 5.0, "3": 6.0}, {"3": 8.0}]
+    assert statistics.means_with_equal_seeds(separate) == [1.5, 5.5, 8.0]
+    assert statistics.means_with_equal_seeds([{"0": 1.0}, {"0": 3.0}]) == [1.0, 3.0]
+
+
 @few
 @given(values)
 def test_correlations_equal_loops(pairs: list[tuple[int, int]]) -> None:

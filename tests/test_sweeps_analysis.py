@@ -12,6 +12,7 @@ from scipy import stats
 
 from pipeline.runtime.console import Display
 from pipeline.sweeps import show
+from pipeline.sweeps.halving import better_half
 from pipeline.sweeps.objective import compare_jobs
 from pipeline.sweeps.results import Job
 from w2v.evaluate.advice import advice
@@ -144,6 +145,27 @@ def test_the_best_run_is_of_the_best_configuration(last: float, tmp_path: Path) 
     summary = show.write_results(tmp_path, compare_jobs("heldout_loss", jobs), facts)
     assert summary["best_jobs"] == [1]
     assert (tmp_path / "neighbours.csv").exists()
+
+
+def test_a_lost_job_on_a_hard_seed_does_not_make_its_configuration_the_best(
+    tmp_path: Path,
+) -> None:
+    losses = {0.1: (1.0, 1.01, 1.025, 2.0), 0.2: (1.1, 1.112, 1.12, None)}
+    jobs = [
+        job(number, loss, train__lr=lr, seed=seed)
+        for number, (lr, seed, loss) in enumerate(
+            (lr, seed, loss) for lr, some in losses.items() for seed, loss in enumerate(some)
+        )
+    ]
+    result = compare_jobs("heldout_loss", jobs)
+    assert column(result.configurations, "verdict") == ["best", "worse"]
+    assert column(result.configurations, "mean") == pytest.approx([5.035 / 4, 3.332 / 3])
+    assert [best.number for best in result.best_runs] == [0]
+    assert better_half(result) == [0, 1, 2, 3]
+    assert result.unbeaten == {"lr=0.1"}
+    assert advice(result)[0].startswith("not all have runs of the same seeds: the order, ")
+    complete = compare_jobs("heldout_loss", [one for one in jobs if one.settings["seed"] < 3])
+    assert not complete.unequal_seeds
 
 
 def test_the_command_for_a_report_can_be_pasted(

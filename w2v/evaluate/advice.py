@@ -36,14 +36,20 @@ def effect_sizes(result: Sweep[Any]) -> list[str]:
 def advice(result: Sweep[Any]) -> list[str]:
     """Return lines of advice on the results of a sweep.
 
-    The objective is the metric by which the sweep compares its runs. For each group of
-    configurations that it can compare, a line may name one that trains much faster than the best
+    The objective is the metric by which the sweep compares its runs. If some configurations have
+    runs of other seeds than others, a line says by what they are ranked. For each group of
+    configurations that can be compared, a line may name one that trains much faster than the best
     and is not shown to be worse. If the objective is a benchmark score, a last line warns if the
     vocabularies of the runs cover unequal shares of the benchmark. This line is left out if all
     runs have the setting ``evaluate.oov=zero``, by which a pair with an unknown word counts as a
     cosine of 0, and a question with one as wrong.
     """
     lines = []
+    if result.unequal_seeds:
+        lines.append(
+            "not all have runs of the same seeds: the order, and the best, are by the differences "
+            "over the seeds in common, where there are any, not by the means shown"
+        )
     for best, *others in by_group(result).values():
         near = [row for row in others if row["verdict"] == NOT_SHOWN and row["seconds"]]
         quick = min(near, key=lambda row: float(row["seconds"]), default=best)

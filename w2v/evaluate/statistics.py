@@ -5,7 +5,7 @@ A result that is undefined for the given data is None, not NaN, so that results 
 """
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -106,6 +106,45 @@ def prediction_interval(values: Sequence[float] | NDArray[np.float64]) -> tuple[
     spread = np.std(values, ddof=1) * math.sqrt(1 + 1 / count)
     half = stdtrit(count - 1, 0.975) * spread
     return float(np.mean(values) - half), float(np.mean(values) + half)
+
+
+def means_with_equal_seeds(values: Sequence[Mapping[str, float]]) -> list[float]:
+    """Return the mean score of each configuration, as if it had a run of every seed.
+
+    A seed may raise or lower the scores of all configurations, so means over different seeds
+    mislead. Scores are fitted by least squares as the sum of an effect of the configuration and an
+    effect of the seed, and a missing run counts as its fitted score. Two results thus differ by the
+    mean difference over the common seeds if there are two configurations.
+
+    Parameters
+    ----------
+    values
+        For each configuration, the scores of its runs by seed; at least one run each.
+
+    Returns
+    -------
+    list of float
+        The means. If no run is missing, or if the seeds cannot be compared because some
+        configurations have no seed in common, neither directly nor through others, these are the
+        means of the runs that each configuration has. A configuration with a score that is NaN or
+        infinite has the mean of its runs, too, and is not used for the fit.
+    """
+    means = [float(np.mean([*runs.values()])) for runs in values]
+    finite = [index for index, mean in enumerate(means) if math.isfinite(mean)]
+    seeds = list(dict.fromkeys(seed for index in finite for seed in values[index]))
+    table = np.array([[values[i].get(seed, math.nan) for seed in seeds] for i in finite])
+    known = np.isfinite(table)
+    if known.all():
+        return means
+    # The normal equations of the effects of seeds, whose sum is 0 in the smallest solution.
+    shares = known / known.sum(1, keepdims=True)
+    matrix = np.diag(known.sum(0)) - known.T @ shares
+    gaps = np.where(known, table - np.array(means)[finite, None], 0.0)
+    effects, _, rank, _ = np.linalg.lstsq(matrix, gaps.sum(0), rcond=1e-9)
+    if rank == len(seeds) - 1:
+        for index, effect in zip(finite, shares @ effects, strict=True):
+            means[index] -= float(effect)
+    return means
 
 
 @cache

@@ -8,7 +8,7 @@ settings without the seed; its runs differ in the seed only.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise, zip_longest
 from pathlib import Path
@@ -17,7 +17,12 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from w2v.evaluate.neighbours import mean_neighbour_overlap
-from w2v.evaluate.statistics import nan_last, pareto_front, student_interval
+from w2v.evaluate.statistics import (
+    means_with_equal_seeds,
+    nan_last,
+    pareto_front,
+    student_interval,
+)
 from w2v.evaluate.verdicts import COLUMNS, MEAN_OF_SETS, Judged, Setting, Verdicts
 from w2v.labels import as_text, is_number, short_names, shortened
 from w2v.tables import Row, typed_rows
@@ -93,12 +98,17 @@ class Configuration(Generic[R]):
         The runs by seed.
     values
         The value of the objective for each run, in the order of `runs`.
+    compared_mean
+        The mean objective by which configurations are ranked: as if all that were trained for
+        equally many epochs, and can be compared, had runs of the same seeds
+        (`means_with_equal_seeds`). If no run is missing, it is equal to `mean`.
     """
 
     settings: dict[str, str | None]
     group: str
     runs: dict[str, R]
     values: list[float]
+    compared_mean: float = math.nan
 
     @property
     def name(self) -> str:
@@ -251,8 +261,8 @@ class Sweep(Generic[R]):
         A group has the configurations that can be compared by the objective: those with equal
         values of the settings in `compared_within`. The keys are these values as one text, as
         `group` returns it for a run. Configurations trained for more epochs come before those
-        trained for fewer. Those trained for equally many epochs are ordered by the objective, and
-        by name where it is equal.
+        trained for fewer. Those trained for equally many epochs are ordered by the mean objective
+        with equal seeds (`Configuration.compared_mean`), and by name where it is equal.
         """
         members: dict[tuple[str | None, ...], dict[str, R]] = {}
         for run in self.finished:
@@ -268,9 +278,30 @@ class Sweep(Generic[R]):
             values = [run.figures[self.objective] for run in runs.values()]
             settings = dict(zip(self.settings, key, strict=True))
             groups.setdefault(group, []).append(Configuration(settings, group, runs, values))
-        for ranked in groups.values():
-            ranked.sort(key=lambda one: (-one.epochs, *nan_last(-self.sign * one.mean), one.name))
-        return groups
+        return {group: self._ranked(some) for group, some in groups.items()}
+
+    def _ranked(self, group: Sequence[Configuration[R]]) -> list[Configuration[R]]:
+        """Set the `compared_mean` of configurations that can be compared, and sort by it."""
+        ranked: list[Configuration[R]] = []
+        for epochs in sorted({one.epochs for one in group}, reverse=True):
+            some = [one for one in group if one.epochs == epochs]
+            means = means_with_equal_seeds(
+                [dict(zip(one.runs, one.values, strict=True)) for one in some]
+            )
+            some = [replace(one, compared_mean=mean) for one, mean in zip(some, means, strict=True)]
+            ranked += sorted(
+                some, key=lambda one: (*nan_last(-self.sign * one.compared_mean), one.name)
+            )
+        return ranked
+
+    @property
+    def unequal_seeds(self) -> bool:
+        """Whether some configurations that are ranked together have runs of different seeds."""
+        return any(
+            len({frozenset(one.runs) for one in ranked if one.epochs == epochs}) > 1
+            for ranked in self.ranking.values()
+            for epochs in {one.epochs for one in ranked}
+        )
 
     @cached_property
     def judged(self) -> list[Judged]:
@@ -446,7 +477,7 @@ class Sweep(Generic[R]):
         """
         found: set[str] = set()
         for ranked in self.ranking.values():
-            points = [(one.seconds, one.mean) for one in ranked if one.seconds is not None]
+            points = [(one.seconds, one.compared_mean) for one in ranked if one.seconds is not None]
             names = [one.name for one in ranked if one.seconds is not None]
             found.update(names[index] for index in pareto_front(points, self.sign))
         return found

@@ -28,7 +28,7 @@ from w2v.evaluate.influence import (
 )
 from w2v.evaluate.significance import MIN_PAIRS, Comparison, Difference, Family, levels
 from w2v.evaluate.similarity import UNKNOWN, Unknown, as_pairs, pair_cosines
-from w2v.evaluate.statistics import nan_last
+from w2v.evaluate.statistics import means_with_equal_seeds, nan_last
 from w2v.settings import check_choice
 from w2v.vectors import WordVectors
 
@@ -157,7 +157,8 @@ class Verdicts:
     settings
         The configurations. Within each group (see `group_of`), every configuration is compared with
         one of the group, the reference. For the objective, the reference is the configuration with
-        the best mean; if several have this mean, the one whose name comes first. For any other
+        the best mean; if several have this mean, the one whose name comes first. The means are
+        those with equal seeds (`means_with_equal_seeds`), as runs may be missing. For any other
         score, it is the first configuration of the group that has the score.
     objective
         The score that was chosen for comparisons before there were results. If there are other
@@ -236,12 +237,10 @@ class Verdicts:
         ]
         if score == self.objective:
             sign = 1 if self.smaller_is_better(score) else -1
+            equal = means_with_equal_seeds(values)
             order = sorted(
                 range(len(settings)),
-                key=lambda i: (
-                    *nan_last(sign * float(np.mean([*values[i].values()]))),
-                    settings[i].name,
-                ),
+                key=lambda i: (*nan_last(sign * equal[i]), settings[i].name),
             )
             settings, values = [settings[i] for i in order], [values[i] for i in order]
         benchmark, answers = self._asked(score, settings)
@@ -443,8 +442,9 @@ def compare(
     -------
     Judged
         Comparisons of all pairs of configurations. The configurations are ordered by their mean
-        score, the best first. The first is the ``reference``, with which `sentences` compares the
-        others.
+        score, the best first; if they have different numbers of runs, by the mean with equal seeds
+        (`means_with_equal_seeds`). The first is the ``reference``, with which `sentences` compares
+        the others.
 
     Raises
     ------
@@ -494,7 +494,8 @@ def compare(
         for runs in answers
     ]
     means = [float(np.mean([*runs.values()])) for runs in values]
-    order = sorted(range(len(means)), key=lambda index: -np.nan_to_num(means[index], nan=-2.0))
+    equal = means_with_equal_seeds(values)
+    order = sorted(range(len(equal)), key=lambda index: nan_last(-equal[index]))
     names = [*settings]
     comparison = Comparison(
         [values[index] for index in order],

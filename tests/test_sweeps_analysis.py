@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipeline.sweeps.halving import better_half
 from pipeline.sweeps.objective import compare_jobs
 from pipeline.sweeps.results import Job
 from w2v.evaluate.advice import advice
+from w2v.evaluate.sweep import Sweep
 from w2v.evaluate.verdicts import MEAN_OF_SETS
 from w2v.labels import short_names, shortened
 from w2v.tables import Row
@@ -166,6 +168,33 @@ def test_a_lost_job_on_a_hard_seed_does_not_make_its_configuration_the_best(
     assert advice(result)[0].startswith("not all have runs of the same seeds: the order, ")
     complete = compare_jobs("heldout_loss", [one for one in jobs if one.settings["seed"] < 3])
     assert not complete.unequal_seeds
+
+
+def page_of(folder: Path, result: Sweep[Job]) -> str:
+    """Write the results of a sweep into a folder; return its page as text, without entities."""
+    facts = {"command": "c", "sweep_dir": "d", "seconds": 1.0, "error": None, "search": False}
+    show.write_results(folder, result, facts)
+    return unescape((folder / "report.html").read_text())
+
+
+def scored(loss: float, score: float, **settings: Any) -> Job:
+    """Return a job with a loss and a score of word pairs."""
+    figures = {"heldout_loss": loss, MEAN_OF_SETS: score}
+    return replace(job(0, 0.0, **settings), figures=figures)
+
+
+def test_the_page_says_which_difference_more_seeds_would_show(tmp_path: Path) -> None:
+    jobs = [
+        replace(scored(lr + seed / 7, lr * seed, train__lr=lr, seed=seed), number=number)
+        for number, (lr, seed) in enumerate(itertools.product((0.1, 0.2), range(3)))
+    ]
+    found, given = "the difference that was found. ", "the difference of 0.01, search.difference"
+    both = f"{given} (for Held-out loss: the one that was found). "
+    assert both in page_of(tmp_path, compare_jobs("heldout_loss", jobs, size=0.01))
+    assert f"{given}. " in page_of(tmp_path, compare_jobs(MEAN_OF_SETS, jobs, size=0.01))
+    assert found in page_of(tmp_path, compare_jobs("heldout_loss", jobs))
+    losses = [replace(one, figures={"heldout_loss": 1.0}) for one in jobs]
+    assert found in page_of(tmp_path, compare_jobs("heldout_loss", losses, size=0.01))
 
 
 def test_the_command_for_a_report_can_be_pasted(

@@ -70,7 +70,7 @@ def write_sweep_page(
         scores=[score_table(one) for one in judged],
         findings=list(findings(judged)),
         objective=objective,
-        size=summary["difference"],
+        sought=sought(judged, summary["difference"]),
         configurations=rows[:MAX_ROWS],
         of_all=len(rows),
         scale=Scale.of(rows, "mean", 3),
@@ -190,6 +190,19 @@ def score_table(judged: Judged) -> dict[str, Any]:
         "asked": "questions" if judged.score.startswith("analogy/") else "pairs",
         "scale": Scale.of(shown, "difference", digits),
     }
+
+
+def sought(judged: Sequence[Judged], size: float | None) -> str:
+    """Return, as a text, which difference the column "More seeds" is for (`Difference.size`).
+
+    This is `size` for scores of benchmarks, unless it is None or 0. For other scores, such as a
+    loss, it is always the difference that was found; the text names them.
+    """
+    others = dict.fromkeys(readable(one.score) for one in judged if "/" not in one.score)
+    if not size or all("/" not in one.score for one in judged):
+        return "the difference that was found"
+    but = f" (for {', '.join(others)}: the one that was found)" if others else ""
+    return f"the difference of {size}, search.difference{but}"
 
 
 def seeds_to_add(one: Difference) -> str:

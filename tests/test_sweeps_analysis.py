@@ -1,6 +1,7 @@
 """Test the statistics of a sweep: means over seeds, and effects of settings."""
 
 import itertools
+import json
 import math
 from dataclasses import replace
 from html import unescape
@@ -195,6 +196,23 @@ def test_the_page_says_which_difference_more_seeds_would_show(tmp_path: Path) ->
     assert found in page_of(tmp_path, compare_jobs("heldout_loss", jobs))
     losses = [replace(one, figures={"heldout_loss": 1.0}) for one in jobs]
     assert found in page_of(tmp_path, compare_jobs("heldout_loss", losses, size=0.01))
+
+
+@pytest.mark.parametrize("others", [1.0, math.nan])
+def test_a_loss_that_is_not_a_number_is_shown_as_a_dash(
+    others: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [
+        job(number, math.nan if lr == 0.2 else others, train__lr=lr, seed=seed)
+        for number, (lr, seed) in enumerate(itertools.product((0.1, 0.2), (0, 1)))
+    ]
+    result = compare_jobs("heldout_loss", jobs)
+    page = page_of(tmp_path, result).partition("<body>")[2]
+    assert "nan" not in page
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    show.print_results(Display(), result, summary, [])
+    assert "0.2 – – 2 undefined" in " ".join(capsys.readouterr().out.split())
+    assert "0.2 | – | – | 2 | undefined" in show.markdown(result, summary)
 
 
 def test_the_command_for_a_report_can_be_pasted(

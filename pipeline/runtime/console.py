@@ -210,7 +210,7 @@ class Display:
                 p, seconds = row["p"], row["seconds"]
                 cells = [
                     *(Text(values[axis][as_text(row[axis])]) for axis in axes),
-                    f"{row['mean']:.4f}",
+                    format_figure(row["mean"], ".4f"),
                     format_interval(row["low"], row["high"], ".4f"),
                     str(row["seeds"]),
                     row["verdict"],

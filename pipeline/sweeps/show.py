@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from pipeline.config.program import command_line
 from pipeline.config.settings import direction_of
-from pipeline.runtime.console import Display
+from pipeline.runtime.console import Display, format_figure
 from pipeline.sweeps.results import Job, write_json
 from w2v.evaluate.advice import advice, by_group, effect_sizes
 from w2v.evaluate.sweep import Sweep
@@ -111,7 +111,7 @@ def markdown(result: Sweep[Job], summary: Mapping[str, Any]) -> str:
     for row in rows:
         spread = "–" if row["low"] is None else f"{row['low']:.4f} … {row['high']:.4f}"
         cells = [short[axis][as_text(row[axis])] for axis in axes]
-        cells += [f"{row['mean']:.4f}", spread, str(row["seeds"]), row["verdict"]]
+        cells += [format_figure(row["mean"], ".4f"), spread, str(row["seeds"]), row["verdict"]]
         lines.append(" | ".join(cell.replace("|", "\\|") for cell in cells))
     failed = [f"- {line}" for line in failures(result.runs)]
     return "\n".join([*lines, *([""] if failed else []), *failed])

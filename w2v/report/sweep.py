@@ -4,8 +4,8 @@ The page is made from the comparisons of `w2v.evaluate.verdicts`, the sweep's su
 charts in its folder.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -153,10 +153,11 @@ def score_table(judged: Judged) -> dict[str, Any]:
         - ``name``, ``group``: the name of the score as shown on the page, and the name of the group
           of configurations that are compared, or "" if there are no groups;
         - ``means``: the name and mean of at most `MAX_ROWS` configurations, the best first, always
-          with the reference, the configuration with which the others are compared;
+          with the reference, the configuration with which the others are compared; None for a mean
+          that is NaN or infinite;
         - ``rows``: at most `MAX_ROWS` comparisons as dicts, first those with the reference. They
-          have the attributes of `Difference`, the names ``setting`` and ``than`` of the two
-          configurations, ``first`` (whether ``than`` is the reference), and ``more``, the number
+          are those of `Judged.rows`, with the name ``than`` of the configuration that is compared
+          with ``setting``, ``first`` (whether ``than`` is the reference), and ``more``, the number
           of seeds that would have to be added to show the difference (`seeds_to_add`);
         - ``all``: the number of all comparisons;
         - ``asked``: the word for what a score is computed from: ``questions`` of analogies, or
@@ -170,13 +171,12 @@ def score_table(judged: Judged) -> dict[str, Any]:
         with_means[-1] = judged.reference
     rows = [
         {
-            **asdict(one),
-            "setting": judged.settings[one.a].name,
-            "than": judged.settings[one.b].name,
+            **row,
+            "than": row["compared_with"],
             "first": one.b == judged.reference,
             "more": seeds_to_add(one),
         }
-        for one in judged.differences
+        for one, row in zip(judged.differences, judged.rows(), strict=True)
     ]
     widths = [row["high"] - row["low"] for row in rows if row["low"] is not None]
     shown = rows[:MAX_ROWS]
@@ -184,7 +184,10 @@ def score_table(judged: Judged) -> dict[str, Any]:
     return {
         "name": readable(judged.score),
         "group": judged.group,
-        "means": [(judged.settings[i].name, judged.means[i]) for i in with_means],
+        "means": [
+            (judged.settings[i].name, judged.means[i] if math.isfinite(judged.means[i]) else None)
+            for i in with_means
+        ],
         "rows": shown,
         "all": len(rows),
         "asked": "questions" if judged.score.startswith("analogy/") else "pairs",

@@ -571,6 +571,41 @@ def test_sentences_say_what_is_missing() -> None:
         assert said(-0.04, "no difference shown", **one, size=size).endswith(f". {shown}{rest}")
 
 
+@pytest.mark.parametrize(
+    ("score", "largest"),
+    [("similarity/x/spearman", 2.0), ("analogy/x/accuracy_3cosmul", 1.0), ("loss", math.inf)],
+)
+def test_no_more_is_said_than_a_score_can_have(score: str, largest: float) -> None:
+    values = {"a": (-0.9, 0.9), "b": (0.9, -0.9)}
+    settings = [
+        Setting(name, {str(seed): {score: one} for seed, one in enumerate(some)}, {})
+        for name, some in values.items()
+    ]
+    (judged,) = Verdicts(settings, score, size=0.01).judged
+    (one,), (row,), (line,) = judged.differences, judged.rows(), sentences([judged])
+    half = stats.t.isf(0.025, 1) * 1.8
+    assert one.high == row["high"] == pytest.approx(min(half, largest))
+    assert one.low == one.alone_low == row["low"] == -(one.high or 0)
+    (shown,) = score_table(judged)["rows"]
+    assert shown["shows_nothing"] == (row["detectable"] is None) == (largest < math.inf)
+    nothing = ". 2 seeds can show nothing here"
+    assert (nothing in line) == (largest < math.inf)
+    assert f"may be from {min(half, largest):.1f}" in line
+    with_size = replace(one, size=0.1, seeds_needed=900)
+    said = sentences([replace(judged, differences=[with_size])])[0]
+    assert (f"{nothing}; a difference of 0.10 needs 898 more" in said) == (largest < math.inf)
+    assert score_table(judged)["digits"] == 3
+
+
+def test_two_vectors_differ_by_no_more_than_correlations_do() -> None:
+    random = np.random.default_rng(1)
+    words = [f"w{number}" for number in range(40)]
+    pairs = [(words[i], words[i + 1], float(random.normal())) for i in range(0, 40, 2)]
+    runs = [[WordVectors(words, random.normal(size=(40, 3))) for _ in range(2)] for _ in range(2)]
+    (one,) = evaluate.compare({"a": runs[0], "b": runs[1]}, pairs).differences
+    assert (one.low, one.high) == (-2.0, 2.0)
+
+
 def test_vectors_made_elsewhere_are_compared_over_pairs_alone() -> None:
     random = np.random.default_rng(1)
     people = random.normal(size=80)

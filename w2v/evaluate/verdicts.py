@@ -6,7 +6,7 @@ objective is the score that was chosen for comparisons before there were results
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,9 @@ class Judged:
     seeds_alone
         Whether the score is of a benchmark, but the runs' answers to its items (word pairs or
         questions) are unknown. The comparisons then say nothing about other items.
+    largest
+        The largest difference that two scores can have (`largest_difference`). Intervals in
+        `differences` are cut to it.
     """
 
     score: str
@@ -99,6 +102,7 @@ class Judged:
     differences: list[Difference]
     larger_is_better: bool = True
     seeds_alone: bool = False
+    largest: float = math.inf
 
     def against(self, name: str) -> Difference | None:
         """Return the comparison of the configuration called `name` with the reference.
@@ -109,6 +113,10 @@ class Judged:
             if one.b == self.reference and self.settings[one.a].name == name:
                 return one
         return None
+
+    def shows_nothing(self, one: Difference) -> bool:
+        """Return whether the seeds of a comparison are too few to show any possible difference."""
+        return one.detectable is not None and one.detectable > self.largest
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a dict for each comparison, with the columns in `COLUMNS` and the keys a and b.
@@ -123,6 +131,7 @@ class Judged:
                 "setting": self.settings[one.a].name,
                 "compared_with": self.settings[one.b].name,
                 "difference": one.difference if math.isfinite(one.difference) else None,
+                "detectable": None if self.shows_nothing(one) else one.detectable,
             }
             for one in self.differences
         ]
@@ -140,7 +149,9 @@ COLUMNS = {
     "p": "float64",  # corrected for the number of comparisons
     "seeds": "int64",  # seeds that both configurations have
     "items": "int64",  # pairs or questions that all runs of both know
-    "detectable": "float64",  # the true difference that these seeds show in 80 % of repetitions
+    # The true difference that these seeds show in 80 % of repetitions. It is missing if no variance
+    # was observed, or if the score cannot have so large a difference.
+    "detectable": "float64",
     "size": "float64",  # the observed or a given difference, for which "seeds_needed" is computed
     "seeds_needed": "int64",  # to show "size" in 80 % of repetitions; missing: more than 1,000
     "alone_low": "float64",  # 95 % interval of this difference alone
@@ -258,9 +269,10 @@ class Verdicts:
         if len(settings) <= MAX_ALL_PAIRS:
             pairs += [(a, b) for b in range(1, len(settings)) for a in range(b + 1, len(settings))]
         means = [sum(runs.values()) / len(runs) for runs in values]
-        found = comparison.differences(pairs)
-        seeds_alone = benchmark is None and "/" in score
-        return Judged(score, group, 0, settings, means, found, larger_is_better, seeds_alone)
+        largest = largest_difference(score)
+        found = [within(one, largest) for one in comparison.differences(pairs)]
+        alone = benchmark is None and "/" in score
+        return Judged(score, group, 0, settings, means, found, larger_is_better, alone, largest)
 
     def _asked(
         self, score: str, settings: Sequence[Setting]
@@ -308,6 +320,24 @@ class Verdicts:
         if len(asked) == 1:
             return asked[0], kept
         return MeanOfSets([one for one in asked if isinstance(one, SimilarityBenchmark)]), kept
+
+
+def largest_difference(score: str) -> float:
+    """Return the largest difference between two values of a score that is given by its name.
+
+    It is 2 for correlations, 1 for shares such as accuracies, and infinite for other scores.
+    """
+    if score.endswith(("/spearman", "/pearson")):
+        return 2.0
+    shares = score.startswith("analogy/") or score.endswith(("/coverage", "/overlap"))
+    return 1.0 if shares else math.inf
+
+
+def within(one: Difference, largest: float) -> Difference:
+    """Return a comparison with its intervals cut to differences from -`largest` to `largest`."""
+    ends = {name: getattr(one, name) for name in ("low", "high", "alone_low", "alone_high")}
+    known = {name: end for name, end in ends.items() if end is not None}
+    return replace(one, **{name: min(max(end, -largest), largest) for name, end in known.items()})
 
 
 def sentences(judged: Sequence[Judged]) -> list[str]:
@@ -363,7 +393,7 @@ def sentence(judged: Judged, one: Difference) -> str:
         return text + alone
     low, high = way_of(one.low, digits), way_of(one.high, digits)
     text = f"no difference shown: {a} may be from {low} to {high} than {b}{alone}"
-    return f"{text}. {needed(one, digits)}"
+    return f"{text}. {needed(one, digits, judged.largest)}"
 
 
 def way_of(value: float, digits: int) -> str:
@@ -371,11 +401,13 @@ def way_of(value: float, digits: int) -> str:
     return f"{abs(value):.{digits}f} {'higher' if value > 0 else 'lower'}"
 
 
-def needed(one: Difference, digits: int) -> str:
+def needed(one: Difference, digits: int, largest: float) -> str:
     """Return a sentence on the smallest difference that the seeds of a comparison can show.
 
-    This difference is ``one.detectable``. If ``one.size`` is smaller, and not 0 when rounded to
-    `digits` decimals, the sentence also says what is needed to show a difference of ``one.size``:
+    This difference is ``one.detectable``; if it is more than `largest`, the largest difference that
+    two scores can have, the sentence says that the seeds can show nothing. If ``one.size`` is
+    smaller than ``one.detectable``, and not 0 when rounded to `digits` decimals, the sentence also
+    says what is needed to show a difference of ``one.size``:
 
     - if ``one.seeds_needed`` is a number: how many seeds more than ``one.seeds``, or nothing if
       ``one.seeds_needed`` is not larger;
@@ -385,16 +417,18 @@ def needed(one: Difference, digits: int) -> str:
 
     All differences in the sentence are rounded to `digits` decimals.
     """
-    seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show a difference of "
-    seen = seen.capitalize() + f"{one.detectable:.{digits}f}"
+    possible = (one.detectable or 0) <= largest
+    shown = f"a difference of {one.detectable:.{digits}f}" if possible else "nothing here"
+    seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show {shown}"
+    some = "one" if possible else "a difference"
     size = f"{one.size or 0:.{digits}f}"
     if not float(size) or (one.size or 0) >= (one.detectable or 0):
         return seen
     if one.seeds_needed is None:
         more = "more pairs, not more seeds" if one.items else "over 1,000 seeds"
-        return f"{seen}; one of {size} needs {more}"
+        return f"{seen}; {some} of {size} needs {more}"
     missing = one.seeds_needed - one.seeds
-    return f"{seen}; one of {size} needs {missing:,} more" if missing > 0 else seen
+    return f"{seen}; {some} of {size} needs {missing:,} more" if missing > 0 else seen
 
 
 def digits_of(width: float) -> int:
@@ -510,5 +544,7 @@ def compare(
         Setting(names[index], {seed: {name: value} for seed, value in values[index].items()}, {})
         for index in order
     ]
-    found = comparison.differences(pairs_of)
-    return Judged(name, "", 0, made, [means[index] for index in order], found)
+    largest = 1.0 if isinstance(benchmark, AnalogyBenchmark) else 2.0
+    found = [within(one, largest) for one in comparison.differences(pairs_of)]
+    ordered = [means[index] for index in order]
+    return Judged(name, "", 0, made, ordered, found, largest=largest)

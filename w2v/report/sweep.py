@@ -157,11 +157,13 @@ def score_table(judged: Judged) -> dict[str, Any]:
           that is NaN or infinite;
         - ``rows``: at most `MAX_ROWS` comparisons as dicts, first those with the reference. They
           are those of `Judged.rows`, with the name ``than`` of the configuration that is compared
-          with ``setting``, ``first`` (whether ``than`` is the reference), and ``more``, the number
-          of seeds that would have to be added to show the difference (`seeds_to_add`);
+          with ``setting``, ``first`` (whether ``than`` is the reference), ``shows_nothing``
+          (`Judged.shows_nothing`), and ``more``, the number of seeds that would have to be added to
+          show the difference (`seeds_to_add`);
         - ``all``: the number of all comparisons;
         - ``asked``: the word for what a score is computed from: ``questions`` of analogies, or
           ``pairs`` of words;
+        - ``digits``: the number of decimals of the means;
         - ``scale``: the axis for drawing the differences, a `Scale`.
     """
     sign = -1 if judged.larger_is_better else 1
@@ -173,6 +175,7 @@ def score_table(judged: Judged) -> dict[str, Any]:
         {
             **row,
             "than": row["compared_with"],
+            "shows_nothing": judged.shows_nothing(one),
             "first": one.b == judged.reference,
             "more": seeds_to_add(one),
         }
@@ -191,6 +194,7 @@ def score_table(judged: Judged) -> dict[str, Any]:
         "rows": shown,
         "all": len(rows),
         "asked": "questions" if judged.score.startswith("analogy/") else "pairs",
+        "digits": max(3, digits),
         "scale": Scale.of(shown, "difference", digits),
     }
 

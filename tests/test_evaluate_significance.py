@@ -796,7 +796,7 @@ def settings_of(folder: Path, sample: Sample, figures: str) -> list[Setting]:
             path = folder / f"{number}-{seed}.npz"
             save_answers(path, {f"similarity/{figures}/spearman": Answers(benchmark, row)})
             files[str(seed)] = path
-            value = float(benchmark.scores(row[None], np.ones(len(row), bool)).values[0])
+            value = float(benchmark.scores(row[None], benchmark.known(row)).values[0])
             scores[str(seed)] = {f"similarity/{figures}/spearman": value, "loss": -value}
         found.append(Setting(f"window={number}", scores, files))
     return found
@@ -812,6 +812,15 @@ def test_the_table_of_means_begins_with_the_best_and_has_the_reference(smaller: 
     undefined = replace(judged, reference=45)
     (*shown, last) = score_table(undefined)["means"]
     assert (shown, last[0]) == (best[:39], "nan")
+
+
+def test_the_page_says_where_means_are_over_other_pairs_than_differences(tmp_path: Path) -> None:
+    sample = simulated(np.random.default_rng(0), 2, 3)
+    for known in (60, 30):
+        sample[1][1][:, known:] = np.nan
+        objective = "similarity/mine/spearman"
+        (judged,) = Verdicts(settings_of(tmp_path, sample, "mine"), objective).judged
+        assert score_table(judged)["apart"] == (known == 30)
 
 
 def test_every_score_gets_verdicts_against_one_reference(tmp_path: Path) -> None:

@@ -167,8 +167,12 @@ def test_a_lost_job_on_a_hard_seed_does_not_make_its_configuration_the_best(
     assert better_half(result) == [0, 1, 2, 3]
     assert result.unbeaten == {"lr=0.1"}
     assert advice(result)[0].startswith("not all have runs of the same seeds: the order, ")
+    page, other = page_of(tmp_path, result), ". Each is over all seeds that its setting has; "
+    assert "Not all have runs of the same seeds: the order, " in page
+    assert other in page
     complete = compare_jobs("heldout_loss", [one for one in jobs if one.settings["seed"] < 3])
     assert not complete.unequal_seeds
+    assert other not in page_of(tmp_path, complete)
 
 
 def page_of(folder: Path, result: Sweep[Job]) -> str:

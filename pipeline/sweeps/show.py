@@ -71,7 +71,7 @@ def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) ->
     }
     write_json(folder / "summary.json", summary)
     draw_sweep(folder, result.first)
-    write_sweep_page(folder, result.judged, summary, result.settings)
+    write_sweep_page(folder, result.judged, summary, result.settings, advice(result))
     return summary
 
 

@@ -40,7 +40,11 @@ CHARTS = {
 
 
 def write_sweep_page(
-    folder: Path, judged: Sequence[Judged], summary: Mapping[str, Any], settings: Sequence[str]
+    folder: Path,
+    judged: Sequence[Judged],
+    summary: Mapping[str, Any],
+    settings: Sequence[str],
+    advice: Sequence[str] = (),
 ) -> None:
     """Write ``report.html``, which compares the configurations of a sweep, into its folder.
 
@@ -54,6 +58,8 @@ def write_sweep_page(
         The content of the sweep's ``summary.json``.
     settings
         The names of the settings that the sweep varies, without the seed.
+    advice
+        Lines of advice and warnings on the results (`w2v.evaluate.advice.advice`).
     """
     rows = summary["configurations"]
     objective = summary["objective"]
@@ -69,6 +75,7 @@ def write_sweep_page(
         kind=f"{plural(len(rows), 'configuration')}, {plural(len(summary['jobs']), 'job')}",
         scores=[score_table(one) for one in judged],
         findings=list(findings(judged)),
+        advice=[f"{line[0].upper()}{line[1:]}." for line in advice],
         objective=objective,
         sought=sought(judged, summary["difference"]),
         configurations=rows[:MAX_ROWS],
@@ -164,6 +171,8 @@ def score_table(judged: Judged) -> dict[str, Any]:
         - ``asked``: the word for what a score is computed from: ``questions`` of analogies, or
           ``pairs`` of words;
         - ``digits``: the number of decimals of the means;
+        - ``apart``: whether a difference is visibly not that of the two means, which may be over
+          other seeds, pairs or questions;
         - ``scale``: the axis for drawing the differences, a `Scale`.
     """
     sign = -1 if judged.larger_is_better else 1
@@ -184,6 +193,7 @@ def score_table(judged: Judged) -> dict[str, Any]:
     widths = [row["high"] - row["low"] for row in rows if row["low"] is not None]
     shown = rows[:MAX_ROWS]
     digits = digits_of(min(widths)) if widths else 4
+    means, unit = judged.means, 10.0 ** -max(3, digits)
     return {
         "name": readable(judged.score),
         "group": judged.group,
@@ -195,6 +205,9 @@ def score_table(judged: Judged) -> dict[str, Any]:
         "all": len(rows),
         "asked": "questions" if judged.score.startswith("analogy/") else "pairs",
         "digits": max(3, digits),
+        "apart": any(
+            abs(means[one.a] - means[one.b] - one.difference) > unit for one in judged.differences
+        ),
         "scale": Scale.of(shown, "difference", digits),
     }
 

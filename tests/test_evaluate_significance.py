@@ -952,6 +952,8 @@ def test_vectors_are_compared_in_one_call() -> None:
         "settings: holds 'path'; word vectors or trained models are needed, and WordVectors.load "
         "reads paths"
     )
+    once = {name: (run for run in some) for name, some in runs.items()}
+    assert evaluate.compare(once, pairs, name="mine").rows() == judged.rows()
     single = evaluate.compare({name: some[:1] for name, some in runs.items()}, pairs)
     assert single.differences[0].verdict == "worse"
     questions = [evaluate.Question("c", f"w{i}", "w1", "w2", f"w{i + 1}") for i in range(30)]
@@ -961,3 +963,34 @@ def test_vectors_are_compared_in_one_call() -> None:
             evaluate.compare(settings, asked)
     with pytest.raises(InputError, match="oov='ignore': must be skip or zero"):
         evaluate.compare(runs, pairs, oov="ignore")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "size", "line"),
+    [
+        (lambda a: [[a], [a]], None, "settings=.*: must be a dict from names to lists of vectors"),
+        (lambda a: {"x": a, "y": [a]}, None, "settings: 'x' must have a list of the vectors"),
+        (lambda a: {"x": [a], "y": "a.vec"}, None, "settings: 'y' must have a list of the"),
+        (
+            lambda a: {"x": [a], "y": 5},
+            None,
+            "settings: 'y' must have a list of the vectors of its",
+        ),
+        (lambda a: {"x": [a], "y": iter([])}, None, "must be at least two, each with the vectors"),
+        *(
+            (
+                lambda a: {"x": [a], "y": [a]},
+                size,
+                f"size={size!r}: must be a finite number above 0",
+            )
+            for size in (-0.1, 0, math.nan, math.inf, "x", True)
+        ),
+    ],
+)
+def test_what_cannot_be_compared_in_one_call_is_refused(
+    settings: Callable[[WordVectors], Any], size: Any, line: str
+) -> None:
+    vectors = WordVectors(["a", "b", "c"], np.eye(3))
+    with pytest.raises(InputError, match=line) as refused:
+        evaluate.compare(settings(vectors), [("a", "b", 1.0), ("b", "c", 2.0)], size=size)
+    assert str(refused.value).isprintable()

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Union, cast, get_args, get_origin, get_type_
 import numpy as np
 
 from w2v.errors import InputError
-from w2v.limits import Limit, one_of
+from w2v.limits import Limit, above, one_of
 
 NUMBERS = {int: Integral, float: Real}
 """The class to which a value must belong if the type of its setting is int or float."""
@@ -107,6 +107,17 @@ def check_whole(name: str, value: object, least: int = 1, *, or_none: bool = Fal
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
         none = ", or None" * or_none
         raise InputError(f"{name}={value!r:.40}: must be a whole number of at least {least}{none}")
+
+
+def check_positive(name: str, value: object, *, or_none: bool = False) -> None:
+    """Raise `InputError` if an argument, called `name`, is not a finite number above 0.
+
+    With `or_none`, the message says that the argument may also be None. The caller must allow None
+    itself: this function refuses it.
+    """
+    limit = above(0)
+    if not isinstance(value, Real) or isinstance(value, bool) or not limit.holds(value):
+        raise InputError(f"{name}={value!r:.40}: must be {limit.wanted}{', or None' * or_none}")
 
 
 class Description(NamedTuple):

@@ -29,7 +29,7 @@ from w2v.evaluate.influence import (
 from w2v.evaluate.significance import MIN_PAIRS, Comparison, Difference, Family, levels
 from w2v.evaluate.similarity import UNKNOWN, Unknown, as_pairs, pair_cosines
 from w2v.evaluate.statistics import means_with_equal_seeds, nan_last
-from w2v.settings import check_choice
+from w2v.settings import check_choice, check_positive
 from w2v.vectors import WordVectors
 
 MEAN_OF_SETS = "similarity/mean/spearman"
@@ -440,7 +440,7 @@ def digits_of(width: float) -> int:
 
 
 def compare(
-    settings: Mapping[str, Sequence[WordVectors | HasVectors]],
+    settings: Mapping[str, Iterable[WordVectors | HasVectors]],
     asked: Sequence[tuple[str, str, float]] | Sequence[Question | tuple[str, str, str, str, str]],
     *,
     name: str = "score",
@@ -483,13 +483,25 @@ def compare(
     Raises
     ------
     InputError
-        There are fewer than two configurations, one has no run, a run has no vectors, `asked` is
-        empty, is a path or holds something else than pairs or questions, `oov` is unknown, the
-        score of a pair or a vector that is used contains NaN or an infinity, or `asked` has
-        questions and `vocabulary` is no whole number of at least 1.
+        `settings` is no mapping, has fewer than two configurations, or has one without a list of
+        runs, a run has no vectors, `asked` is empty, is a path or holds something else than pairs
+        or questions, `oov` is unknown, the score of a pair or a vector that is used contains NaN or
+        an infinity, `asked` has questions and `vocabulary` is no whole number of at least 1, or
+        `size` is neither None nor a finite number above 0.
     """
     check_choice("oov", oov, UNKNOWN)
-    if len(settings) < 2 or not all(settings.values()):
+    if size is not None:
+        check_positive("size", size, or_none=True)
+    if not isinstance(settings, Mapping):
+        raise InputError(
+            f"settings={settings!r:.60}: must be a dict from names to lists of vectors, one for "
+            "each run"
+        )
+    for label, some in settings.items():
+        if isinstance(some, WordVectors | str) or not isinstance(some, Iterable):
+            raise InputError(f"settings: {label!r:.40} must have a list of the vectors of its runs")
+    every = {label: [vectors_of("settings", run) for run in s] for label, s in settings.items()}
+    if len(every) < 2 or not all(every.values()):
         raise InputError("settings: must be at least two, each with the vectors of its runs")
     if isinstance(asked, str | Path):
         raise InputError(
@@ -517,8 +529,7 @@ def compare(
             return pair_cosines(vectors, pairs)
 
     answers: list[dict[str, NDArray[Any]]] = [
-        {str(seed): answer(vectors_of("settings", run)) for seed, run in enumerate(runs)}
-        for runs in settings.values()
+        {str(seed): answer(run) for seed, run in enumerate(runs)} for runs in every.values()
     ]
     values = [
         {
@@ -530,14 +541,14 @@ def compare(
     means = [float(np.mean([*runs.values()])) for runs in values]
     equal = means_with_equal_seeds(values)
     order = sorted(range(len(equal)), key=lambda index: nan_last(-equal[index]))
-    names = [*settings]
+    names = [*every]
     comparison = Comparison(
         [values[index] for index in order],
         Family(len(order)),
         benchmark,
         [answers[index] for index in order],
         size=size,
-        fixed=all(len(runs) == 1 for runs in settings.values()),
+        fixed=all(len(runs) == 1 for runs in every.values()),
     )
     pairs_of = [(a, b) for b in range(len(order)) for a in range(b + 1, len(order))]
     made = [

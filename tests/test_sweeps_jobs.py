@@ -21,7 +21,7 @@ from pipeline.sweeps.job import JobContext, run_job
 from pipeline.sweeps.launchers import run_jobs
 from pipeline.sweeps.objective import CHANGES_LOSS, check_objective, compare_jobs, incomparable
 from pipeline.sweeps.results import JOB, SWEEP, read_jobs, write_json
-from pipeline.sweeps.search import resume, storage_errors, study_name
+from pipeline.sweeps.search import resume, storage_errors, storage_url, study_name
 from tests.commands import ROOT, run, write_text
 from tests.test_config import BASE, settled
 from w2v.errors import InputError
@@ -279,6 +279,15 @@ def test_a_study_is_another_when_a_file_that_its_settings_name_changes(
         Path("named").write_text(written)
         names.append(study_name(settings, {}))
     assert names[0] == names[1] != names[2]
+
+
+@pytest.mark.parametrize("name", ["a?b", "a#b", "a%20b", "a{b} c"])
+def test_a_study_is_in_the_file_whatever_its_path_is_made_of(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name / "optuna.db"
+    file.parent.mkdir()
+    assert resume(storage_url(str(file)), "s", "loss") == (0, 0, None)
+    assert [*tmp_path.rglob("*")] == [file.parent, file]
+    assert storage_url("sqlite:///x.db?timeout=9") == "sqlite:///x.db?timeout=9"
 
 
 def test_a_trial_that_is_killed_twice_is_left_out(tmp_path: Path) -> None:

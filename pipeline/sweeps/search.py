@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Glob, Override
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 
 from pipeline.config import schema
 from pipeline.config.settings import Config, direction_of
@@ -81,7 +81,8 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[float | None]:
             "or name another with hydra.sweeper.study_name=..."
         ) from None
     with lock:
-        with storage_errors(sweeper.storage):
+        with storage_errors(sweeper.storage), read_write(sweeper):
+            sweeper.storage = storage_url(sweeper.storage)
             ended, trials, best = resume(sweeper.storage, sweeper.study_name, objective)
         left = max(0, sweeper.n_trials - ended)
         if left == 0 and best is None:
@@ -158,8 +159,19 @@ def study_name(settings: Config, space: Mapping[str, Override]) -> str:
     return f"w2v-{digest(parts)}"
 
 
+def storage_url(storage: str) -> str:
+    """Return the URL of a storage for Optuna, given as a URL or as the path of an SQLite file."""
+    from sqlalchemy import URL
+
+    if "://" in storage:
+        return storage
+    # In a file: URI, unlike in a plain path, a question mark can be quoted.
+    database, options = Path(storage).absolute().as_uri(), {"uri": "true", "timeout": "60"}
+    return URL.create("sqlite", database=database, query=options).render_as_string()
+
+
 @contextmanager
-def storage_errors(url: str) -> Iterator[None]:
+def storage_errors(storage: str) -> Iterator[None]:
     """In the block, turn the errors of an unusable Optuna storage into an `InputError`."""
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
@@ -171,7 +183,7 @@ def storage_errors(url: str) -> Iterator[None]:
     # RuntimeError: another version of Optuna made the storage.
     except (SQLAlchemyError, OptunaError, OSError, ImportError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).strip().split("\n")[0].split())[:200]
-        raise InputError(f"hydra.sweeper.storage={url}: cannot be used ({reason})") from None
+        raise InputError(f"hydra.sweeper.storage={storage}: cannot be used ({reason})") from None
 
 
 def resume(url: str, name: str, objective: str) -> tuple[int, int, float | None]:

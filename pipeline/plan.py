@@ -16,7 +16,6 @@ from pipeline.runtime.exit_status import ExitStatus
 from pipeline.runtime.signals import StopRequest
 from pipeline.stages.base import Context, Expected, Stage
 from pipeline.stages.report import NAME, Ended
-from pipeline.stages.train import CHECKPOINTS
 from pipeline.tracking.tracker import Tracker
 from w2v.files import canonical_json, free_disk, size_text
 from w2v.labels import format_duration
@@ -109,13 +108,14 @@ class Planner:
         entry = Entry(key, folder / key, False, 0.0, facts, settings)
         context.entries[stage.name] = entry
         self.made[stage.name, key] = context.job, entry
-        why = [*self._why(stage, context, wanted, near[0] if near else None, folder / key)]
+        why = [expected.start] * bool(expected.start)
+        why += self._why(context, wanted, near[0] if near else None, folder / key)
         more = len(why) - NAMED
         text = "; ".join(why[:NAMED]) + (f"; and {more} more" if more > 0 else "")
         return Step(stage.name, text, expected)
 
     def _why(
-        self, stage: Stage, context: Context, wanted: Manifest, near: Manifest | None, path: Path
+        self, context: Context, wanted: Manifest, near: Manifest | None, path: Path
     ) -> Iterator[str]:
         """Yield the reasons why the cache has no valid result at `path`.
 
@@ -125,8 +125,6 @@ class Planner:
         if path.exists() and (damage := store.read_manifest(path, context.verify)[1]):
             yield f"the result is damaged ({damage})"
             return
-        if stage.name == "train" and (context.outputs / CHECKPOINTS / path.name).exists():
-            yield "it was interrupted, and goes on from its checkpoint"
         anew = [name for name, key in wanted["upstream"].items() if (name, key) in self.made]
         if anew:
             yield f"{' and '.join(anew)} {'is' if len(anew) == 1 else 'are'} made anew"

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.cache.command import prune
 from pipeline.cache.store import Entry, code_path
-from pipeline.plan import Step, plan_run, show
+from pipeline.plan import Planner, Step, plan_run, show
 from pipeline.runtime.console import Display
 from pipeline.runtime.signals import StopRequest
 from pipeline.stages import base
@@ -30,6 +30,7 @@ from w2v import manifest_differences as differences
 from w2v.losses import NegativeSampling, Softmax
 from w2v.objectives import Cbow, SkipGram
 from w2v.source_code import source_digests
+from w2v.training.checkpoint import Checkpoints, Snapshot
 from w2v.training.cost import objective_of, relative_cost
 
 TOKENIZER = """
@@ -278,6 +279,39 @@ def test_damage_and_interruptions_are_told(folder: Path) -> None:
     shutil.rmtree(train)
     (folder / "outputs" / "checkpoints" / train.name).mkdir(parents=True)
     assert plan(folder)["train"].startswith("it was interrupted, and goes on from its checkpoint")
+
+
+def train_step(folder: Path, *more: str) -> tuple[str, float]:
+    """Return what a plan says of the training: why it would run, and for how many seconds."""
+    with contextlib.chdir(folder):
+        steps = {step.stage: step for step in Planner().plan(settled(*GIVEN, *more))}
+    return steps["train"].why, steps["train"].expected.seconds or 0.0
+
+
+def test_what_is_left_of_an_interrupted_training_is_planned(folder: Path) -> None:
+    train = trained(folder)
+    words = json.loads((train / "manifest.json").read_bytes())["facts"]["words"]
+    shutil.rmtree(train)
+    _, whole = train_step(folder)
+    checkpoints = Checkpoints(folder / "outputs" / "checkpoints" / train.name)
+    checkpoints.save("", 0, Snapshot({"words": words / 4}, {}))
+    why, left = train_step(folder)
+    assert why.startswith("it was interrupted, and goes on from its checkpoint; ")
+    assert left == pytest.approx(0.75 * whole, rel=0.05)
+    (checkpoints.folder / "00000001" / "state.json").write_bytes(b"{}")
+    assert train_step(folder)[1] == whole
+
+
+def test_more_epochs_are_planned_from_those_there_are(folder: Path) -> None:
+    only = ("stages=[train]", "train.decay_epochs=8")
+    assert run(*GIVEN, *only, "train.epochs=3", cwd=folder).returncode == 0
+    why, left = train_step(folder, *only, "train.epochs=4")
+    assert why == "it goes on from 3 epochs; train.epochs is 4, not 3"
+    with mock.patch.object(Train, "fewer_epochs", return_value=None):
+        why, whole = train_step(folder, *only, "train.epochs=4")
+    assert why == "train.epochs is 4, not 3"
+    assert left == pytest.approx(whole / 4)
+    assert train_step(folder, "train.epochs=4")[0].startswith("train.epochs is 4")
 
 
 def test_what_was_made_from_damaged_content_is_made_anew(folder: Path) -> None:

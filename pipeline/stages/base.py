@@ -65,11 +65,15 @@ Make = Callable[[Path], dict[str, Any]]
 
 
 class Expected(NamedTuple):
-    """The expected cost of a computation: seconds, if known, and bytes of memory and disk."""
+    """The expected cost of a computation: seconds, if known, and bytes of memory and disk.
+
+    `start` says from what earlier computation it goes on; empty: from the beginning.
+    """
 
     seconds: float | None = None
     memory: int = 0
     disk: int = 0
+    start: str = ""
 
 
 MAX_INPUTS = 10_000

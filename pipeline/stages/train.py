@@ -58,18 +58,37 @@ class Train(Stage):
 
     def expect(self, context: Context, past: Mapping[str, Any] | None) -> Expected:
         vocabulary, config = context.entries["vocab"].facts, context.config
+        start, done = self.going_on(context)
         if not vocabulary or not context.entries["tokenize"].facts:
-            return Expected()
+            return Expected(start=start)
         memory, disk = resources_needed(context)
         seconds = None
         if past is not None:
             now, then = config.objective, objective_of(**past["settings"])
             words_then = past["files"][VECTORS]["bytes"] // (4 * then.dim)
             ratio = relative_cost(now, vocabulary["size"]) / relative_cost(then, words_then)
-            ratio *= vocabulary["tokens_kept"] * config.train.epochs / past["facts"]["words"]
+            epochs = max(0, config.train.epochs - done)
+            ratio *= vocabulary["tokens_kept"] * epochs / past["facts"]["words"]
             # The first excludes the time of an earlier training or a checkpoint that was continued.
             seconds = max(past["seconds"], past["facts"]["seconds"]) * ratio
-        return Expected(seconds, memory, sum(disk.values()))
+        return Expected(seconds, memory, sum(disk.values()), start)
+
+    def going_on(self, context: Context) -> tuple[str, float]:
+        """Say from what the training would go on, and after how many epochs.
+
+        If it would start from the beginning, return an empty text and 0.
+        """
+        config, settings = context.config, key_settings(context.config, context.hashes)
+        checkpoints = Checkpoints(context.outputs / CHECKPOINTS / self.key(context, settings))
+        if checkpoints.folder.exists():
+            kept = context.entries["vocab"].facts.get("tokens_kept", 0) * (1 - config.train.heldout)
+            done = checkpoints.words_read() / kept if kept else 0
+            return "it was interrupted, and goes on from its checkpoint", done
+        fewer = self.fewer_epochs(context, settings) if more_epochs_can_follow(config) else None
+        if fewer is None:
+            return "", 0
+        done = fewer.facts["kept_epoch"]
+        return f"it goes on from {done} epoch{'s' * (done > 1)}", done
 
     def make(self, context: Context, settings: dict[str, Any], out: Path) -> dict[str, Any]:
         """Train, save the vectors and the training history in `out`, and return facts.
@@ -87,6 +106,13 @@ class Train(Stage):
             lambda line: display.say(line, "yellow"),
         )
         start = None if checkpoints.folder.exists() else self.fewer_epochs(context, settings)
+        if start is not None and not more_epochs_can_follow(config):
+            most = start.facts["kept_epoch"]
+            display.say(
+                f"  from the beginning: the steps of the {most} epochs there are were planned for "
+                f"{most}; with train.decay_epochs set, more epochs continue from fewer"
+            )
+            start = None
         vocabulary = Vocabulary.load(entries["vocab"].path / VOCABULARY)
         ids = np.load(entries["vocab"].path / IDS, allow_pickle=False)
         given = None if config.train.init is None else given_vectors(config.train.init)
@@ -109,7 +135,7 @@ class Train(Stage):
                 precision=config.engine.precision,
                 cluster=cluster,
                 seed=config.seed,
-                start=None if start is None else read_state(start),
+                start=None if start is None else read_state(start.path),
                 checkpoints=checkpoints,
                 stop=context.stop.requested,
                 score=partial(import_module(CURVES).scores_of, scored) if scored.every else None,
@@ -123,17 +149,17 @@ class Train(Stage):
         link_if_equal(entries["vocab"].path / VOCABULARY, out / VOCABULARY)
         facts = {"engine": config.engine.name, "threads": context.threads, **trained.figures()}
         if start is not None:
-            facts["made_from"] = {self.name: start.name}
+            facts["made_from"] = {self.name: start.key}
         if trained.given is not None:
             facts["initial"] = {"given": trained.given, "of": len(vocabulary)}
         return facts
 
-    def fewer_epochs(self, context: Context, settings: dict[str, Any]) -> Path | None:
-        """Return the folder of a cached training that this one can continue, or None.
+    def fewer_epochs(self, context: Context, settings: dict[str, Any]) -> Entry | None:
+        """Return a cached training with the same settings but fewer epochs; None: there is none.
 
-        It has the same settings but fewer epochs; the longest is returned. Its number of epochs is
-        a multiple of ``evaluate.every``, if set, so that the continued training has scores, which
-        early stopping reads, after the same epochs as a training from the beginning.
+        The longest is returned; this one can continue it if `more_epochs_can_follow`. Its number of
+        epochs is a multiple of ``evaluate.every``, if set, so that the continued training has
+        scores, which early stopping reads, after the same epochs as one from the beginning.
         """
         config, folder = context.config, context.outputs / "cache" / self.name
         every = config.evaluate.every or 1
@@ -141,16 +167,8 @@ class Train(Stage):
             wanted = {**settings, "train": {**settings["train"], "epochs": most}}
             entry = store.find(folder, self.key(context, wanted), context.verify)
             if entry and entry.facts["kept_epoch"] == most:
-                break
-        else:
-            return None
-        if not more_epochs_can_follow(config):
-            context.display.say(
-                f"  from the beginning: the steps of the {most} epochs there are were planned for "
-                f"{most}; with train.decay_epochs set, more epochs continue from fewer"
-            )
-            return None
-        return entry.path
+                return entry
+        return None
 
     def describe(self, facts: Mapping[str, Any]) -> str:
         epochs, kept = facts["epochs"], facts["kept_epoch"]

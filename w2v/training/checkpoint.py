@@ -10,6 +10,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,16 @@ class Checkpoints:
         if found:
             self.report(f"{self.folder}: no checkpoint can be used; training starts again")
         return None
+
+    def words_read(self) -> int:
+        """Return how many words training had read at the newest checkpoint; 0 if that is unknown.
+
+        The arrays of the checkpoint are not verified.
+        """
+        for _, path in self._found()[-1:]:
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                return int(verify_checksum((path / STATE).read_bytes())["progress"]["words"])
+        return 0
 
     def clear(self) -> None:
         """Remove the folder with all checkpoints."""

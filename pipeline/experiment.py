@@ -14,6 +14,7 @@ from pipeline.config.values import as_yaml
 from pipeline.runtime.write_errors import explain_write_errors
 from pipeline.stages import STAGES
 from pipeline.stages.base import Context, Stage
+from pipeline.stages.report import SUMMARY, remove_earlier
 from w2v.errors import InputError, showing_warnings
 from w2v.files import in_use, json_page, written_aside
 from w2v.threads import limited_threads
@@ -63,9 +64,11 @@ class Experiment:
         """Run the stages, record them, write ``summary.json`` to `run_dir`, and return its content.
 
         The cache must have the results of earlier stages that ``config.stages`` omits. The speed
-        test in ``config.measure``, if any, follows the stages.
+        test in ``config.measure``, if any, follows the stages. If `run_dir` holds an earlier run,
+        the files of that run are removed first, so that no report is beside another's summary.
         """
         context = self.context
+        remove_earlier(run_dir)
         with ExitStack() as kept:  # from being pruned, until the run ends
             for stage in self.stages:
                 explaining = stage.explaining(context.config)
@@ -79,9 +82,9 @@ class Experiment:
                 from pipeline.measure import measure
 
                 summary |= measure(context, run_dir)
-            with written_aside(run_dir / "summary.json") as aside:
+            with written_aside(run_dir / SUMMARY) as aside:
                 aside.write_text(json_page(summary) + "\n", encoding="utf-8")
-            context.tracker.files([run_dir / "summary.json"], "")
+            context.tracker.files([run_dir / SUMMARY], "")
             for stage in self.stages:
                 stage.finish(context, context.entries[stage.name], run_dir, summary)
         return summary

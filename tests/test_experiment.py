@@ -106,6 +106,20 @@ def test_a_stage_is_one_class_and_one_line(
         assert "word.txt" in context.tracker.recorded
 
 
+def test_a_run_in_the_folder_of_an_earlier_one_leaves_no_file_of_that(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    (run_dir / "report.html").write_text("mine")
+    short = context_of(config_of(tmp_path, "stages=[tokenize]"))
+    Experiment(short).run(run_dir)
+    assert (run_dir / "report.html").read_text() == "mine", "no run had made it"
+    (run_dir / "notes.txt").write_text("mine")
+    for name in ("report.html", "map.html", "change.html", "trials.csv", "complexity.png"):
+        (run_dir / name).write_text("of the first run")
+    Experiment(short).run(run_dir)
+    assert {path.name for path in run_dir.iterdir()} == {"summary.json", "notes.txt"}
+
+
 class Pruning(LongestWord):
     """A stage that tries to delete all cached results while it runs, and checks that none is."""
 

@@ -36,6 +36,12 @@ NAME = "report"
 SUMMARY, LATER = "summary.json", "report.json"
 """Files in the folder of a run: the summary, and the command and title for a report made later."""
 
+WRITTEN = (
+    *(LATER, REPORT, MAP, CHANGE, "complexity.png", "slopes.csv", "timings.csv"),
+    *("benchmark.csv", "trials.csv", SUMMARY),
+)
+"""All files that only some runs write into their folder, the summary last."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -164,6 +170,12 @@ def report_later(run_dir: Path) -> list[Path]:
     tracking = Tracking(**run.summary["config"]["tracking"])
     with reopen(tracking, run.outputs, run.summary["mlflow_run_id"]) as tracker:
         return make_report(run, tracker)
+
+
+def remove_earlier(run_dir: Path) -> None:
+    """If a folder has the summary of an earlier run, remove those files of it in `WRITTEN`."""
+    for name in WRITTEN if (run_dir / SUMMARY).exists() else ():
+        (run_dir / name).unlink(missing_ok=True)
 
 
 def leave_for_later(run: Ended) -> None:

@@ -21,6 +21,7 @@ from w2v.evaluate.advice import advice
 from w2v.evaluate.sweep import Sweep
 from w2v.evaluate.verdicts import MEAN_OF_SETS
 from w2v.labels import short_names, shortened
+from w2v.report.sweep_text import sweep_markdown
 from w2v.tables import Row
 
 
@@ -216,7 +217,8 @@ def test_a_loss_that_is_not_a_number_is_shown_as_a_dash(
     summary = json.loads((tmp_path / "summary.json").read_text())
     show.print_results(Display(), result, summary, [])
     assert "0.2 – – 2 undefined" in " ".join(capsys.readouterr().out.split())
-    assert "0.2 | – | – | 2 | undefined" in show.markdown(result, summary)
+    markdown = sweep_markdown(result, summary["configurations"], "", show.failures_of(result))
+    assert "0.2 | – | – | 2 | undefined" in markdown
 
 
 def test_the_command_for_a_report_can_be_pasted(

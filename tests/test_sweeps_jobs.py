@@ -25,6 +25,7 @@ from pipeline.sweeps.search import resume, storage_errors, storage_url, study_na
 from tests.commands import ROOT, run, write_text
 from tests.test_config import BASE, settled
 from w2v.errors import InputError
+from w2v.report.sweep_text import sweep_markdown
 
 
 def test_a_setting_that_a_choice_lacks_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,7 +117,9 @@ def test_every_status_of_a_job(tmp_path: Path) -> None:
     summary = show.write_results(tmp_path, result, facts)
     assert summary["counts"] == {"killed": 1, "crashed": 1, "missing": 1}
     assert summary["best"] == []
-    assert "MemoryError" in show.markdown(result, summary)
+    assert "MemoryError" in sweep_markdown(
+        result, summary["configurations"], "", show.failures_of(result)
+    )
     assert not list(tmp_path.glob("*.png"))
 
 

@@ -87,3 +87,8 @@ def format_interval(low: float | None, high: float | None, form: str = ".2f") ->
     If `low` is a number, `high` must be one, too. `form` is the format specification of both.
     """
     return "–" if low is None else f"{low:z{form}} … {high:z{form}}"
+
+
+def format_figure(value: float | None, form: str = ".3f") -> str:
+    """Format a number by the format specification `form`; ``None`` as a dash."""
+    return "–" if value is None else f"{value:z{form}}"

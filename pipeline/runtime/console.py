@@ -15,6 +15,7 @@ from w2v.errors import sanitize
 from w2v.labels import (
     as_text,
     format_duration,
+    format_figure,
     format_interval,
     format_rate,
     format_scores,
@@ -25,11 +26,6 @@ from w2v.training.history import Epoch, Point, TrainState
 
 PLAIN_SECONDS = 10.0
 """Seconds between two lines of progress where the output is not a terminal."""
-
-
-def format_figure(value: float | None, form: str = ".3f") -> str:
-    """Format a number by the format specification `form`; ``None`` as a dash."""
-    return "–" if value is None else f"{value:z{form}}"
 
 
 def make_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:

@@ -13,12 +13,12 @@ import numpy as np
 from pipeline.cache import store
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Config
-from pipeline.runtime.console import format_figure
 from pipeline.stages.base import Context, Expected, Make, Stage, code_of
 from pipeline.stages.vocab import IDS
 from pipeline.tracking.artifacts import record_vectors
 from w2v.files import can_link, digest, free_disk, link_if_equal, require_disk, size_text
 from w2v.hashes import FileHashes
+from w2v.labels import format_figure
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Checkpoints
 from w2v.training.cost import objective_of, relative_cost

@@ -35,6 +35,7 @@ from pipeline.tracking import SharedStore, Tracker, track
 from pipeline.tracking.artifacts import record_job_vectors, record_sweep
 from w2v.engines import ENGINES
 from w2v.errors import InputError, failure_reason
+from w2v.report.sweep_text import sweep_markdown
 
 if TYPE_CHECKING:
     from pipeline.sweeps.results import Job
@@ -168,7 +169,9 @@ def close_sweep(
     summary = show.write_results(folder, result, facts)
     pages = write_ensembles(folder, result) if sweep["report"] != "none" else []
     tracker.wait()  # until the runs of all jobs have been created
-    record_sweep(tracker, folder, summary, show.markdown(result, summary))
+    rows, command = summary["configurations"], sweep["command"]
+    page = sweep_markdown(result, rows, command, show.failures_of(result))
+    record_sweep(tracker, folder, summary, page)
     for job in result.best_runs:
         record_job_vectors(folder / str(job.number))
     reports = [*make_reports(folder, result, sweep["report"]), *pages]

@@ -1,6 +1,5 @@
-"""Write and print the results of a sweep: tables, plots, ``summary.json``, HTML and Markdown."""
+"""Write and print the results of a sweep: tables, plots, ``summary.json`` and HTML."""
 
-import itertools
 import os
 import shlex
 import shutil
@@ -13,29 +12,23 @@ from omegaconf import OmegaConf
 
 from pipeline.config.program import command_line
 from pipeline.config.settings import direction_of
-from pipeline.runtime.console import Display, format_figure
+from pipeline.runtime.console import Display
 from pipeline.sweeps.results import Job, write_json
 from w2v.evaluate.advice import advice, by_group, effect_sizes
 from w2v.evaluate.sweep import Sweep
 from w2v.evaluate.verdicts import SHOWN, sentences
-from w2v.labels import as_text, shortened
+from w2v.labels import as_text
 from w2v.report.evaluation import NEIGHBOURS
 from w2v.report.report import REPORT
 from w2v.report.sweep import write_sweep_page
 from w2v.report.sweep_charts import draw_sweep
+from w2v.report.sweep_text import MAX_SHOWN, VERDICTS, failure_lines
 from w2v.tables import Row, typed_rows, without_nan, write_table
 
 MAX_SENTENCES = 6
 """The most sentences to print on differences between configurations; all are in ``verdicts.csv``.
 Those on the sweep's objective come first, then those on other scores."""
 
-MAX_SHOWN = 20
-"""How many are printed at most: configurations, lines on failed jobs, jobs named in such a line."""
-
-VERDICTS = (
-    "Seeds and pairs are samples: the chance that any better or worse here is wrong is at most 5 % "
-    "(half of it for the objective). No difference shown does not mean equal."
-)
 NOT_COMPARABLE = "These settings change what is measured, so no two of them compare."
 BY_SCORE = " Different models do by a score: search.objective=similarity/wordsim353/spearman"
 ONE_SEED = "One seed each: add 'seed=range(3)' to learn which differences are more than chance."
@@ -99,24 +92,6 @@ def jobs_table(result: Sweep[Job]) -> tuple[list[Row], dict[str, str]]:
     return typed_rows(rows, columns), columns
 
 
-def markdown(result: Sweep[Job], summary: Mapping[str, Any]) -> str:
-    """Return a sweep's results in Markdown, for MLflow; `summary` is from `write_results`."""
-    lines = [f"`{summary['command']}`", "", f"By {result.objective}; {VERDICTS}", ""]
-    lines += [*(f"- {line}" for line in [*sentences(result.judged)[:40], *advice(result)]), ""]
-    axes = result.settings
-    head = [*axes, "mean", "95 % interval", "seeds", "verdict"]
-    lines += [" | ".join(head), " | ".join("---" for _ in head)]
-    rows = summary["configurations"][:40]  # more would hide the rest of the page
-    short = {axis: shortened(as_text(row[axis]) for row in rows) for axis in axes}
-    for row in rows:
-        spread = "–" if row["low"] is None else f"{row['low']:.4f} … {row['high']:.4f}"
-        cells = [short[axis][as_text(row[axis])] for axis in axes]
-        cells += [format_figure(row["mean"], ".4f"), spread, str(row["seeds"]), row["verdict"]]
-        lines.append(" | ".join(cell.replace("|", "\\|") for cell in cells))
-    failed = [f"- {line}" for line in failures(result.runs)]
-    return "\n".join([*lines, *([""] if failed else []), *failed])
-
-
 def print_results(
     display: Display, result: Sweep[Job], summary: Mapping[str, Any], reports: Sequence[Path]
 ) -> None:
@@ -146,7 +121,7 @@ def print_results(
             display.say(NOT_COMPARABLE + BY_SCORE * result.objective.endswith("loss"))
     for line in [*effect_sizes(result), *advice(result)]:
         display.say(line)
-    for line in failures(result.runs):
+    for line in failures_of(result):
         display.say(line, "red")
     counts = ", ".join(f"{n} {status}" for status, n in summary["counts"].items())
     trained, seconds = summary["trained"], summary["seconds"]
@@ -168,17 +143,7 @@ def print_results(
         display.say(f"best      {study.best_value:.4f} of the whole study: {params}")
 
 
-def failures(jobs: Sequence[Job]) -> list[str]:
+def failures_of(result: Sweep[Job]) -> list[str]:
     """Return lines with the reasons why jobs did not finish, and the numbers of these jobs."""
-    found: dict[str, list[str]] = {}
-    for job in jobs:
-        if job.status != "finished":
-            found.setdefault(f"{job.status}: {job.reason}", []).append(str(job.number))
-    lines = []
-    for reason, numbers in itertools.islice(found.items(), MAX_SHOWN):
-        named, more = ", ".join(numbers[:MAX_SHOWN]), len(numbers) - MAX_SHOWN
-        named += f" and {more} more" * (more > 0)
-        lines.append(f"job{'s' * (len(numbers) > 1)} {named} {reason}")
-    if len(found) > MAX_SHOWN:
-        lines.append(f"{len(found) - MAX_SHOWN} other reasons are in jobs.csv")
-    return lines
+    failed = [job for job in result.runs if job.status != "finished"]
+    return failure_lines((job.number, f"{job.status}: {job.reason}") for job in failed)

@@ -97,7 +97,11 @@ REFUSED: dict[tuple[str, ...], str] = {
     ),
     ("seed=0,1", "hydra.sweep.dir=."): "hydra.sweep.dir=.: must be a folder of its own",
     ("seed=0,1", "hydra/sweeper=basic"): "hydra/sweeper=basic: cannot be used here; choose search=",
-    ("seed=0,1", "outputs=/proc/nothing"): "/proc/nothing: No such file or directory; outputs must",
+    ("seed=0,1", "outputs=/proc/nothing"): "outputs=/proc/nothing: must be a folder that",
+    ("seed=0,1", "outputs=text.txt/a", "plan=true"): "outputs=text.txt/a: must be a folder",
+    ("seed=0,1", "outputs=loop"): "outputs=loop: must be a folder that can be written (",
+    ("seed=0,1", "hydra.sweep.dir=loop"): "loop: File exists; outputs must be a folder",
+    ("search=optuna", "outputs=text.txt"): "outputs=text.txt: must be a folder that can be written",
     ("corpus.path=text.txt,no.txt",): "corpus.path=no.txt: no such file;",
     ("seed=0,1", "corpus=sst", "corpus.path=no.zip"): "corpus.path=no.zip: no such file;",
     ("vocab.drop=[a],no.txt",): "vocab.drop=no.txt: must be a file that can be read (No",
@@ -144,6 +148,7 @@ def assert_no_work(here: Path) -> None:
 @pytest.mark.parametrize("arguments", [one for one in REFUSED if one not in COMMANDS])
 def test_a_bad_sweep_is_refused_before_any_work(arguments: Sequence[str], tmp_path: Path) -> None:
     here = write_text(tmp_path)
+    (here / "loop").symlink_to("loop")
     line = refused_sweep(*SMALL, *arguments, cwd=here)
     assert line.startswith(REFUSED[tuple(arguments)])
     assert_no_work(here)

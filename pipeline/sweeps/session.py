@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -219,11 +220,12 @@ def exclusive_lock(folder: Path, outputs: Path) -> Iterator[None]:
 
     Raise `InputError` if another sweep has the lock, or `outputs` or the working folder is in it.
     """
-    if any(path.resolve().is_relative_to(folder.resolve()) for path in (Path.cwd(), outputs)):
+    inside = (Path(realpath(path)) for path in (Path.cwd(), outputs))
+    if any(path.is_relative_to(realpath(folder)) for path in inside):
         raise InputError(f"hydra.sweep.dir={folder}: must be a folder of its own")
     place = folder.absolute()
     with explain_write_errors():
-        place.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
             stack.enter_context(FileLock(place / LOCK, timeout=0))

@@ -724,6 +724,15 @@ def test_what_cannot_be_composed_is_refused(override: str) -> None:
     assert line_of(refusal.value) == COMPOSITION[override]
 
 
+@pytest.mark.parametrize("name", ["nothing", "sub/nothing", "nothing.yaml"])
+def test_a_main_file_of_settings_that_is_not_there_is_named(name: str) -> None:
+    with initialize_config_dir(str(CONF), **BASE), pytest.raises(HydraException) as refusal:
+        compose(name)
+    file = f"{name.removesuffix('.yaml')}.yaml"
+    line = f"{file}: no such file in conf, nor in a folder given as --config-dir"
+    assert line_of(refusal.value) == line
+
+
 # What is written for people
 
 

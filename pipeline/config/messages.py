@@ -58,7 +58,10 @@ def composition_error(
     if key:
         return f"{key}: {'must not be null' if 'is not Optional' in reason else reason}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return unknown_choice(error.missing_cfg_file, error.options or [])
+        if error.options is None:  # it is the main file, or one that a file names by its path
+            file = error.missing_cfg_file.removesuffix(".yaml")
+            return f"{file}.yaml: no such file in conf, nor in a folder given as --config-dir"
+        return unknown_choice(error.missing_cfg_file, error.options)
     if isinstance(error, OverrideParseException):
         return not_parsed(str(error.override))
     # Without its first line, Hydra puts the settings of the file below the key "experiment".

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.runtime import console
 from pipeline.runtime.console import Display
-from w2v.training.history import Epoch
+from w2v.training.history import Epoch, TrainState
 
 
 class Terminal(io.StringIO):
@@ -64,6 +64,15 @@ def test_progress_is_a_line_now_and_then_elsewhere(
 
 
 EPOCH = Epoch(epoch=1, loss=2.5, heldout_loss=None, lr=0.1, words=1_000_000, pairs=9.0, seconds=2.0)
+
+
+@pytest.mark.parametrize(("words", "part"), [(0, "0%"), (994, "99%"), (999, "99%")])
+def test_a_training_that_goes_on_is_not_at_its_end(words: int, part: str) -> None:
+    file = io.StringIO()
+    display = Display(file)
+    display.start(1000)
+    display.resume(TrainState(epoch=4, words=words))
+    assert file.getvalue() == f"  goes on in epoch 4, after {part} of the words\n"
 
 
 def test_a_job_of_a_sweep_prints_only_warnings() -> None:

@@ -375,3 +375,11 @@ def test_advice() -> None:
         "quickest of those not shown to be worse: model.dim=10 (1.0 s of training against 9.0 s)"
     )
     assert covered.startswith("not all are asked the same: their words cover 50% to 60% of mine;")
+    shares = itertools.cycle((0.0301, 0.0344))
+    near = [
+        replace(one, figures={**one.figures, "similarity/mine/coverage": next(shares)})
+        for one in jobs
+    ]
+    assert (
+        "cover 3.0% to 3.4% of mine;" in advice(compare_jobs("similarity/mine/spearman", near))[-1]
+    )

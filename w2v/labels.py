@@ -81,6 +81,11 @@ def format_duration(seconds: float) -> str:
     return f"{seconds:.{digits}f} s"
 
 
+def format_part(fraction: float) -> str:
+    """Format the part of a whole that is done as a percentage, which is 100% only at the end."""
+    return f"{fraction if fraction >= 1 else min(fraction, 0.99):.0%}"
+
+
 def format_interval(low: float | None, high: float | None, form: str = ".2f") -> str:
     """Format an interval such as ``0.12 … 0.34``; a dash if `low` is None.
 

@@ -17,6 +17,7 @@ from w2v.labels import (
     format_duration,
     format_figure,
     format_interval,
+    format_part,
     format_rate,
     format_scores,
     short_names,
@@ -120,12 +121,12 @@ class Display:
         line = prefix + self._rate(size, f"{size / 1e6:.1f}")
         if fraction and self.progress is None:  # the bar has a column for the time left
             left = (time.monotonic() - self.bar_begun) * (1 - fraction) / fraction
-            line = f"{fraction:4.0%}  {line}  {left:.0f} s left"
+            line = f"{format_part(fraction):>4}  {line}  {left:.0f} s left"
         self._show(line, fraction or 0.0, None if fraction is None else 1.0)
 
     def joining(self, number: int, fraction: float) -> None:
         """Show the progress of phrase detection: the `fraction` of pass `number` that is done."""
-        self._show(f"{fraction:4.0%}  phrases, pass {number}", fraction, 1.0)
+        self._show(f"{format_part(fraction):>4}  phrases, pass {number}", fraction, 1.0)
 
     def start(self, words: int) -> None:
         """Set the number of words that training will read, for the progress bar."""
@@ -133,17 +134,17 @@ class Display:
 
     def point(self, point: Point) -> None:
         """Show the progress of training: epoch, speed, loss and learning rate."""
-        fraction = f"{point.words / self.training_words:4.0%}"
+        fraction = format_part(point.words / self.training_words)
         speed, loss = format_rate(point.words / point.seconds), format_figure(point.loss)
-        line = f"{fraction}  epoch {point.epoch}  {speed}  loss {loss}  lr {point.lr:.4f}"
+        line = f"{fraction:>4}  epoch {point.epoch}  {speed}  loss {loss}  lr {point.lr:.4f}"
         self._show(line, point.words, self.training_words)
 
     def resume(self, state: TrainState) -> None:
         """Print the epochs that an interrupted training had finished, and where it continues."""
         for epoch in state.epochs:
             self.epoch(epoch)
-        fraction = state.words / self.training_words
-        self._tell(f"  goes on in epoch {state.epoch}, after {fraction:.0%} of the words", "green")
+        fraction = format_part(state.words / self.training_words)
+        self._tell(f"  goes on in epoch {state.epoch}, after {fraction} of the words", "green")
 
     def epoch(self, epoch: Epoch) -> None:
         """Print the training loss, held-out loss, speed and scores of an epoch."""

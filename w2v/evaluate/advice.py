@@ -69,8 +69,10 @@ def advice(result: Sweep[Any]) -> list[str]:
     shares = {job.figures[key] for job in result.finished if key in job.figures}
     counted = all(job.settings.get("evaluate.oov") == "zero" for job in result.finished)
     if len(parts) == 3 and len(shares) > 1 and not counted and result.objective != key:
+        low, high = min(shares), max(shares)
+        digits = next((n for n in range(4) if f"{low:.{n}%}" != f"{high:.{n}%}"), 4)
         lines.append(
-            f"not all are asked the same: their words cover {min(shares):.0%} to {max(shares):.0%} "
+            f"not all are asked the same: their words cover {low:.{digits}%} to {high:.{digits}%} "
             f"of {parts[1]}; evaluate.oov=zero counts what has unknown words, too"
         )
     return lines

@@ -26,7 +26,6 @@ def run_tracked(
     # Imported when the settings are known to be good, so that bad ones are refused at once.
     from pipeline.experiment import Experiment, check_paths
     from pipeline.runtime.console import Display
-    from pipeline.runtime.machine import keep_compiled_programs
     from pipeline.stages.base import Context
     from pipeline.tracking import track
     from w2v.training.memory import available_cores
@@ -49,7 +48,10 @@ def run_tracked(
         cores = (job.cores if job is not None else None) or available_cores()
         threads = config.engine.threads or cores
         if "jax" in (config.engine.name, *getattr(config.measure, "engines", ())):
-            keep_compiled_programs(Path(config.outputs))
+            # JAX keeps compiled programs there, unless the user has chosen another folder.
+            compiled = Path(config.outputs).absolute() / "compiled"
+            os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compiled))
+            os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
         files = [f"--config-name={hydra.job.config_name}"] * (hydra.job.config_name != "config")
         for one in hydra.runtime.config_sources:
             files += [f"--config-dir={one.path}"] * (one.provider == "command-line")

@@ -197,6 +197,19 @@ def refuse_unwritable(what: str) -> Iterator[None]:
         raise InputError(f"{what}: cannot be written ({reason})") from None
 
 
+def require_writable(name: str, folder: Path) -> None:
+    """Raise `InputError` if files cannot be written in a folder, or the folder cannot be made.
+
+    `name` is the name of the setting or argument that gives the folder, for the message.
+    """
+    places = (folder.absolute(), *folder.absolute().parents)
+    try:
+        tempfile.TemporaryFile(dir=next(path for path in places if os.path.lexists(path))).close()
+    except OSError as error:
+        reason = f"must be a folder that can be written ({error.strerror})"
+        raise InputError(f"{name}={folder}: {reason}") from None
+
+
 # Compressed files
 
 OPENERS: dict[str, Callable[..., Any]] = {

@@ -1,11 +1,9 @@
 """One-line error messages for files that cannot be written, for example to a full disk."""
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from w2v.errors import InputError
 from w2v.files import DISK_FULL, free_disk, size_text
@@ -57,13 +55,3 @@ def explain_write_errors(outputs: Path | None = None, stage: str | None = None) 
         if line is None:
             raise
         raise InputError(line) from None
-
-
-def check_outputs(outputs: Path) -> None:
-    """Raise `InputError` if the folder `outputs` cannot be written, or not be made."""
-    places = (outputs.absolute(), *outputs.absolute().parents)
-    try:
-        TemporaryFile(dir=next(path for path in places if os.path.lexists(path))).close()
-    except OSError as error:
-        wanted = "must be a folder that can be written"
-        raise InputError(f"outputs={outputs}: {wanted} ({error.strerror})") from None

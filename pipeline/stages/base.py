@@ -11,7 +11,6 @@ from typing import Any, ClassVar, NamedTuple
 from pipeline.cache.store import Entry, stage_key
 from pipeline.config.settings import Config
 from pipeline.runtime.console import Display
-from pipeline.runtime.machine import machine
 from pipeline.runtime.signals import StopRequest
 from pipeline.tracking.tracker import Tracker
 from w2v.errors import InputError
@@ -21,6 +20,7 @@ from w2v.labels import is_number
 from w2v.report.findings import Findings
 from w2v.source_code import source_digests
 from w2v.text.sources import size_of
+from w2v.training.memory import machine
 
 
 @dataclass

@@ -1,9 +1,11 @@
 """Estimate the memory and disk space of a training, and find the memory and cores available."""
 
 import os
+import platform
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from w2v.errors import InputError
@@ -71,6 +73,14 @@ def available_cores() -> int:
     """Return the number of processor cores that this process may use."""
     known = hasattr(os, "sched_getaffinity")
     return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+
+
+@cache
+def machine() -> str:
+    """Return the processor model and the number of available cores, as one text."""
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    return f"{found[1] if found else platform.processor()}, {available_cores()} cores"
 
 
 def require_memory(need: int, what: str, advice: str) -> None:

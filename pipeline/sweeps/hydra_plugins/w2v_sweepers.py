@@ -12,7 +12,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from pipeline.config import schema
 from pipeline.config.settings import Config
-from pipeline.runtime.write_errors import check_outputs
 from pipeline.sweeps.compose import SharedComposition
 from pipeline.sweeps.grid import plan_jobs
 from pipeline.sweeps.halving import check_halving, run_rungs
@@ -21,6 +20,7 @@ from pipeline.sweeps.overrides import Jobs
 from pipeline.sweeps.session import SweepFailedError, check_hydra_settings, open_sweep
 from pipeline.tracking import SharedStore
 from w2v.errors import InputError
+from w2v.files import require_writable
 from w2v.settings import with_home
 
 
@@ -43,7 +43,7 @@ class ProjectSweeper(Sweeper):
         schema.check_overrides(config.hydra.overrides.task)
         for group, key in ((config, "outputs"), (config.tracking, "uri")):
             group[key] = with_home(group[key])
-        check_outputs(Path(config.outputs))
+        require_writable("outputs", Path(config.outputs))
         check_hydra_settings(config)
         if not config.plan:
             prepare_processes(config)

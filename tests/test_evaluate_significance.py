@@ -418,7 +418,7 @@ def test_of_more_settings_the_larger_of_two_variances_counts() -> None:
         variance, freedom = 2 * sum(squares) / 6, 6.0
         if sum(own) > variance:
             variance = sum(own)
-            freedom = min(6.0, variance**2 / sum(v * v / 2 for v in own) * 3 / 4)
+            freedom = min(6.0, max(2.0, variance**2 / sum(v * v / 2 for v in own) * 3 / 4))
         gap = table[a].mean() - table[b].mean()
         found = comparison.difference(a, b)
         assert found.low is not None
@@ -643,8 +643,37 @@ def test_a_corrected_p_value_is_below_the_level_where_a_difference_is_shown() ->
     for freedom in (2.0, 9.0, 80.0):
         critical = family.critical(freedom)
         for ratio, below in ((0.999 * critical, False), (1.001 * critical, True)):
-            assert (family.p_value(ratio, critical) < 0.05) == below
-    assert family.p_value(0.0, family.critical(5.0)) == pytest.approx(1)
+            assert (family.p_value(ratio, critical, below) < 0.05) == below
+        for below in (False, True):
+            assert (family.p_value(critical, critical, below) < 0.05) == below
+    assert family.p_value(0.0, family.critical(5.0), False) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("settings", "seeds"), [(3, 2), (6, 2), (4, 3)])
+def test_p_the_verdict_and_the_interval_agree(settings: int, seeds: int) -> None:
+    """The p-value is below 0.05 exactly where the interval excludes 0 and a difference is shown.
+
+    One configuration varies much more over seeds than the others, so that the degrees of freedom
+    are those of its variance. Its distance from the others grows from table to table.
+    """
+    random = np.random.default_rng(0)
+    shown = []
+    for distance in np.linspace(0, 40, 21):
+        table = 0.01 * random.normal(size=(settings, seeds))
+        table[0] = np.linspace(0, 1, seeds) + distance
+        comparison = Comparison([as_runs(row) for row in table], Family(settings, 0.02))
+        for a, b in itertools.combinations(range(settings), 2):
+            _, noise, *_ = comparison._noise(a, b, [*comparison.values[a]])
+            assert noise is not None
+            assert noise.seeds_freedom >= seeds - 1
+            found = comparison.difference(a, b)
+            assert found.low is not None
+            assert found.high is not None
+            assert found.p is not None
+            excluded = not found.low <= 0 <= found.high
+            assert (found.p < 0.05) == excluded == (found.verdict in ("better", "worse"))
+            shown.append(excluded)
+    assert 0 < sum(shown) < len(shown)
 
 
 # Simulations. Their figures are in the README of the folder.

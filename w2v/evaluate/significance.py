@@ -177,7 +177,7 @@ class Difference:
         The 95 % confidence interval for this difference alone, which is valid if no other
         comparison was planned.
     p
-        The p-value, corrected for the number of comparisons; below 0.05 if the verdict is
+        The p-value, corrected for the number of comparisons; below 0.05 exactly if the verdict is
         ``better`` or ``worse``.
     seeds, items
         The number of seeds that both have, and the number of pairs or questions that were used.
@@ -244,8 +244,12 @@ class Family:
             return -float(stdtrit(freedom, self.level / 2))
         return math.exp(_critical_values(self.settings, self.level)(1 / freedom)) / math.sqrt(2)
 
-    def p_value(self, ratio: float, critical: float) -> float:
+    def p_value(self, ratio: float, critical: float, shown: bool) -> float:
         """Return the p-value of a difference, corrected for all comparisons by all scores.
+
+        It is below `whole` exactly if `shown` is true. Critical values have small errors from
+        interpolation. A p-value that is on the wrong side of `whole` because of them is replaced by
+        the nearest value on the right side.
 
         Parameters
         ----------
@@ -253,7 +257,10 @@ class Family:
             The absolute value of the difference, in standard errors.
         critical
             The value that `ratio` must exceed to be significant. The degrees of freedom are found
-            from it: they are those for which the method `critical` returns this value.
+            from it: they are those for which the method `critical` returns this value. At most, it
+            is the critical value for one degree of freedom.
+        shown
+            Whether the difference is significant: whether `ratio` exceeds `critical`.
         """
         low, high = 1.0, MAX_FREEDOM
         while high / low > 1 + 1e-9:
@@ -268,7 +275,8 @@ class Family:
             p = float(studentized_range_sf(q, self.settings, high)[0])
         # Sidak's correction: p equals `whole` where it equals `level` before.
         power = math.log1p(-self.whole) / math.log1p(-self.level)
-        return min(1.0, -math.expm1(power * math.log1p(-p))) if p < 1 else 1.0
+        p = min(1.0, -math.expm1(power * math.log1p(-p))) if p < 1 else 1.0
+        return min(p, math.nextafter(self.whole, 0)) if shown else max(p, self.whole)
 
 
 ALONE = Family(2)
@@ -441,9 +449,10 @@ class Comparison:
             return Difference(a, b, found, "one seed", seeds=len(seeds), items=items)
         critical, error = noise.critical(self.family), noise.error
         alone = noise.critical(ALONE) * error
-        p = self.family.p_value(abs(found) / error, critical) if error else float(found == 0)
+        shown = abs(found) > critical * error
+        p = self.family.p_value(abs(found) / error, critical, shown) if error else float(found == 0)
         verdict: Verdict = "no difference shown"
-        if abs(found) > critical * error:
+        if shown:
             verdict = "better" if (found > 0) == self.larger_is_better else "worse"
         size = self.size or abs(found)
         return Difference(
@@ -579,6 +588,12 @@ class Comparison:
         where v is the sum of the variances of `a` and `b`, or twice the variance pooled over all
         configurations if that is larger.
 
+        The degrees of freedom of the sum are Satterthwaite's, lowered by (settings - 1) / settings
+        because the removed effects make the two variances depend on each other. They are at least
+        those of the variance of a single configuration, which are one less than its seeds. For
+        normally distributed scores, such a variance has a chi-squared distribution with these
+        degrees of freedom, and the sum of two cannot have fewer than the smaller of theirs.
+
         Parameters
         ----------
         a, b
@@ -591,7 +606,7 @@ class Comparison:
         variance : float or None
             The variance of the mean of `gaps`; None for fewer than two seeds.
         freedom : float
-            The degrees of freedom of `variance`; 1, without a meaning, if that is None.
+            The degrees of freedom of `variance`, at least 1; 1, without a meaning, if that is None.
         """
         if len(gaps) < 2:
             return None, 1.0
@@ -602,8 +617,9 @@ class Comparison:
         if not own > typical:
             return typical / len(gaps), freedom
         share = (self.family.settings - 1) / self.family.settings
-        squares = sum(variances[one] ** 2 / (len(self.values[one]) - 1) for one in (a, b))
-        return own / len(gaps), min(freedom, own**2 / squares * share)
+        each = [len(self.values[one]) - 1 for one in (a, b)]
+        squares = sum(variances[one] ** 2 / n for one, n in zip((a, b), each, strict=True))
+        return own / len(gaps), min(freedom, max(min(each), own**2 / squares * share))
 
     def _detectable(self, noise: Noise) -> float:
         return _shown(self.family, noise)

@@ -115,9 +115,10 @@ def oracle(
         own = variance(rest)
         noise = [a + b / (seeds - 1) / seeds for a, b in zip(noise * len(own), own, strict=False)]
     lost = variance([1 / len(center)] * len(center))
-    of_items = max(
-        0.0, *((v - n) / (1 - q) for v, n, q in zip(variance(center), noise, lost, strict=True))
-    )
+    estimates = [
+        (v / (1 - q), n / (1 - q)) for v, n, q in zip(variance(center), noise, lost, strict=True)
+    ]
+    of_items = max(0.0, *(v - min(n, of_seeds) for v, n in estimates))
     ts = [float(stats.t.isf(0.025, df)) for df in (seeds - 1, units - 1)]
     critical = (ts[0] * of_seeds + ts[1] * of_items) / (of_seeds + of_items)
     error = math.sqrt(of_seeds + of_items)
@@ -535,6 +536,33 @@ def test_few_independent_questions_are_not_compared() -> None:
     assert AnalogyBenchmark(np.array([*separate, (18, 19)])).units(np.ones(10, bool)) == 10
 
 
+def test_a_variance_that_is_estimated_as_0_is_no_certainty() -> None:
+    """Without any observed variance, no difference is shown, however large.
+
+    With items, the variance over items stays, if only by chance the difference is the same with
+    each seed: here, A has the right answers to four questions and B to two others, half of them
+    with each of two seeds. Without items, or if A is right in all questions and B in none, no
+    variance is left.
+    """
+    pairs = np.array([*itertools.permutations(range(15), 2)])
+    ranks = np.full((2, 2, 210), 7, np.int8)
+    for run, right in zip(ranks.reshape(4, -1), ([0, 30], [61, 92], [124], [155]), strict=True):
+        run[right] = 1
+    found = compared(AnalogyBenchmark(pairs), list(ranks)).difference(0, 1)
+    assert found.verdict == "no difference shown"
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 0 < found.difference < found.high
+    all_or_none = np.repeat([1, 7], 2 * 210).reshape(2, 2, 210).astype(np.int8)
+    for comparison in (
+        compared(AnalogyBenchmark(pairs), list(all_or_none)),
+        Comparison([{"0": 0.5, "1": 0.51}, {"0": 0.3, "1": 0.31}], Family(2)),
+        Comparison([{"0": one, "1": one} for one in (0.5, 0.3, 0.1)], Family(3)),
+    ):
+        found = comparison.difference(0, 1)
+        assert (found.verdict, found.p, found.low) == ("no spread", None, None)
+
+
 def test_a_score_that_is_the_same_in_all_runs_says_so() -> None:
     scores = {str(seed): {"analogy/x/accuracy": 0.0} for seed in range(3)}
     settings = [Setting(name, scores, {}) for name in ("a", "b")]
@@ -565,6 +593,9 @@ def test_sentences_say_what_is_missing() -> None:
     for items in (None, 353):
         undefined = said(math.nan, "undefined", seeds=2, items=items)
         assert undefined == f"x: the score of a or b is undefined, {nothing}"
+    unknown = said(0.1, "no spread", seeds=2)
+    assert unknown.startswith("x: a and b differ by the same in every run")
+    assert unknown.endswith(nothing)
     one: dict[str, Any] = {"low": -0.1, "high": 0.02, "seeds": 1, "items": 353, "detectable": 0.08}
     shown = "1 seed can show a difference of 0.080"
     for size, rest in ((0.9, ""), (0.05, "; one of 0.050 needs more pairs, not more seeds")):

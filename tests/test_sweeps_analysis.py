@@ -103,7 +103,7 @@ def oracle_of_four(every: list[Any], best: Any, other: Any) -> tuple[float, bool
 
 def test_a_real_difference_is_found() -> None:
     jobs = [
-        job(i, (0.3 if dim == 10 else 0.5) + 0.01 * seed, model__dim=dim, seed=seed)
+        job(i, 0.3 + 0.01 * seed if dim == 10 else 0.5, model__dim=dim, seed=seed)
         for i, (dim, seed) in enumerate(itertools.product((10, 20), range(3)))
     ]
     assert column(compare_jobs("score", jobs).configurations, "verdict") == ["best", "worse"]

@@ -10,20 +10,23 @@ For the seeds s = 1 ... S, let d_s be the difference of the two scores with seed
 vector of the differences of the items' contributions. The variance of the mean of d_s is estimated
 by
 
-    seeds + items,   seeds = var(d_s) / S,   items = max(0, q(mean of e_s) - noise) / (1 - q(1/n)).
+    seeds + items,   seeds = var(d_s) / S,   items = max(0, q(mean of e_s) - min(noise, seeds)).
 
 Here, q(e) estimates the variance, over random samples of items, of a difference to which the items
 contribute e: the sum of e_i e_j over all items i and j that depend on each other; for independent
 items, it is the sum of the squares of e. ``noise`` estimates the part of q(mean of e_s) that is due
-to the seeds: it is the sum of q(e_s - mean of e_s) over the seeds, divided by S (S - 1).
+to the seeds: it is the sum of q(e_s - mean of e_s) over the seeds, divided by S (S - 1). It is
+subtracted because ``seeds`` contains it, too. With few seeds, the estimate ``seeds`` may happen to
+be smaller, or even 0. Then only ``seeds`` is subtracted, so that the estimated variance is never
+below q(mean of e_s), the variance over items if the trained vectors are taken as given.
 
 The contributions of the n items sum to 0, as if their mean had been subtracted from each. This
 lowers the expected value of a product e_i e_j by about V / n², the variance of that mean, where V
 is the variance that q should estimate. q adds up only some of the n² products. Their fraction is
 q(1/n), the value of q if each e_i is 1/n. The expected value of q is therefore not V, but about
-V - n² q(1/n) V / n² = (1 - q(1/n)) V, and q is divided by 1 - q(1/n). For the u (u - 1) analogy
-questions that can be made of u word pairs, 1 - q(1/n) is (u - 2) (u - 3) / (u (u - 1)), and the
-corrected estimate has no bias.
+V - n² q(1/n) V / n² = (1 - q(1/n)) V, and each q above is divided by 1 - q(1/n). For the u (u - 1)
+analogy questions that can be made of u word pairs, 1 - q(1/n) is (u - 2) (u - 3) / (u (u - 1)), and
+the corrected estimate has no bias.
 
 With few seeds, var(d_s) is not reliable. With more than two configurations, the larger one of
 v_a + v_b and 2 v is therefore used in place of var(d_s). Here, v_a and v_b are the variances over
@@ -58,7 +61,7 @@ from w2v.evaluate.influence import Benchmark, Scores
 from w2v.evaluate.statistics import studentized_range_sf
 
 Verdict = Literal[
-    "better", "worse", "no difference shown", "one seed", "too few pairs", "undefined"
+    "better", "worse", "no difference shown", "one seed", "too few pairs", "undefined", "no spread"
 ]
 
 LEVEL = 0.05
@@ -81,7 +84,8 @@ nothing is known of the variance of the score.
 """
 
 ROUNDING = 1e-12
-"""Differences between scores that are smaller, relative to the largest score, are rounding."""
+"""Differences between scores that are smaller, relative to the largest score, are rounding; so are
+standard errors of a difference that are smaller, relative to the difference."""
 
 MAX_SEEDS = 1000
 """The largest possible value of `Difference.seeds_needed`."""
@@ -162,12 +166,16 @@ class Difference:
         known to all runs of both configurations with these seeds.
     verdict
         ``better`` or ``worse`` if `a` differs significantly from `b`, or else ``no difference
-        shown``. If the two cannot be compared, the verdict is the reason: ``one seed`` (fewer than
-        two in common), ``too few pairs`` (see below) or ``undefined`` (the score of a run is NaN,
-        such as the loss of a training that diverged). There are too few pairs if there are fewer
-        than `MIN_PAIRS` different word pairs, or questions of an analogy benchmark; or if too many
-        items depend on each other to estimate the variance: of all combinations of two items, more
-        than the fraction `MAX_SHARE` have a word pair in common.
+        shown``. If the two cannot be compared, the verdict is the reason:
+
+        - ``one seed``: fewer than two in common;
+        - ``too few pairs``: there are fewer than `MIN_PAIRS` different word pairs, or questions of
+          an analogy benchmark; or too many items depend on each other to estimate the variance: of
+          all combinations of two items, more than the fraction `MAX_SHARE` have a word pair in
+          common;
+        - ``undefined``: the score of a run is NaN, such as the loss of a training that diverged;
+        - ``no spread``: the scores differ, but the estimated variance of the difference is 0, so
+          that its true variance is unknown.
     low, high
         The confidence interval of the difference. It is so wide that the intervals of all compared
         differences hold at once with a probability of 95 %. It excludes 0 if the verdict is
@@ -184,7 +192,7 @@ class Difference:
         `items` is None for a score without items, or if no seed is in common.
     detectable
         The smallest true difference that is significant with probability 0.8, given this number of
-        seeds; None if no variance was observed.
+        seeds; None if all scores are equal.
     size
         The difference for which `seeds_needed` is computed: `Comparison.size`, or, if
         `Comparison.size` is None or 0, the absolute value of `difference`.
@@ -447,10 +455,12 @@ class Comparison:
             return Difference(a, b, found, "undefined", seeds=len(seeds), items=items)
         if noise is None:
             return Difference(a, b, found, "one seed", seeds=len(seeds), items=items)
+        if found and noise.error <= ROUNDING * abs(found):
+            return Difference(a, b, found, "no spread", seeds=len(seeds), items=items)
         critical, error = noise.critical(self.family), noise.error
         alone = noise.critical(ALONE) * error
         shown = abs(found) > critical * error
-        p = self.family.p_value(abs(found) / error, critical, shown) if error else float(found == 0)
+        p = self.family.p_value(abs(found) / error, critical, shown) if error else 1.0
         verdict: Verdict = "no difference shown"
         if shown:
             verdict = "better" if (found > 0) == self.larger_is_better else "worse"
@@ -540,7 +550,7 @@ class Comparison:
         estimates = self.benchmark.variances(mean[None])[:, 0]
         if len(gaps) > 1:
             noise = self.benchmark.variances(parts - mean).sum(1) / (len(gaps) - 1) / len(gaps)
-            estimates = estimates - noise
+            estimates = estimates - np.minimum(noise, within * (1 - lost))
         over_items = max(0.0, float((estimates / (1 - lost)).max()))
         return found, Noise(within, freedom, over_items, units - 1, careful), items, False
 

@@ -145,7 +145,7 @@ COLUMNS = {
     "difference": "float64",  # the mean score of "setting" minus that of "compared_with"
     "low": "float64",  # 95 % interval of the difference, valid for all comparisons at once
     "high": "float64",
-    "verdict": "str",  # better, worse, no difference shown; one seed, too few pairs, undefined
+    "verdict": "str",  # see `Difference.verdict`
     "p": "float64",  # corrected for the number of comparisons
     "seeds": "int64",  # seeds that both configurations have
     "items": "int64",  # pairs or questions that all runs of both know
@@ -376,6 +376,9 @@ def sentence(judged: Judged, one: Difference) -> str:
         return f"{a} and {b} have {seeds} in common, so nothing can be said"
     if one.verdict == "undefined":
         return f"the score of {a} or {b} is undefined, so nothing can be said"
+    if one.verdict == "no spread":
+        same = f"{a} and {b} differ by the same in every run"
+        return f"{same}, which does not show how much is chance, so nothing can be said"
     if one.verdict == "too few pairs":
         few = f"fewer than {MIN_PAIRS} independent word pairs or questions"
         return f"{a} and {b} have {few} in common, so nothing can be said"

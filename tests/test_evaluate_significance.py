@@ -404,6 +404,47 @@ def test_equal_scores_are_equal_of_any_number_of_settings() -> None:
         assert Comparison(values, Family(runs)).difference(1, 0).detectable is None
 
 
+@pytest.mark.parametrize("settings", [2, 3, 4])
+@pytest.mark.parametrize("items", [False, True])
+def test_one_training_under_several_names_is_one_observation(settings: int, items: bool) -> None:
+    """Copies of configurations change no comparison of others, and do not differ from each other.
+
+    Without items, the configurations are compared by the scores alone.
+    """
+    benchmark, answers = simulated(np.random.default_rng(settings), settings, 2)
+    once = compared(benchmark, answers)
+    several = compared(benchmark, [row for row in answers for _ in range(3)])
+    if not items:
+        once, several = (replace(one, benchmark=None, answers=()) for one in (once, several))
+    for a, b in itertools.permutations(range(3 * settings), 2):
+        found = several.difference(a, b)
+        if a // 3 != b // 3:
+            assert replace(found, a=a // 3, b=b // 3) == once.difference(a // 3, b // 3)
+        else:
+            assert (found.verdict, found.p) == ("no difference shown", 1.0)
+            assert (found.low, found.high, found.detectable) == (0.0, 0.0, None)
+
+
+def test_equal_scores_with_other_answers_are_other_trainings() -> None:
+    ranks = np.full((3, 2, 90), 7, np.int8)
+    for number, right in enumerate(ranks):
+        right[:, 4 * number : 4 * number + 4] = 1
+    pairs = np.array([*itertools.permutations(range(10), 2)])
+    assert compared(AnalogyBenchmark(pairs), list(ranks)).distinct == Family(3)
+    assert compared(AnalogyBenchmark(pairs), list(ranks[[0, 0, 1]])).distinct == Family(2)
+
+
+def test_a_copy_without_some_runs_is_no_observation_of_its_own() -> None:
+    table = np.random.default_rng(0).normal(size=(3, 4))
+    values = [as_runs(row) for row in table.tolist()]
+    once = Comparison(values, Family(3))
+    more = Comparison([{"1": values[0]["1"], "3": values[0]["3"]}, *values], Family(4))
+    gaps = table[0, [1, 3]] - table[2, [1, 3]]
+    assert more._over_seeds(0, 3, gaps) == pytest.approx(once._over_seeds(0, 2, gaps))
+    assert more.distinct == Family(4)  # its difference from others is another one
+    assert more.difference(0, 1).p == 1.0
+
+
 def test_of_more_settings_the_larger_of_two_variances_counts() -> None:
     """With more than two configurations, the larger of two variances of a difference is used.
 

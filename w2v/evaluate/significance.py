@@ -33,6 +33,11 @@ v_a + v_b and 2 v is therefore used in place of var(d_s). Here, v_a and v_b are 
 seeds of the scores of the two configurations, and v is the mean of such variances over all
 configurations (`spread_over_seeds`).
 
+A setting that does not change the score, such as a number of threads, gives one training several
+names. Configurations whose runs have the same scores, and the same answers to all items, are one
+configuration in all of this: one observation in v and its degrees of freedom, and one of the
+configurations that are compared.
+
 The test is corrected for comparing all pairs of configurations at once. Critical values are those
 of the studentized range (Tukey's test), or of Student's t for two configurations. The degrees of
 freedom are Satterthwaite's. With two configurations or two seeds, Satterthwaite's test would find
@@ -48,9 +53,10 @@ components. Cochran (1964), Approximate significance levels of the Behrens-Fishe
 (1953), The problem of multiple comparisons.
 """
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -413,7 +419,7 @@ class Comparison:
         For each configuration, the scores of its runs, by seed.
     family
         Describes the comparisons of all pairs of these configurations, which are corrected together
-        for multiple testing.
+        for multiple testing. Those with equal runs count once (`distinct`).
     benchmark, answers
         The items (word pairs or questions) that the score is computed from, and the answers of each
         configuration's runs to them. For a score without items, such as a loss, `benchmark` is
@@ -446,6 +452,7 @@ class Comparison:
 
         `a` and `b` are indices of configurations. Only the seeds that both have are used.
         """
+        family = self.distinct
         runs = self.values if self.benchmark is None else self.answers
         seeds = [seed for seed in runs[a] if seed in runs[b]]
         found, noise, items, few = self._noise(a, b, seeds)
@@ -457,10 +464,10 @@ class Comparison:
             return Difference(a, b, found, "one seed", seeds=len(seeds), items=items)
         if found and noise.error <= ROUNDING * abs(found):
             return Difference(a, b, found, "no spread", seeds=len(seeds), items=items)
-        critical, error = noise.critical(self.family), noise.error
+        critical, error = noise.critical(family), noise.error
         alone = noise.critical(ALONE) * error
         shown = abs(found) > critical * error
-        p = self.family.p_value(abs(found) / error, critical, shown) if error else 1.0
+        p = family.p_value(abs(found) / error, critical, shown) if error else 1.0
         verdict: Verdict = "no difference shown"
         if shown:
             verdict = "better" if (found > 0) == self.larger_is_better else "worse"
@@ -477,7 +484,7 @@ class Comparison:
             p,
             len(seeds),
             items,
-            self._detectable(noise) if error else None,
+            _shown(family, noise) if error else None,
             size,
             None if self.fixed else self._seeds_needed(noise, len(seeds), size),
         )
@@ -518,7 +525,7 @@ class Comparison:
             (`Benchmark.units`), or, of all combinations of two items, more than the fraction
             `MAX_SHARE` have a word pair in common.
         """
-        careful = self.family.settings == 2 or len(seeds) == 2
+        careful = self.distinct.settings == 2 or len(seeds) == 2
         if self.benchmark is None:
             gaps = np.array([self.values[a][seed] - self.values[b][seed] for seed in seeds])
             within, freedom = self._over_seeds(a, b, gaps)
@@ -584,19 +591,66 @@ class Comparison:
         return self._known[key]
 
     @cached_property
-    def _spread(self) -> tuple[NDArray[np.float64], float, float]:
+    def _results(self) -> list[dict[str, tuple[str, bytes]]]:
+        """For each configuration and seed, values that are equal if score and answers are."""
+        given = self.answers or [{}] * len(self.values)
+        return [
+            {
+                seed: (repr(float(value)), _digest(answers.get(seed)))
+                for seed, value in values.items()
+            }
+            for values, answers in zip(self.values, given, strict=True)
+        ]
+
+    @cached_property
+    def distinct(self) -> Family:
+        """`family`, in which configurations with equal runs are counted once.
+
+        Runs are equal if they have the same seed, the same score and the same answers. The number
+        of configurations is at least 2.
+        """
+        settings = len({frozenset(runs.items()) for runs in self._results})
+        return replace(self.family, settings=max(2, settings))
+
+    @cached_property
+    def _originals(self) -> list[int]:
+        """For each configuration, the index of the one of which it is a copy, or its own index.
+
+        A configuration is a copy if another has all of its runs and perhaps more, because not all
+        jobs of a sweep finished.
+        """
+        found = list(range(len(self.values)))
+        having: dict[Any, list[int]] = {}  # the originals that have a run
+        for index in sorted(found, key=lambda index: -len(self._results[index])):
+            runs = self._results[index].items()
+            near = having.get(next(iter(runs), None), [])
+            found[index] = next((one for one in near if runs <= self._results[one].items()), index)
+            if found[index] == index:
+                for run in runs:
+                    having.setdefault(run, []).append(index)
+        return found
+
+    @cached_property
+    def _spread(self) -> tuple[dict[int, float], float, float]:
+        """The result of `spread_over_seeds` for those of `_originals`.
+
+        The variances are in a dict by the index of the configuration.
+        """
         seeds = list(dict.fromkeys(seed for runs in self.values for seed in runs))
-        table = [[runs.get(seed, math.nan) for seed in seeds] for runs in self.values]
-        return spread_over_seeds(np.array(table, np.float64))
+        rows = sorted(set(self._originals))
+        table = [[self.values[row].get(seed, math.nan) for seed in seeds] for row in rows]
+        variances, mean, freedom = spread_over_seeds(np.array(table, np.float64))
+        return dict(zip(rows, variances.tolist(), strict=True)), mean, freedom
 
     def _over_seeds(self, a: int, b: int, gaps: NDArray[np.float64]) -> tuple[float | None, float]:
         """Estimate the variance, over seeds, of the mean difference between two configurations.
 
-        If only two configurations are compared in all, the estimate is computed from `gaps` alone.
-        If there are more, effects of a seed on all configurations alike are removed first
-        (`spread_over_seeds`). The estimate is then v divided by the number of seeds in `gaps`,
-        where v is the sum of the variances of `a` and `b`, or twice the variance pooled over all
-        configurations if that is larger.
+        If only two different configurations are compared in all (`distinct`), the estimate is
+        computed from `gaps` alone. If there are more, effects of a seed on all configurations alike
+        are removed first (`spread_over_seeds`). The estimate is then v divided by the number of
+        seeds in `gaps`, where v is the sum of the variances of `a` and `b`, or twice the variance
+        pooled over all configurations if that is larger. Copies of a configuration have its
+        variance and are not pooled (`_originals`). Between copies of one, the variance is 0.
 
         The degrees of freedom of the sum are Satterthwaite's, lowered by (settings - 1) / settings
         because the removed effects make the two variances depend on each other. They are at least
@@ -616,23 +670,24 @@ class Comparison:
         variance : float or None
             The variance of the mean of `gaps`; None for fewer than two seeds.
         freedom : float
-            The degrees of freedom of `variance`, at least 1; 1, without a meaning, if that is None.
+            The degrees of freedom of `variance`, at least 1; 1, without a meaning, if that is None
+            or 0.
         """
         if len(gaps) < 2:
             return None, 1.0
-        if self.family.settings == 2:
+        if self.distinct.settings == 2:
             return float(gaps.var(ddof=1)) / len(gaps), len(gaps) - 1
+        a, b = self._originals[a], self._originals[b]
+        if a == b:
+            return 0.0, 1.0
         variances, mean, freedom = self._spread
         own, typical = variances[a] + variances[b], 2 * mean
         if not own > typical:
             return typical / len(gaps), freedom
-        share = (self.family.settings - 1) / self.family.settings
+        share = (len(variances) - 1) / len(variances)
         each = [len(self.values[one]) - 1 for one in (a, b)]
         squares = sum(variances[one] ** 2 / n for one, n in zip((a, b), each, strict=True))
         return own / len(gaps), min(freedom, max(min(each), own**2 / squares * share))
-
-    def _detectable(self, noise: Noise) -> float:
-        return _shown(self.family, noise)
 
     def _seeds_needed(self, noise: Noise, seeds: int, size: float) -> int | None:
         """Return how many seeds, at least two, would show a true difference of `size`.
@@ -640,12 +695,12 @@ class Comparison:
         With so many seeds, the difference is significant with probability `POWER`. `noise` was
         estimated from `seeds` seeds. The result is None if `MAX_SEEDS` seeds are not enough.
         """
-        if _shown(self.family, noise.with_seeds(seeds, MAX_SEEDS)) > size:
+        if _shown(self.distinct, noise.with_seeds(seeds, MAX_SEEDS)) > size:
             return None
         low, high = 1, MAX_SEEDS
         while high - low > 1:
             middle = (low + high) // 2
-            if _shown(self.family, noise.with_seeds(seeds, middle)) > size:
+            if _shown(self.distinct, noise.with_seeds(seeds, middle)) > size:
                 low = middle
             else:
                 high = middle
@@ -654,6 +709,11 @@ class Comparison:
 
 MAX_KEPT = 64
 """The most results of `Comparison._scores` that are cached."""
+
+
+def _digest(answers: NDArray[Any] | None) -> bytes:
+    """Return a hash of a run's answers, which is empty if they are None."""
+    return b"" if answers is None else hashlib.sha256(answers.tobytes()).digest()
 
 
 def _shown(family: Family, noise: Noise) -> float:

@@ -9,7 +9,9 @@ from scipy import stats
 
 from w2v import WordVectors
 from w2v.evaluate import mean_neighbour_overlap, pareto_front, student_interval
+from w2v.evaluate.advice import advice
 from w2v.evaluate.sweep import Run, Sweep
+from w2v.tables import without_nan
 from w2v.vectors import Use
 
 
@@ -91,6 +93,26 @@ def test_the_overlap_is_that_of_the_vectors_that_are_scored(tmp_path: Path) -> N
         every = [WordVectors.load(tmp_path / str(seed), use) for seed in range(2)]
         assert found[use] == pytest.approx(mean_neighbour_overlap(every))
     assert found["v"] != found["v+u"]
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_seeds_of_given_vectors_are_one_run(seeds: int) -> None:
+    scores = {"a.txt": 0.5, "b.txt": 0.4, "copy_of_b.txt": 0.4}
+    runs = [
+        Run(
+            number=number,
+            settings={"seed": seed, "evaluate.vectors": path},
+            figures={"similarity/mine/pearson": scores[path]},
+        )
+        for number, (path, seed) in enumerate(product(scores, range(seeds)))
+    ]
+    result = Sweep("similarity/mine/pearson", runs)
+    found = [(row["verdict"], row["seeds"], row["p"]) for row in without_nan(result.configurations)]
+    assert found == [("best", 1, None), ("no spread", 1, None), ("no spread", 1, None)]
+    between = [one for one in result.judged[0].differences if one.b]
+    assert [(one.verdict, one.p) for one in between] == [("no difference shown", 1.0)]
+    (line,) = advice(result)
+    assert line.startswith("no spread: nothing shows how much of these differences is chance; ")
 
 
 @pytest.mark.parametrize("sign", [1, -1])

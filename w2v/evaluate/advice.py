@@ -5,7 +5,7 @@ from operator import itemgetter
 from typing import Any
 
 from w2v.evaluate.sweep import SEED, Sweep
-from w2v.evaluate.verdicts import NOT_SHOWN
+from w2v.evaluate.verdicts import NO_SPREAD, NOT_SHOWN
 from w2v.labels import as_text, format_duration
 from w2v.tables import Row, without_nan
 
@@ -42,7 +42,8 @@ def advice(result: Sweep[Any]) -> list[str]:
     and is not shown to be worse. If the objective is a benchmark score, a last line warns if the
     vocabularies of the runs cover unequal shares of the benchmark. This line is left out if all
     runs have the setting ``evaluate.oov=zero``, by which a pair with an unknown word counts as a
-    cosine of 0, and a question with one as wrong.
+    cosine of 0, and a question with one as wrong. Another line explains the verdict ``no spread``
+    if there is any, and names scores that give another verdict.
     """
     lines = []
     if result.unequal_seeds:
@@ -64,6 +65,11 @@ def advice(result: Sweep[Any]) -> list[str]:
                 f"({format_duration(quick['seconds'])} of training "
                 f"against {format_duration(best['seconds'])})"
             )
+    if any(row["verdict"] == NO_SPREAD for row in result.configurations):
+        lines.append(
+            f"{NO_SPREAD}: nothing shows how much of these differences is chance; Spearman's "
+            "correlation and the accuracy of 3CosAdd are compared over pairs and questions, too"
+        )
     parts = result.objective.split("/")
     key = "/".join((*parts[:-1], "coverage"))
     shares = {job.figures[key] for job in result.finished if key in job.figures}

@@ -181,7 +181,8 @@ class Difference:
           common;
         - ``undefined``: the score of a run is NaN, such as the loss of a training that diverged;
         - ``no spread``: the scores differ, but the estimated variance of the difference is 0, so
-          that its true variance is unknown.
+          that its true variance is unknown. This is always so for a score without items if
+          `Comparison.fixed` is true.
     low, high
         The confidence interval of the difference. It is so wide that the intervals of all compared
         differences hold at once with a probability of 95 %. It excludes 0 if the verdict is
@@ -431,8 +432,8 @@ class Comparison:
         difference.
     fixed
         Whether the vectors of each configuration are given, such as downloaded ones, and not
-        trained with several seeds. Each configuration then has one run, and only the items are
-        treated as a random sample.
+        trained with several seeds. Only the items are then treated as a random sample. Only one run
+        of each configuration is used, because others, with other seeds, would be the same.
     """
 
     values: Sequence[Mapping[str, float]]
@@ -455,6 +456,7 @@ class Comparison:
         family = self.distinct
         runs = self.values if self.benchmark is None else self.answers
         seeds = [seed for seed in runs[a] if seed in runs[b]]
+        seeds = seeds[:1] if self.fixed else seeds
         found, noise, items, few = self._noise(a, b, seeds)
         if few:
             return Difference(a, b, found, "too few pairs", seeds=len(seeds), items=items)
@@ -511,9 +513,9 @@ class Comparison:
         noise : Noise or None
             The variance of the difference; None if it cannot be estimated. The estimate requires
 
-            - at least two seeds; but one is enough for a score with items if the attribute `fixed`
-              is true (the vectors were given, not trained), because only the items are then a
-              sample;
+            - at least two seeds; but one is enough if the attribute `fixed` is true (the vectors
+              were given, not trained), because only the items are then a sample. For a score
+              without items, the estimate is then 0;
             - for a score with items, also a finite `difference`, and that `few` is false.
         items : int or None
             The number of items that were used. If the benchmark skips unknown words, an item is
@@ -528,7 +530,8 @@ class Comparison:
         careful = self.distinct.settings == 2 or len(seeds) == 2
         if self.benchmark is None:
             gaps = np.array([self.values[a][seed] - self.values[b][seed] for seed in seeds])
-            within, freedom = self._over_seeds(a, b, gaps)
+            given = self.fixed and len(gaps) > 0
+            within, freedom = (0.0, 1.0) if given else self._over_seeds(a, b, gaps)
             found = float(gaps.mean()) if len(gaps) else math.nan
             return (
                 found,

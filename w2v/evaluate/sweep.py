@@ -209,6 +209,14 @@ class Sweep(Generic[R]):
         return [run for run in self.runs if run.finished]
 
     @cached_property
+    def vectors_given(self) -> bool:
+        """Whether the vectors of all finished runs were given (``evaluate.vectors``), not trained.
+
+        Runs that differ in the seed only are then one run, since the seed changes nothing.
+        """
+        return all(run.settings.get("evaluate.vectors") for run in self.finished)
+
+    @cached_property
     def axes(self) -> list[str]:
         """The keys of the settings that differ between runs; the seed is last.
 
@@ -268,8 +276,9 @@ class Sweep(Generic[R]):
         for run in self.finished:
             given = run.settings
             key = tuple(as_text(given[name]) if name in given else None for name in self.settings)
+            seed = "" if self.vectors_given else as_text(given.get(SEED))
             # A search may try the same settings twice, which is one observation.
-            members.setdefault(key, {}).setdefault(as_text(given.get(SEED)), run)
+            members.setdefault(key, {}).setdefault(seed, run)
         groups: dict[str, list[Configuration[R]]] = {}
         for key, by_seed in members.items():
             most = max(run.epochs for run in by_seed.values())
@@ -364,7 +373,7 @@ class Sweep(Generic[R]):
             group_of=group_of,
             smaller_is_better=self.smaller_is_better,
             size=self.size,
-            fixed=all(run.settings.get("evaluate.vectors") for run in self.finished),
+            fixed=self.vectors_given,
         ).judged
 
     @property
@@ -406,7 +415,7 @@ class Sweep(Generic[R]):
         values of the settings in `compared_within`. There is a column for each of the `settings`,
         with its value. The other columns are:
 
-        - ``seeds``, the number of seeds;
+        - ``seeds``, the number of seeds; 1 if the vectors were given (`vectors_given`);
         - ``mean``, the mean objective, and the ends ``low`` and ``high`` of its 95 % confidence
           interval (Student's t);
         - ``difference``, ``p`` and ``verdict``, of the comparison with the best of the group (see

@@ -36,6 +36,7 @@ MEAN_OF_SETS = "similarity/mean/spearman"
 
 SHOWN = ("better", "worse")
 NOT_SHOWN = "no difference shown"
+NO_SPREAD = "no spread"
 
 MAX_ALL_PAIRS = 12
 """All pairs of up to this many configurations are compared.
@@ -185,7 +186,8 @@ class Verdicts:
         loss, the observed difference is used in any case.
     fixed
         Whether the vectors of each configuration are given, such as downloaded ones, and not
-        trained with several seeds. Only the benchmark items are then treated as a random sample.
+        trained with several seeds. Only the benchmark items are then treated as a random sample,
+        and by a score without items, configurations are not compared.
     """
 
     def __init__(
@@ -376,9 +378,9 @@ def sentence(judged: Judged, one: Difference) -> str:
         return f"{a} and {b} have {seeds} in common, so nothing can be said"
     if one.verdict == "undefined":
         return f"the score of {a} or {b} is undefined, so nothing can be said"
-    if one.verdict == "no spread":
-        same = f"{a} and {b} differ by the same in every run"
-        return f"{same}, which does not show how much is chance, so nothing can be said"
+    if one.verdict == NO_SPREAD:
+        chance = f"how much of the difference between {a} and {b} is chance is unknown"
+        return f"{chance}, so nothing can be said"
     if one.verdict == "too few pairs":
         few = f"fewer than {MIN_PAIRS} independent word pairs or questions"
         return f"{a} and {b} have {few} in common, so nothing can be said"

@@ -12,6 +12,7 @@ import codecs
 import json
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -150,6 +151,11 @@ def read_subwords(folder: Path, shape: tuple[int, ...]) -> Subwords | None:
     return Subwords(rows, shortest, longest, encoding)
 
 
+_PARSING = Lock()
+"""`np.load` parses the header of a file as Python. In Python 3.11, this can raise a SystemError if
+several threads do so at once (python/cpython#106905)."""
+
+
 def _map_array(path: Path) -> NDArray[np.float32]:
     """Map an ``.npy`` file of float32 or float16 into memory; the array has the file's dtype.
 
@@ -159,7 +165,8 @@ def _map_array(path: Path) -> NDArray[np.float32]:
         The file cannot be read, or has another dtype.
     """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        with _PARSING:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
     except NPY_ERRORS as error:
         reason = " ".join(str(error).split())
         raise InputError(

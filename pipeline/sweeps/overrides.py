@@ -97,7 +97,7 @@ def set_hydra(config: DictConfig, group: str, key: str, value: int | str) -> Non
     overrides = config.hydra.overrides.hydra
     with read_write(config.hydra[group]), read_write(overrides):
         OmegaConf.update(config.hydra[group], key, value)
-        overrides.append(f"hydra.{group}.{key}={value}")
+        overrides.append(f"hydra.{group}.{key}={value!r}")
 
 
 def is_group(key: str, loader: ConfigLoader) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Glob, Override
-from omegaconf import DictConfig, read_write
+from omegaconf import DictConfig
 
 from pipeline.config import schema
 from pipeline.config.settings import Config, direction_of
@@ -81,8 +81,8 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[float | None]:
             "or name another with hydra.sweeper.study_name=..."
         ) from None
     with lock:
-        with storage_errors(sweeper.storage), read_write(sweeper):
-            sweeper.storage = storage_url(sweeper.storage)
+        with storage_errors(sweeper.storage):
+            set_hydra(config, "sweeper", "storage", storage_url(sweeper.storage))
             ended, trials, best = resume(sweeper.storage, sweeper.study_name, objective)
         left = max(0, sweeper.n_trials - ended)
         if left == 0 and best is None:

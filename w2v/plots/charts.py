@@ -189,9 +189,10 @@ def zipf(counts: ArrayLike, kept: ArrayLike, path: str | Path, title: str = "") 
 
 
 def _unit(largest: float) -> tuple[float, str]:
-    """Return a unit for an axis up to `largest`, and its name, such as (1e6, "millions").
+    """Return the unit in which to show the numbers on an axis, and its name: (1e6, "millions").
 
-    If `largest` is less than 2,000, the result is (1.0, "").
+    `largest` is the largest number on the axis. The unit is a billion, a million or a thousand: the
+    first of them that is at most half of `largest`; otherwise, the result is (1.0, "").
     """
     for unit, name in ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands")):
         if largest >= 2 * unit:
@@ -200,8 +201,9 @@ def _unit(largest: float) -> tuple[float, str]:
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a centered moving average whose window is about a fraction `SMOOTHING` of the values.
+    """Smooth the values of a loss curve by a centered moving average, which is returned.
 
+    The window has about a fraction `SMOOTHING` of the values.
     At the start, where the loss falls fast, the window is shortened on both sides. At the end only
     its right half is shortened, so that the last values are averages as well.
     """
@@ -223,8 +225,8 @@ def similarity_scatter(
     """Plot model cosines against human ratings of word pairs.
 
     `NAMED_PAIRS` pairs are marked, and labeled where there is room: half of them are those that the
-    model ranks too low by most, the other half those that it ranks too high by most. If fewer than
-    twice `NAMED_PAIRS` pairs are used, none is marked.
+    model ranks farthest below their rank by human rating, the other half those that it ranks
+    farthest above. If fewer than twice `NAMED_PAIRS` pairs are used, none is marked.
 
     Parameters
     ----------

@@ -98,8 +98,8 @@ def write_corpus(
         An existing folder.
     source
         The documents. `tokenizer` is not applied to `SplitTexts`, which have a function of their
-        own, and to `TokenLists`, which are tokens already. For the latter, ``bytes`` of the result
-        is the size of all tokens, each with a separator after it.
+        own, nor to `TokenLists`, which are tokens already. For `TokenLists`, ``bytes`` of the
+        result is the size of all tokens, each with a separator after it.
     limit
         Stop after this many documents that are not blank; None for all.
     workers
@@ -238,7 +238,7 @@ class TypeTable:
         return renumbered
 
     def lines_of_types(self) -> memoryview:
-        """Return the types (distinct tokens) by id, in UTF-8, each followed by a line feed."""
+        """Return the types (distinct tokens) as lines of UTF-8 text, in the order of their ids."""
         return memoryview(b"".join(b"%b\n" % word for word in self.numbering))
 
     def totals(self) -> NDArray[np.int64]:
@@ -368,12 +368,14 @@ class CorpusWriter:
         self.faults = {"invalid_utf8": 0, "nul_bytes": 0, "crlf": 0, "byte_order_marks": 0}
 
     def write(self, tokenized: Iterable[tuple[Block, TokenizedBlock]]) -> CorpusSize:
-        """Write all files of the corpus, and return its size.
+        """Write tokenized blocks as the files of a corpus folder; return the size of the corpus.
+
+        `w2v.text.tokens` describes the files.
 
         Parameters
         ----------
         tokenized
-            Blocks of text, each with its tokens.
+            The blocks of text in order, each with its tokens.
 
         Raises
         ------

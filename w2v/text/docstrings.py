@@ -97,9 +97,10 @@ class PyDocs:
     def fingerprint(self) -> dict[str, Any]:
         """Return a JSON-serializable dict that changes when the installed packages change.
 
-        It contains the package names in the order of `packages`. It has the version of Python for
-        the standard library. For any other package it has the SHA-256 of the file RECORD, in which
-        pip lists the package's files and their hashes; if there is none, of the Python files.
+        It contains the package names in the order of `packages`, and a string for each package. For
+        the standard library, this is the version of Python. For any other package, it is the
+        SHA-256 of the file RECORD, in which pip lists the package's files and their hashes, or, if
+        there is no such file, the SHA-256 of the package's Python files.
 
         Raises
         ------

@@ -163,8 +163,8 @@ def is_path(item: object) -> bool:
 
     A `pathlib.Path` is a path. A string is a path in any of three cases:
 
-    - it has no white space, but a suffix of files that can be read, as in ``a.txt.gz``;
-    - it is a glob pattern or URL without white space, with a slash or any suffix, as ``*.text``;
+    - it has no white space, and ends in the suffix of a known file format, as in ``a.txt.gz``;
+    - it is a glob pattern or URL without white space that has a slash or a suffix, as ``*.text``;
     - it is any other string that names an existing file or folder.
 
     But a string with a line feed, or of more than `MAX_PATH` characters, is never a path.

@@ -136,11 +136,12 @@ def _is_json_document(head: bytes) -> bool:
 
 
 def delimiter_of(path: str, line: str, field: str) -> str:
-    """Return the delimiter between the columns of a table.
+    """Return the delimiter between the columns of a table: a comma, tab, semicolon or bar.
 
-    It is a tab if the suffix is .tsv or .tab. Otherwise it is the comma, tab, semicolon or bar that
-    splits the first line into the most columns. One that a space follows is punctuation, and does
-    not count. If some of the four give a column called `field`, only those are compared.
+    It is a tab if the suffix of the file is .tsv or .tab. Otherwise it is the one of these four
+    that splits the first line into the most columns. A delimiter before a space does not count,
+    because it is probably punctuation. If any of the four makes a column called `field`, those that
+    do not are left out of the comparison.
 
     Parameters
     ----------

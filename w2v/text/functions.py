@@ -134,7 +134,7 @@ def imported_modules(source: bytes, module: str, is_package: bool) -> Iterator[s
         elif isinstance(node, ast.ImportFrom):
             try:
                 base = resolve_name("." * node.level + (node.module or ""), package)
-            except ImportError:  # relative to no package
+            except ImportError:  # a relative import outside any package
                 continue
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
         for name in names:

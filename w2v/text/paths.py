@@ -33,7 +33,7 @@ class FoundFiles:
         How many broken links, pipes, sockets and devices were skipped.
     left_out
         The folders that were not searched: those that `find_files` was told to leave out, symbolic
-        links to folders, and folders that match a pattern that their files do not match.
+        links to folders, and folders that match a glob pattern although their files do not.
     """
 
     paths: list[str] = field(default_factory=list)
@@ -42,12 +42,12 @@ class FoundFiles:
     left_out: list[str] = field(default_factory=list)
 
     def skipped(self) -> dict[str, Any]:
-        """Return a dict on what was skipped: two counts and a list.
+        """Return what the search for files skipped, as a dict of two counts and a list.
 
         ``hidden_files`` counts hidden files and folders, and files such as ``Thumbs.db``.
         ``no_files`` counts broken links, pipes, sockets and devices. ``folders_left_out`` lists the
         folders that were not searched: those that `find_files` was told to leave out, symbolic
-        links, and folders that match a glob pattern that their files do not match.
+        links, and folders that match a glob pattern although their files do not.
         """
         return {
             "hidden_files": self.hidden,
@@ -187,10 +187,10 @@ def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
 def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
     """Add the files that match a glob pattern to `found`.
 
-    Some matching files are not added, and only listed or counted in `found`: those in folders that
-    `skip` excludes, those behind a symbolic link that ``**`` matched, and files that operating
-    systems create, such as ``Thumbs.db``. Folders that match, but none of whose content does, are
-    listed, too.
+    Three kinds of matching files are not added: those in folders that `skip` excludes, those behind
+    a symbolic link that ``**`` matched, and files that operating systems create, such as
+    ``Thumbs.db``. For the first two kinds, `found` lists the folder or link; it counts the third.
+    It also lists every folder that matches and is not empty, but in which nothing matches.
     """
     # With more than one **, a path matches in several ways.
     matches = {*glob.glob(pattern, recursive=True)}  # noqa: PTH207 (it takes absolute patterns)
@@ -219,14 +219,14 @@ def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
 
 
 def _linked_folders(path: Path, pattern: Path) -> list[Path]:
-    """Return the symbolic links among the folders of `path` that ``**`` in `pattern` matched.
+    """Return the folders of a path that ``**`` in a glob pattern matched and that are links.
 
-    They let a caller refuse what ``**`` found behind a link. The outermost link comes first.
+    Links are symbolic links; the outermost comes first. The caller refuses what is behind them.
 
     Parameters
     ----------
-    path
-        A path that the glob pattern `pattern` matched.
+    path, pattern
+        A path, and the glob pattern that matched it.
     """
     stars = [number for number, part in enumerate(pattern.parts) if part == "**"]
     if not stars:

@@ -174,9 +174,14 @@ class Phrase(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """The result of `join_phrases`: the phrases, and the corpus's new numbers of tokens and types.
+    """The result of `join_phrases`, which rewrites a corpus so that each phrase is one token.
 
-    Types are distinct tokens.
+    Attributes
+    ----------
+    tokens, types
+        The numbers of tokens and of types (distinct tokens) of the rewritten corpus.
+    phrases
+        The phrases that were found in the corpus, or read from a table.
     """
 
     tokens: int
@@ -357,7 +362,8 @@ class _Corpus:
         Parameters
         ----------
         nodes : int64 (n,)
-            The trie node of the sequence of connectors (words such as "of") between the two words.
+            The number of the sequence of connectors (words such as "of") between the two words, 0
+            if there is none. It is the number of the sequence's node in a trie.
         left, right : int64 (n,)
             The type ids of the two words.
 
@@ -376,10 +382,11 @@ class _Corpus:
         return (nodes * types + left) * types + right
 
     def _nodes(self, ids: Ids, left: Ids, gaps: Ids) -> Ids:
-        """Return the number of the trie node of the connectors in each pair of words: int64 (p,).
+        """Return the number of the sequence of connectors inside each pair of words: int64 (p,).
 
-        A node stands for a sequence of connectors (words such as "of") between two words. Nodes
-        that are new are added to the trie.
+        Connectors are words such as "of" that may stand inside a phrase. Their sequences are the
+        nodes of a trie, and are numbered in the order in which they are found; 0 is the empty
+        sequence. Sequences that are new are added to the trie.
 
         Parameters
         ----------
@@ -401,16 +408,17 @@ class _Corpus:
         return nodes
 
     def child(self, step: int) -> int:
-        """Return the number of a child of a trie node; add the child to the trie if it is new.
+        """Return the number of a sequence of connectors that is one longer than a known sequence.
 
-        The parent node stands for a sequence of connectors (words such as "of"), and the child for
-        the same sequence with one more at the end.
+        Connectors are words such as "of" that may stand inside a phrase. Their sequences are the
+        nodes of a trie: the longer sequence is a child of the known one. It is added to the trie,
+        and gets the next number, if it is new.
 
         Parameters
         ----------
         step
-            The number of the parent node, times the number of types, plus the type id of the added
-            connector.
+            The known sequence and the added connector as one integer: the number of the sequence,
+            times the number of types (distinct tokens), plus the type id of the connector.
         """
         if step not in self.children:
             node, connector = divmod(step, len(self.types))
@@ -419,13 +427,13 @@ class _Corpus:
         return self.children[step]
 
     def split(self, keys: Ids) -> tuple[Ids, Ids, Ids]:
-        """Decode the integers that identify pairs of words (`_Corpus.keys`).
+        """Decode the integers by which `_Corpus.keys` identifies pairs of words.
 
         Returns
         -------
         left, nodes, right : int64 (n,)
-            The type id of the first word of each pair, the trie node of the connectors (words such
-            as "of") in between, and the type id of the last word.
+            For each pair: the type id of the first word, the number of the sequence of connectors
+            (words such as "of") in between, 0 if there is none, and the type id of the last word.
         """
         rest, right = np.divmod(keys, len(self.types))
         nodes, left = np.divmod(rest, len(self.types))
@@ -457,13 +465,19 @@ class _PairCounter:
         self.runs: list[tuple[Ids, Ids]] = []
 
     def add(self, keys: Ids) -> None:
-        """Count each key as often as it occurs in an array."""
+        """Add an array of keys, integers that stand for pairs of words, to the counts.
+
+        A key may occur several times in the array, and is then counted as often.
+        """
         self.runs.append(np.unique(keys, return_counts=True))
         while len(self.runs) > 1 and 2 * len(self.runs[-1][0]) >= len(self.runs[-2][0]):
             self._merge()
 
     def result(self) -> tuple[Ids, Ids]:
-        """Return the distinct keys, sorted, and how often each was added."""
+        """Return the distinct keys that were added, sorted, and the count of each.
+
+        A key is an integer that stands for a pair of words. Both arrays are int64 (n,).
+        """
         while len(self.runs) > 1:
             self._merge()
         return self.runs[0]
@@ -522,17 +536,18 @@ class _Counts(NamedTuple):
 
 
 def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
-    """Count types (distinct tokens) and pairs of words; those of equal text share one count.
+    """Return the counts of all types (distinct tokens) and pairs of words, added up by text.
 
-    The text of a pair is its two words, and any connectors (such as "of") in between, joined by the
-    joiner, such as ``_``: the pair ``new``, ``york`` and the type ``new_york`` have equal text.
+    Where types or pairs have equal text, each of them gets the sum of their counts. The text of a
+    pair is its two words, and any connectors (such as "of") in between, joined by the joiner, such
+    as ``_``: the pair ``new``, ``york`` and the type ``new_york`` have equal text.
 
     Parameters
     ----------
     keys : int64 (p,)
-        The integers that identify the distinct pairs.
+        The integers that identify the distinct pairs (`_Corpus.keys`).
     counts : int64 (p,)
-        How often each pair occurs.
+        How often each pair itself occurs.
     """
     joiner = corpus.settings.joiner
     of_words, of_pairs = corpus.counts.copy(), counts.copy()
@@ -557,28 +572,30 @@ def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
 
 
 def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
-    """Return hashes by which equal texts are found, of words and then of pairs of words: uint64.
+    """Return a hash of the text of each word, followed by one for each pair: uint64 (w + p,).
 
-    The text of a pair is its two words, and any connectors (such as "of") in between, joined by the
-    joiner, such as ``_``. The hash of a text is a polynomial modulo 2^64 over the parts between
-    joiners, so that the hash of a pair can be computed from the hashes and lengths of its words and
-    connectors.
+    Words and pairs of equal text have equal hashes. The text of a pair is its two words, and any
+    connectors (such as "of") in between, joined by the joiner, such as ``_``: the pair ``new``,
+    ``york`` has the text of the word ``new_york``. A hash is a polynomial modulo 2^64 over the
+    parts between joiners, so that the hash of a pair can be computed from the hashes and lengths of
+    its words and connectors.
 
     Parameters
     ----------
-    words : int64
+    words : int64 (w,)
         The type ids of words.
-    keys : int64
-        The integers that identify pairs (`_Corpus.keys`).
+    keys : int64 (p,)
+        The integers that identify pairs of words (`_Corpus.keys`).
     """
     number = defaultdict[str, int](count(1).__next__)
 
     def hashed(texts: Iterable[list[str]]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Return the hash of each text, and its factor, from which hashes of longer texts follow.
+        """Return a hash and a factor of each text; with them, hashes of joined texts are computed.
 
         Each text is given as its parts between joiners: ``new_york`` as ["new", "york"] if the
-        joiner is ``_``. The factor of a text is `HASH_BASE` ** (number of its parts), mod 2^64. For
-        a text a followed by a text b, the hash is hash(a) * factor(b) + hash(b).
+        joiner is ``_``. The factor of a text is `HASH_BASE` ** (number of its parts), mod 2^64. If
+        the texts a and b are joined, the hash of the result is hash(a) * factor(b) + hash(b), mod
+        2^64.
         """
         values, powers = [], []
         for parts in texts:
@@ -601,7 +618,7 @@ def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
 
 
 def _slices(array: NDArray[Any]) -> list[slice]:
-    """Return slices of at most `WINDOW` items that together cover an array."""
+    """Return slices that divide an array into consecutive parts of at most `WINDOW` items."""
     return [slice(i, i + WINDOW) for i in range(0, len(array), WINDOW)]
 
 
@@ -629,7 +646,7 @@ class _Found(NamedTuple):
 
 
 def _score(corpus: _Corpus, settings: Phrases, progress: Callable[[float], None]) -> _Found:
-    """Find the phrases of one pass: the frequent pairs of words that score above the threshold.
+    """Find the phrases in a corpus: frequent pairs of words that score above the threshold.
 
     `progress` is called with the fraction of the corpus that has been read.
     """
@@ -729,8 +746,8 @@ def _taken(window: _Window, found: _Found, starts: Flags, ends: Flags) -> tuple[
     found
         All phrases that are to be joined in this pass over the corpus.
     starts, ends : bool (types,)
-        Whether any phrase starts, or ends, with each type (distinct token). They serve to exclude
-        most pairs quickly.
+        For each type (distinct token), whether any phrase starts with it, and whether any phrase
+        ends with it. By this, most pairs are excluded quickly.
 
     Returns
     -------

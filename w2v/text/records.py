@@ -55,7 +55,9 @@ class Records:
     field: str
 
     def documents(self) -> Iterator[str]:
-        """Yield the text in the field of each record as a document, except blank ones.
+        """Yield the text of each record as a document; leave out texts of only white space.
+
+        The attribute `field` names the field or column of a record that holds the text.
 
         Raises
         ------
@@ -125,9 +127,9 @@ class Records:
             before += (size_of([path]) or 0) if total else 0
 
     def _read(self, path: str) -> Iterator[tuple[str, int]]:
-        """Yield each document of a file, and the current position in the file, for the progress.
+        """Yield each document of a file, and how many bytes of the file have been read so far.
 
-        The position is in bytes of the stored (perhaps compressed) file.
+        The number is for showing progress. If the file is compressed, it counts compressed bytes.
         """
         if record_format(path, b"") is RecordFormat.PARQUET:
             yield from self._parquet(path)
@@ -156,11 +158,16 @@ class Records:
             yield self._text_of(record, f"{path}: record {number}"), place
 
     def _text_of(self, record: Any, where: str) -> str:
-        """Return the text in the field of a record; `where` names the record in error messages.
+        """Return the text that a record holds in the field called `self.field`.
 
-        A list of tokens is joined by spaces. A null becomes an empty text. An `InputError` is
-        raised if the record is not an object or lacks the field, if the field holds anything else,
-        or as `_without_surrogates` says.
+        A list of tokens is joined by spaces. A null becomes an empty text. `where` names the record
+        in error messages.
+
+        Raises
+        ------
+        InputError
+            The record is not an object or lacks the field; the field holds anything else; or the
+            text has an unpaired surrogate, and the setting `errors` is ``"strict"``.
         """
         try:
             value = field_of(record, self.field)
@@ -182,9 +189,11 @@ class Records:
         return self._without_surrogates(value or "", where)
 
     def _without_surrogates(self, text: str, where: str) -> str:
-        r"""Refuse, replace or drop unpaired surrogates, such as the escape ``\ud83d`` in JSON.
+        r"""Return `text` without unpaired surrogates, such as the escape ``\ud83d`` in JSON.
 
-        The setting `errors` of the files decides which; `where` names the record in error messages.
+        The setting `errors` says what is done about them: ``strict`` raises an `InputError`,
+        ``replace`` puts U+FFFD in their place, ``ignore`` leaves them out. `where` names the record
+        in the error message.
         """
         try:
             text.encode("utf-8")
@@ -369,7 +378,9 @@ def _needs_field(path: str, names: list[str]) -> InputError:
 
 
 def field_of(record: Any, name: str) -> Any:
-    """Return a field of a JSON object, maybe a nested one; None if an object around it is null.
+    """Return the value of a field of a JSON object, or of an object nested in it.
+
+    The result is None if the object that should have the field is null.
 
     Parameters
     ----------

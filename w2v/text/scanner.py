@@ -109,7 +109,7 @@ def number(
 
 @compiled
 def grown(slots: U64, length: int) -> U64:
-    """Return a hash table with the entries of `slots` and a new `length`, a power of two."""
+    """Return a larger copy of the hash table `slots`, with `length` slots, a power of two."""
     new = np.zeros(length, np.uint64)
     mask = np.uint64(length - 1)
     for entry in slots:
@@ -292,7 +292,7 @@ class CompiledTypeTable:
         return ids
 
     def lines_of_types(self) -> memoryview:
-        """Return the types (distinct tokens) by id, in UTF-8, each followed by a line feed."""
+        """Return the types (distinct tokens) as lines of UTF-8 text, in the order of their ids."""
         return self.lines[: self.starts[self.size]].data
 
     def totals(self) -> I64:
@@ -313,7 +313,10 @@ def with_room(array: NDArray[Any], length: int) -> NDArray[Any]:
 
 
 def prepare() -> None:
-    """Compile the kernels, or load them from the disk cache if they have been compiled before."""
+    """Compile the functions of this module with Numba, or load them from its cache on disk.
+
+    This is done before the threads that tokenize a text start, so that none of them compiles.
+    """
     # As in real calls, data and kinds are read-only, which is part of their type in Numba.
     byte = np.frombuffer(b"\0", np.uint8)
     with one_process_at_a_time(scan):

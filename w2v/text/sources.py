@@ -607,18 +607,19 @@ class BlockBuilder:
         self.done: float | None = None
 
     def add(self, text: ValidText, done: float | None) -> Iterator[Block]:
-        """Add text of the file that is being read; yield a block if enough has been collected.
+        """Add the next part of a file to the collected text; yield a block if that is long enough.
 
-        The block ends with the last document that is complete in the collected text. If none is,
-        the block ends at the last place in `text` where `border` allows a document to be cut. If
-        there is no such place either, no block is yielded yet.
+        Long enough means about `BLOCK_BYTES` bytes. The block ends with the last document that is
+        complete in the collected text. If none is complete, the block ends inside a document, at
+        the last place in `text` where the function `border` allows a cut. If there is no such place
+        either, no block is yielded yet.
 
         Parameters
         ----------
         text
             The next part of the file.
         done
-            The fraction of the source that has been read, or None if unknown.
+            The fraction of the source that has been read, which the block reports; None if unknown.
         """
         start, data = self.length, text.data
         self.parts.append(data)
@@ -634,7 +635,7 @@ class BlockBuilder:
                 yield self._block(self.finished, True)
             elif self.border is not None and (at := self._cut(data)):
                 yield self._block(start + at, False)
-            elif self.unit == "paragraph":  # because each search scans all the text
+            elif self.unit == "paragraph":  # a search scans all the text: search rarely
                 self.enough = 2 * self.length
 
     def end_file(self) -> None:
@@ -645,7 +646,7 @@ class BlockBuilder:
             self.finished = self.length
 
     def end(self) -> Iterator[Block]:
-        """Yield a block of the remaining documents, if any.
+        """Yield the last block: the documents that no block has yet. Yield nothing if none is left.
 
         If a file could not be read to its end, the document in which reading stopped is left out.
         """
@@ -670,9 +671,9 @@ class BlockBuilder:
         return block
 
     def _find_paragraphs(self) -> None:
-        """Find the end of the last complete paragraph in the collected text, if there is one.
+        """Set the attribute `finished` to the end of the last complete paragraph collected so far.
 
-        It becomes the attribute `finished`. Do nothing if documents are lines or files.
+        Leave it as it is if no paragraph is complete, or if documents are lines or files.
         """
         if self.unit == "paragraph":
             self.parts = [b"".join(self.parts)]
@@ -682,7 +683,7 @@ class BlockBuilder:
     def _cut(self, data: bytes) -> int:
         """Return the last position in `data` where a long document may be cut; 0 if there is none.
 
-        `data` is the text that was added last.
+        `data` is UTF-8 text, the part of a file that was added last. The position is in bytes.
         """
         assert self.border is not None
         at = self.border(data)

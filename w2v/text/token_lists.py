@@ -84,20 +84,20 @@ class SplitTexts:
         self.split = split
 
     def tokenized(self, limit: int | None = None) -> Iterator[tuple[Block, TokenizedBlock]]:
-        """Yield the documents in blocks, each with its tokens.
+        """Yield the documents in blocks; with each block, its tokens, made by the function `split`.
 
         Parameters
         ----------
         limit
-            The number of documents, other than those of only white space, that the caller needs.
-            The last block may have more, which have no tokens. None: all.
+            Tokenize only this many documents, not counting those of only white space; None: all.
+            Further documents in the last block are yielded, but without tokens.
 
         Raises
         ------
         InputError
-            A document cannot be read; the function returns a string, bytes or a mapping, or what is
-            not iterable; or a token is not a string, is empty, or holds white space or an unpaired
-            surrogate.
+            A document cannot be read; `split` returns a string, bytes, a mapping, or something that
+            is not iterable; or a token is not a string, is empty, or holds white space or an
+            unpaired surrogate.
         """
         before = count = 0
         for block in read_blocks(self.source, None, limit):
@@ -176,9 +176,9 @@ def number_types(lists: list[list[Any]], before: int) -> tuple[Block, TokenizedB
         ids = np.fromiter(numbers, np.int32, int(lengths.sum()))
         text = "\n".join(numbering)
         lines = f"{text}\n".encode() if numbering else b""
-    except (TypeError, UnicodeEncodeError):  # what is no string, or half of a surrogate pair
+    except (TypeError, UnicodeEncodeError):  # a token is no string, or has an unpaired surrogate
         refuse_token(lists, before)
-    # Equal if no token is empty or holds white space.
+    # Both ways of splitting give the same list if no token is empty or holds white space.
     if text.split() != (text.split("\n") if numbering else []):
         refuse_token(lists, before)
     block = Block(b"", np.zeros(len(lists), np.int64))

@@ -118,7 +118,8 @@ class Tokenizer(Settings, ABC):
         Raises
         ------
         InputError
-            The user's function failed, or returned a token that is not a string.
+            The function of the user that the setting `function` names failed, or returned a token
+            that is not a string.
         """
         found = self.find(text)
         return found if self.custom or not found else self.fold("\n".join(found)).split("\n")
@@ -214,10 +215,10 @@ class Tokenizer(Settings, ABC):
                 )
 
     def plain(self) -> "Tokenizer":
-        """Return a tokenizer of the class `Words` or `Whitespace` with the same settings.
+        """Return a copy of this tokenizer as a `Words` or `Whitespace`, with the same settings.
 
-        Fields that a subclass adds, such as the number of threads, are left out, because they do
-        not affect the tokens.
+        The tokenizer itself may be of a subclass. Fields that the subclass adds, such as the number
+        of threads, are left out, because they do not affect the tokens.
         """
         kind = TOKENIZERS[self.split]
         return kind(**{field.name: getattr(self, field.name) for field in fields(kind)})
@@ -342,7 +343,7 @@ TOKENIZERS: dict[str, type[Tokenizer]] = {kind.split: kind for kind in (Words, W
 
 def check_tokenizer(tokenizer: object) -> None:
     """Raise `InputError` if an argument `tokenizer` is neither a `Tokenizer` nor a function."""
-    # Words without brackets can be called, too, but makes no tokens.
+    # The class Words, given without brackets, can be called, too, but makes no tokens.
     a_class = isinstance(tokenizer, type) and issubclass(tokenizer, Tokenizer)
     if a_class or not (callable(tokenizer) or isinstance(tokenizer, Tokenizer)):
         raise InputError(
@@ -367,9 +368,10 @@ def find_all(pattern: str) -> Callable[[str], list[str]]:
 
 @cache
 def character_kinds() -> NDArray[np.uint8]:
-    """Return the kind that each Unicode code point has without settings: uint8 (1114112,).
+    """Return the kind of each Unicode code point, such as letter or space: uint8 (1114112,).
 
-    The kinds are the constants `SPACE`, `OTHER`, `MARK` and `LETTER` of this module.
+    The kinds are the constants `SPACE`, `OTHER`, `MARK` and `LETTER` of this module. They depend on
+    Unicode only; tokenizers change the kind of some characters as their settings say.
     """
     categories = "".join(map(unicodedata.category, map(chr, range(sys.maxunicode + 1))))
     major = np.frombuffer(categories.encode("ascii"), np.uint8)[::2]

@@ -138,7 +138,7 @@ class Text:
         return [Text(self.tokens, self.ids, part) for part in np.split(spans, borders[1:])]
 
     def read(self) -> Words:
-        """Read the whole text into memory as vocabulary ids; leave out words that have none."""
+        """Read the whole text into memory as vocabulary ids; leave out words without such an id."""
         lengths = self.spans[:, 1] - self.spans[:, 0]
         documents = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
         ids = self.ids[self._read_tokens()]
@@ -168,18 +168,18 @@ class Text:
 
 
 def cut(spans: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Divide spans of more than `size` tokens into several; keep all other spans, and the order.
+    """Cut each span of more than `size` tokens into pieces; leave all other spans as they are.
 
     Parameters
     ----------
     spans : int64 (n, 2)
-        The start and end of each span.
+        The start and end of each span, such as a document, in an array of tokens.
 
     Returns
     -------
     int64 (m, 2)
-        The start and end of each span or piece. Together, they have all tokens of `spans`. Each
-        piece has `size` tokens, except that the last piece of a span may have fewer.
+        The start and end of each span or piece, in the order of `spans`. Together, they have all
+        tokens of `spans`. A piece has `size` tokens; only the last piece of a span may have fewer.
     """
     lengths = spans[:, 1] - spans[:, 0]
     parts = np.maximum(1, -(-lengths // size))

@@ -169,9 +169,10 @@ def read_words(path: str | Path, name: str = "words") -> list[str]:
 
 
 def words_of(lines: list[str]) -> list[str]:
-    """Return the words in the lines of a list of words, without their counts; see `read_words`.
+    """Return the words in lines such as ``the`` or ``the 100``, without the counts.
 
-    `lines` must not include a header or blank lines. Repeated words are kept.
+    `lines` are those of a file with one word per line, without a header and blank lines;
+    `read_words` lists the forms that they may have. Repeated words are kept.
     """
     after = [WORD_COUNT.fullmatch(line) for line in lines]
     for pattern in () if all(after) else (COUNT_WORD, WORD_COMMA_COUNT):

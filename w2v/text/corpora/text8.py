@@ -31,9 +31,9 @@ def read_text8(path: Path, words: int, open: Open = open_binary) -> Iterator[str
     Raises
     ------
     InputError
-        The text is not UTF-8; it has a word of more than `MAX_WORD_BYTES` bytes (1 MiB); or the zip
-        archive does not hold one ``text8``. A word of less than twice `MAX_WORD_BYTES` is refused
-        at some positions in the file only, a longer one always.
+        The text is not UTF-8; it has a word that is too long for text8; or the zip archive does not
+        hold one ``text8``. A word of at least twice `MAX_WORD_BYTES` bytes (2 MiB) is always too
+        long. One of more than `MAX_WORD_BYTES` is only noticed at some positions in the file.
     """
     document: list[str] = []
     rest, offset = b"", 0
@@ -63,7 +63,7 @@ class Text8Corpus(ArchiveCorpus):
     document_words: int = setting("words of a document", at_least(1), 1000)
 
     def read(self, path: Path) -> Iterator[str]:
-        """Yield the text of the archive at `path`, which `read_text8` divides into documents."""
+        """Yield the text of the archive at `path` in documents; see `read_text8`."""
         return read_text8(path, self.document_words, open_decompressed)
 
     def read_settings(self) -> dict[str, object]:

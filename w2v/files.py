@@ -1,6 +1,6 @@
 """Work with files: replace them atomically, decompress, hash, link, mark and delete them.
 
-This module also defines the format of ``vocabulary.tsv``, and which text is a number (`is_number`).
+It also reads and writes ``vocabulary.tsv``, and tells which text is a number (`is_number`).
 """
 
 import bz2
@@ -47,7 +47,7 @@ _DECIMAL = re.compile(
 def is_number(field: str | bytes) -> bool:
     """Return whether a field of a text file is a decimal number, ``nan`` or an infinity.
 
-    Python's `float` accepts more, such as ``1_000``, digits of other scripts and outer spaces.
+    Python's `float` accepts more: ``1_000``, digits of other scripts, and spaces around a number.
     """
     text = field if isinstance(field, str) else field.decode("latin-1")
     return _DECIMAL.fullmatch(text) is not None
@@ -69,7 +69,7 @@ def json_page(value: Any) -> str:
 
 
 _INNERMOST = re.compile(r"([\[{])\n +([^\[\]{}\n]*(?:\n[^\[\]{}\n]*){,9})\n *([\]}])")
-"""Matches a list or object of at most ten entries in indented JSON, to be put on one line.
+"""Matches a list or object of at most ten entries in indented JSON; `json_page` joins its lines.
 
 Entries have no brackets inside. Each is one line, because JSON escapes the line breaks in strings.
 """
@@ -223,9 +223,9 @@ OPENERS: dict[str, Callable[..., Any]] = {
 class Streams(io.RawIOBase):
     """The decompressed bytes of a bzip2 or xz file, which consists of one or more streams.
 
-    An error is raised if anything but a stream follows a stream, such as a damaged one. `bz2.open`
-    and `lzma.open` take it for the end of the file, and drop all that comes after it. Zero bytes
-    after a stream, which xz permits, are skipped.
+    If other bytes follow a stream, such as a damaged stream, an error is raised. `bz2.open` and
+    `lzma.open`, in contrast, take such bytes for the end of the file, and drop all that comes after
+    them. Zero bytes after a stream, which xz permits, are skipped.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ class Streams(io.RawIOBase):
         self._file, self._make, self._stream = file, make, make()
 
     def readable(self) -> bool:
-        """Return True."""
+        """Return True: bytes can be read from this object, as `io.BufferedReader` requires."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -581,7 +581,7 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def in_use(path: Path) -> Iterator[None]:
-    """Mark a file as in use during a ``with`` block; other processes ask for it by `is_in_use`.
+    """Mark a file as in use during a ``with`` block, so that `is_in_use` returns True for it.
 
     Several processes may mark a file at once. If a process is killed, its mark is removed. On
     systems other than POSIX, and where the file system has no locks, nothing is done.

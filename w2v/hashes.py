@@ -97,11 +97,12 @@ class FileHashes:
         Parameters
         ----------
         connection
-            The database; None if there is none.
+            The open database of stored hashes; None if there is none.
         new
-            The hashes for the caller to store. A tuple of the path, the file's `stamp` and the
-            SHA-256 is appended if the database does not hold them, unless the file was changed
-            while it was read or less than `MARGIN` nanoseconds before.
+            A list of hashes that the caller will store. If the file's hash is not yet in the
+            database, a tuple is appended: the path, the file's `stamp` and the SHA-256. Nothing is
+            appended if the file was changed while it was read, or less than `MARGIN` nanoseconds
+            before.
         on_read
             Progress callback. Its argument is the number of bytes processed since the last call.
         """
@@ -133,7 +134,10 @@ class FileHashes:
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection | None]:
-        """Open the database during a ``with`` block; yield None if there is no usable database."""
+        """Open the database of stored hashes during a ``with`` block, and yield the connection.
+
+        None is yielded if there is no database, or if it cannot be used.
+        """
         connection = None
         if self.database is not None:
             try:
@@ -168,11 +172,12 @@ class FileHashes:
         Parameters
         ----------
         connection
-            The database; None if there is none. Without it, or if it fails, the result is None.
+            The open database of stored hashes; None if there is none. Without it, or if reading it
+            fails, the result is None.
         key
             The absolute path of the file, as bytes.
         current
-            The current stamp of the file (`stamp`).
+            The `stamp` of the file: its current size, times and inode, as one text.
         """
         if connection is None or self.database is None:
             return None
@@ -193,7 +198,10 @@ class FileHashes:
             self._unusable(error)
 
     def _unusable(self, error: Exception) -> None:
-        """Warn that the database cannot be used, and stop using it; delete it if it is damaged."""
+        """Warn that the database of hashes cannot be used, and stop using it.
+
+        If the database is damaged, it is deleted.
+        """
         database, self.database = self.database, None
         then = "so files are read again"
         damaged = isinstance(error, sqlite3.DatabaseError)
@@ -205,7 +213,10 @@ class FileHashes:
 
 
 def stamp(status: os.stat_result) -> str:
-    """Return a file's size, modification time, status change time and inode as one text."""
+    """Return a file's size, modification time, status change time and inode as one text.
+
+    As long as this text stays the same, the file is assumed to be unchanged.
+    """
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 

@@ -54,10 +54,11 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
 
 
 def format_scores(scores: Mapping[str, float]) -> str:
-    """Format several scores as a part of one line of text, such as ``  mine 0.512  other 0.430``.
+    """Format scores on benchmarks for one line of text, as in ``  men 0.512  simlex 0.430``.
 
-    The name of a score has the form ``kind/benchmark/measure``: ``similarity/mine/pearson``. Only
-    if several scores have the same benchmark, the measure is shown, too: ``  mine pearson 0.512``.
+    The name of a score has the form ``kind/benchmark/measure``, such as ``similarity/men/pearson``.
+    Only the benchmark is shown. If several scores have the same benchmark, the measure is shown,
+    too, as in ``  men pearson 0.512  men spearman 0.498``.
     """
     parts = [name.split("/") for name in scores]
     names = [part[1] for part in parts]
@@ -82,7 +83,10 @@ def format_duration(seconds: float) -> str:
 
 
 def format_part(fraction: float) -> str:
-    """Format the part of a whole that is done as a percentage, which is 100% only at the end."""
+    """Format the completed fraction of a task as a percentage, such as ``42%``.
+
+    ``100%`` appears only at the end: a fraction below 1 gives at most ``99%``.
+    """
     return f"{fraction if fraction >= 1 else min(fraction, 0.99):.0%}"
 
 

@@ -64,8 +64,8 @@ class Loss(Settings, ABC):
     output_vectors
         What the output vectors represent: ``words``, or the ``inner nodes`` of a tree.
     has_state
-        Whether an optimizer that this loss offers keeps sums over earlier steps, in addition to the
-        vectors.
+        Whether this loss can be trained by an optimizer that keeps numbers in addition to the
+        vectors, such as Adagrad's sums of squared gradients.
     """
 
     name: ClassVar[str]
@@ -76,12 +76,18 @@ class Loss(Settings, ABC):
 
     @property
     def label(self) -> str:
-        """The main setting as a short text for names of runs, such as ``k5``; may be empty."""
+        """The main setting of the loss as a short text, for use in names of runs; may be empty.
+
+        An example is ``k5``, for 5 noise words a pair.
+        """
         return ""
 
     @property
     def step_depends_on_length(self) -> bool:
-        """Whether the step size or the batch size may depend on the planned number of epochs."""
+        """Whether the learning rate or the batch size can depend on the planned number of epochs.
+
+        If so, adding epochs to a finished training differs from planning them from the start.
+        """
         return False
 
     def output_rows(self, words: int) -> int:
@@ -92,13 +98,16 @@ class Loss(Settings, ABC):
     def scores(self, pairs: float, centers: int, counts: Counts) -> float:
         """Return the number of dot products of input and output vectors that one epoch computes.
 
+        It is a measure of the cost of training.
+
         Parameters
         ----------
         pairs
             The number of predictions: with skip-gram, of (center, outside) pairs, each counted with
             its weight; with CBOW, of center words.
         centers
-            The number of distinct input vectors in each batch, summed over the batches.
+            The number of distinct input vectors in each batch, summed over the batches. The exact
+            softmax computes the scores of all V words once for each of them.
         counts : (V,)
             How often each word is expected to occur in the text after sub-sampling.
         """
@@ -161,7 +170,7 @@ class Softmax(Loss):
 
     @property
     def step_depends_on_length(self) -> bool:
-        # The number of steps decides the size of Adagrad's, and how large a batch may be.
+        # The learning rate of Adagrad and the default batch size depend on the number of steps.
         return self.optimizer == "adagrad" or self.batch_words is None
 
     def scores(self, pairs: float, centers: int, counts: Counts) -> float:  # noqa: ARG002

@@ -71,23 +71,23 @@ def read_manifests(
 
 
 def comparable(past: Manifest, wanted: Manifest) -> bool:
-    """Return whether two results have the same machine and the same settings of the engine.
+    """Return whether the time that a past result took can be an estimate for a wanted result.
 
-    `past` and `wanted` are the manifests, JSON objects that describe results, of a cached result
-    and of one to be computed. Only if these settings are the same can the time that the
-    cached result took be an estimate for the other.
+    It can if both are made on the same machine, with the same settings of the engine, which trains
+    the vectors. `past` and `wanted` are the manifests of a cached result and of one that is to be
+    computed: JSON objects that describe the results.
     """
     engines = [one["settings"].get("engine") for one in (past, wanted)]
     return bool(past.get("machine") == wanted["machine"] and engines[0] == engines[1])
 
 
 def text_ratio(wanted: Manifest, had: Manifest) -> float:
-    """Return the size of the input files of one result, divided by that of another result.
+    """Return the size of the input files of a wanted result, divided by that of a cached result.
 
-    By this ratio, facts about the cached result `had`, such as its number of tokens, are scaled to
-    estimates for the result `wanted`. Both are given by their manifests, JSON objects that hold the
-    total size of the files. The ratio is 1 if the corpus settings are equal, and 0 if the size in
-    `had` is unknown or 0.
+    Numbers that are known of the cached result, such as how many tokens it has, are multiplied by
+    this ratio to estimate those of the wanted result. `wanted` and `had` are the manifests of the
+    two results: JSON objects that hold the total size of the input files. The ratio is 1 if the
+    corpus settings are equal, and 0 if the size in `had` is unknown or 0.
     """
     if wanted["settings"].get("corpus") == had["settings"].get("corpus"):
         return 1.0
@@ -130,9 +130,9 @@ def reasons(wanted: Manifest, had: Manifest) -> Iterator[str]:
 
     `wanted` and `had` are their manifests, the JSON objects that describe the two results.
     Settings, input files and code are compared, but not the results of earlier stages from which
-    the two were made. If the setting ``name`` of a group differs (for example because another loss
-    is wanted), no other setting of this group is compared except ``files``, the hashes of the input
-    files.
+    the two were made. In a group of settings, ``name`` is the chosen alternative, such as the name
+    of the loss. If it differs, the other settings of the group are not compared, except ``files``,
+    the hashes of the input files.
     """
     new, old = flat(wanted["settings"]), flat(had["settings"])
     chosen = [key for key in new if key.endswith(".name") and new[key] != old.get(key, new[key])]
@@ -156,12 +156,13 @@ def upstream_reasons(
     old: Mapping[str, str],
     manifests: Callable[[str], Sequence[Manifest]],
 ) -> Iterator[str]:
-    """Yield phrases that say how the inputs from earlier stages differ between two results.
+    """Yield phrases that say how two results differ in the earlier results they were made from.
 
-    A stage of the pipeline makes a result from results of earlier stages, its upstream results.
-    Where the two results have different upstream results of a stage, `reasons` compares these by
-    their manifests (descriptions). The results from which these in turn were made are compared in
-    the same way. If one of the two manifests is not in the cache, the phrase only names the stage.
+    Each stage of the pipeline makes a result from the results of earlier stages, its upstream
+    results. If two results have different upstream results of a stage, the phrases say how the
+    manifests (descriptions) of these upstream results differ, as found by `reasons`. Their own
+    upstream results are then compared in the same way. If the cache lacks one of the two manifests,
+    the phrase only names the stage.
 
     Parameters
     ----------
@@ -232,9 +233,9 @@ def shown(value: Any) -> str:
 
 
 def file_reasons(new: Mapping[str, str], old: Mapping[str, str]) -> Iterator[str]:
-    """Yield phrases that say how the input files of two results differ, as ``a.txt is new``.
+    """Yield phrases that say how the input files of two results differ, such as ``a.txt is new``.
 
-    If the files are the same, the phrase says that they are read in another order.
+    If both results have the same files, the phrase says that they are read in another order.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The settings of the architectures (skip-gram, CBOW), and `Model`, the matrices of vectors.
 
-An architecture with a loss is an objective of training. The settings of the losses are in
-`w2v.losses`.
+An architecture and a loss together are an objective, which training optimizes. The settings of the
+losses are in `w2v.losses`.
 
 To add an architecture, write its settings here as a subclass of `Architecture`, and a subclass of
 these settings with a field ``loss``. Add a line to `ARCHITECTURES`, the formula to `w2v.reference`,
@@ -97,7 +97,10 @@ class Architecture(Settings):
 
     @property
     def label(self) -> str:
-        """A short text for names of runs, such as ``n3-6`` with subwords; may be empty."""
+        """The main settings as a short text, for use in names of runs; may be empty.
+
+        With subwords it is, for example, ``n3-6``: n-grams of 3 to 6 characters.
+        """
         return f"n{self.min_n}-{self.max_n}" if self.subwords else ""
 
     def input_rows(self, words: int) -> int:
@@ -197,7 +200,7 @@ ARCHITECTURES: dict[str, tuple[type[Architecture], type[Objective]]] = {
     "skipgram": (SkipGramArchitecture, SkipGram),
     "cbow": (CbowArchitecture, Cbow),
 }
-"""The settings classes of each architecture, without and with a loss, by its name."""
+"""Two classes for each architecture, by its name: its settings without and with those of a loss."""
 
 
 def with_loss(architecture: Architecture, loss: Loss) -> Objective:
@@ -213,6 +216,8 @@ def initial_model(objective: Objective, words: int, random: np.random.Generator)
 
     Parameters
     ----------
+    objective
+        The settings of the architecture and of the loss, which determine the sizes of the matrices.
     words
         The size of the vocabulary.
     random

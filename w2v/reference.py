@@ -510,7 +510,8 @@ def _predict(
 ) -> LossAndGradients:
     """Return the loss of predicting several words from one input vector, and its gradients.
 
-    The loss is the sum over the words. The input vector is v = Σ_j weights[j] inputs[rows[j]].
+    `skipgram`, `cbow` and `subword_skipgram` call this function. The loss is the sum over the
+    words. The input vector is v = Σ_j weights[j] inputs[rows[j]].
 
     Parameters
     ----------
@@ -525,7 +526,7 @@ def _predict(
     targets : (k,) int
         The words to predict.
     loss
-        The loss for one target word.
+        The function that computes the loss for one target word, and its gradients.
 
     Returns
     -------
@@ -582,14 +583,17 @@ def _small_product(matrix: Float64Array, vector: Float64Array) -> Float64Array:
     """Return the matrix-vector product times `_SMALL`², a factor that prevents overflow.
 
     The result is finite for all finite input. It is used where terms or partial sums of the true
-    product overflow. A term that is so small that the factor makes it underflow is negligible
-    compared with these.
+    product overflow. The factor can make other terms underflow to zero, but those are negligible
+    compared with the terms that overflow.
     """
     return np.asarray(np.sum((matrix * _SMALL) * (vector * _SMALL), axis=1))
 
 
 def _scores_below_their_maximum(U: Float64Array, v: Float64Array) -> Float64Array:
-    """Return the scores U v minus their maximum, correctly even if U v overflows: (V,)."""
+    """Return the scores U v minus their maximum, (V,), for computing a softmax of the scores.
+
+    The differences are correct even if U v overflows.
+    """
     s = _product(U, v)
     below = np.asarray(s - s.max())
     lost = ~np.isfinite(below)

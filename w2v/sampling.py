@@ -22,7 +22,7 @@ def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
     seed
         The seed of the run.
     purpose
-        What is drawn, such as ``"train"``.
+        What the random numbers are used for, such as ``"train"``.
     indices
         Further numbers, such as that of an epoch. Each combination has a generator of its own, so
         that training can resume at an epoch without the states of earlier generators.
@@ -116,14 +116,16 @@ SPACING = np.uint32(0x9E3779B9)
 def draw_evenly(key: Key, purpose: int, numbers: NDArray[np.int64], parts: int) -> UInt32Array:
     """Return a random 32-bit integer for each counter, evenly spread for consecutive counters.
 
-    The counters form groups of `parts` consecutive counters. If the 32-bit integers are divided
-    into `parts` equal intervals, each interval has one integer of every group (up to rounding).
-    Over any N consecutive groups, the number of integers in any interval differs from the expected
-    number by less than 6 for N up to 100,000, and by O(log N) in general. So noise words that are
-    drawn by these integers occur almost exactly as often as their probabilities say.
+    These integers serve to draw noise words, which then occur almost exactly as often as their
+    probabilities say.
 
-    Counter g * parts + i, the i-th of group g, gets start + shift_g + i * (2**32 // parts), modulo
-    2**32:
+    Each `parts` consecutive counters form a group. If the range of 32-bit integers is divided into
+    `parts` equal intervals, the integers of a group are one from each interval (up to rounding).
+    For N consecutive groups together, the number of integers in an interval of any length differs
+    from the expected number by less than 6 if N is at most 100,000, and by O(log N) in general.
+
+    Group g consists of the counters g * parts + i, where i = 0, ..., parts - 1. Such a counter gets
+    the integer start + shift_g + i * (2**32 // parts), modulo 2**32:
 
     - start is random (a function of the key and the purpose), so that each integer is uniformly
       distributed;
@@ -225,8 +227,9 @@ class NoiseDistribution:
     last : uint32 (V,)
         The last integer of each word's interval. The values do not decrease.
     start : int32 (V,)
-        Where to begin searching `last`: the word of an integer x is ``start[floor(x V / 2**32)]``
-        or a later word. Entry c is the word of the integer ceil(c 2**32 / V).
+        A table that shortens the search for the word of an integer x: it is the word
+        ``start[floor(x V / 2**32)]`` or a later one. Entry c of the table is the word of the
+        smallest x for which this index is c, x = ceil(c 2**32 / V).
     """
 
     def __init__(self, counts: NDArray[np.int64], exponent: float) -> None:

@@ -30,7 +30,7 @@ class SettingError(InputError):
     Attributes
     ----------
     owner
-        The class of the settings.
+        The settings class that has the field.
     name, value
         The name of the field, and its value.
     wanted
@@ -88,7 +88,10 @@ class Settings:
                 self.refuse(name, limit.wanted + (" or null" if NoneType in kinds else ""))
 
     def refuse(self, name: str, wanted: str) -> None:
-        """Raise a `SettingError`: the value of the field `name` must be `wanted`."""
+        """Raise a `SettingError` that says that the field `name` must be `wanted`.
+
+        `wanted` is a text such as "at least 1".
+        """
         raise SettingError(type(self), name, getattr(self, name), wanted)
 
 

@@ -17,9 +17,12 @@ I32 = NDArray[np.int32]
 class Sums:
     """n weighted sums of rows of a matrix, in compressed sparse row (CSR) form.
 
-    Sum i consists of the entries ``starts[i]`` to ``starts[i + 1] - 1`` of the other arrays; it may
-    be empty. E is the number of all entries. If `starts`, `weights` and `shares` are None, sum i is
-    the single row ``ids[i]``.
+    Input vectors are such sums: with CBOW, of the vectors of context words; with n-grams, of the
+    row of a word and the rows of its n-grams.
+
+    An entry is one occurrence of a row in a sum, and E is the number of all entries. Sum i consists
+    of the entries ``starts[i]`` to ``starts[i + 1] - 1`` of the other arrays; it may be empty. If
+    `starts`, `weights` and `shares` are None, sum i is the single row ``ids[i]``.
 
     Attributes
     ----------
@@ -30,9 +33,8 @@ class Sums:
     weights : float32 (E,)
         The weight of each row in its sum.
     shares : float32 (E,)
-        For each entry, the factor by which the gradient with respect to the sum is multiplied to
-        get the gradient with which the entry's row is trained. For the true gradient of the loss,
-        the shares equal the weights.
+        In training, the row of an entry gets the gradient with respect to the sum, times the share
+        of the entry. If the shares equal the weights, this is the true gradient of the loss.
     """
 
     ids: I32
@@ -48,7 +50,8 @@ class Sums:
     def borders(self) -> I32:
         """Return the index of each sum's first entry, then the number of entries: int32 (n + 1,).
 
-        This is the attribute `starts` or, if that is None, 0, 1, …, n, as each sum is one entry.
+        An entry is one occurrence of a row in a sum. The result is the attribute `starts`. If that
+        is None, each sum has exactly one entry, and the result is 0, 1, …, n.
         """
         return np.arange(len(self.ids) + 1, dtype=np.int32) if self.starts is None else self.starts
 
@@ -62,7 +65,7 @@ class Sums:
         return Sums(self.ids[entries], starts, self.weights[entries], self.shares[entries])
 
     def equal(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Group the sums that are equal.
+        """Group equal sums, so that the caller can compute one sum for each group.
 
         If `starts` is None, each sum is a single row, and sums of the same row are a group.
         Otherwise sums may have several rows and are not compared: each is a group of its own.
@@ -81,9 +84,10 @@ class Sums:
         return order, np.append(first, len(order))
 
     def distinct(self) -> int:
-        """Return the number of distinct sums, without those that have no rows.
+        """Return how many different sums there are; sums without any row are not counted.
 
-        Sums of several rows (`starts` is not None) are not compared: each counts as distinct.
+        If each sum is a single row (`starts` is None), all sums of the same row count as one.
+        Otherwise sums may have several rows and are not compared: each counts.
         """
         return int(np.count_nonzero(self.used()[self.equal()[1][:-1]]))
 
@@ -100,10 +104,11 @@ class Sums:
         return totals.astype(np.float32)
 
     def matrix(self, values: F32 | None) -> "tuple[I32, sp.csr_array]":
-        """Return `values` as a sparse matrix: a row per sum, a column per distinct summand.
+        """Return a sparse matrix with a row for each sum and a column for each table row in use.
 
-        The summands of the n sums are rows of a table. An entry is one occurrence of a table row in
-        a sum; there are E entries.
+        The n sums add up rows of a table. If `values` are the weights, this matrix times the table
+        rows in use gives the sums. An entry is one occurrence of a table row in a sum; there are E
+        entries.
 
         Parameters
         ----------
@@ -128,7 +133,10 @@ class Sums:
         return rows, sp.csr_array(entries, shape=(self.count, len(rows)))
 
     def of(self, table: F32) -> F32:
-        """Compute the weighted sums of rows of the matrix `table`, (V, d): float32 (n, d)."""
+        """Compute these n weighted sums from the rows of the matrix `table`, (V, d).
+
+        The result is float32 (n, d).
+        """
         if self.starts is None:
             chosen: F32 = table[self.ids]
             return chosen

@@ -26,7 +26,7 @@ SUMMARY = "summary.json"
 
 
 def find_vectors(path: str | Path) -> Path:
-    """Find the vectors of a run, a folder or a file; return a path that `WordVectors.load` accepts.
+    """Find the word vectors that a path leads to; return a path that `WordVectors.load` accepts.
 
     Parameters
     ----------
@@ -124,9 +124,9 @@ def find_runs(path: str | Path) -> list[Path]:
 
 
 def without(settings: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """Return a copy of `settings` without those called `names`.
+    """Return a copy of `settings` without the settings that are called `names`.
 
-    `find_runs` leaves out in this way the settings that do not change vectors.
+    `find_runs` uses it to leave out settings that do not change vectors.
     """
     return {name: value for name, value in settings.items() if name not in names}
 

@@ -1,7 +1,7 @@
 """Look words up: which spellings are tried, and the error message for an unknown word.
 
-The spellings differ in spaces and punctuation. `WordVectors.find` tries each of them in other cases
-(upper and lower), too.
+The spellings differ in spaces and punctuation. For each of them, `WordVectors.find` also accepts a
+word that differs from it only in case.
 """
 
 import difflib

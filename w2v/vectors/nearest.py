@@ -79,12 +79,12 @@ def _words_of(query: object, may_be_empty: bool) -> list[str] | None:
 
 
 def _numbers(query: object, dimensions: int) -> NDArray[np.float64]:
-    """Convert a query that is not words to a vector: float64 (d,).
+    """Convert a query of `WordVectors.nearest` that is a vector of numbers to float64 (d,).
 
     Raises
     ------
     InputError
-        The query is not d finite numbers.
+        The query is not a vector of d = `dimensions` finite numbers.
     """
     try:
         vector = np.asarray(query, dtype=np.float64)
@@ -155,7 +155,7 @@ def nearest_words(
     k: int,
     rows: NDArray[np.intp] | None = None,
 ) -> list[list[tuple[str, float]]]:
-    """Return the k words nearest by cosine to each query, without the words that it excludes.
+    """Return the k words nearest by cosine to each query, except words that the query excludes.
 
     Parameters
     ----------

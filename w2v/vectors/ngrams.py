@@ -46,15 +46,15 @@ class Subwords(NamedTuple):
     def means(
         self, words: Sequence[bytes], own: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Return, for each word, the mean of its n-gram vectors and, if given, its row of `own`.
+        """Return the mean of each word's n-gram vectors and, if `own` is given, one more vector.
 
         Parameters
         ----------
         words
             The words as bytes, in `encoding`.
         own : float32 (words, d)
-            A further vector for each word that is included in the mean. The array is overwritten
-            with the means and returned. None: n-grams only.
+            For each word, a vector that is included in the mean. The array is overwritten with the
+            means and returned. None: the mean is that of the n-gram vectors only.
 
         Returns
         -------
@@ -96,17 +96,17 @@ class Subwords(NamedTuple):
     def _means(
         self, words: Sequence[bytes], own: NDArray[np.float32], counts: bool
     ) -> NDArray[np.float64]:
-        """Return the mean of each word's n-gram vectors and its row of `own`: float64 (words, d).
+        """Return the mean of each word's n-gram vectors and one more vector: float64 (words, d).
 
         The hashes of all n-grams are in memory at the same time, so there must be few words.
 
         Parameters
         ----------
         own : float32 (words, d)
-            A further vector for each word, which is added to the sum of the n-gram vectors.
+            For each word, the vector that is added to the sum of its n-gram vectors.
         counts
-            Whether the row of `own` counts as one more vector of the mean. If False, `own` must be
-            zero.
+            Whether this vector counts when the sum is divided by the number of vectors. If False,
+            `own` must be zero, and the result is the mean of the n-gram vectors only.
         """
         sums, parts = own.astype(np.float64), np.full(len(words), counts, np.intp)
         with_ngrams = [row for row, word in enumerate(words) if word != END_OF_SENTENCE]

@@ -69,8 +69,8 @@ def shrink_vectors(
     Raises
     ------
     InputError
-        `words` or `dim` is out of range, `dtype` is another one, a vector of a kept word is not
-        finite, or a number does not fit into float16.
+        `words` or `dim` is out of range, `dtype` is neither float32 nor float16, a vector of a
+        kept word is not finite, or a number does not fit into float16.
     """
     for name, value, most in (("words", words, len(vectors)), ("dim", dim, vectors.dimensions)):
         if value is not None and (

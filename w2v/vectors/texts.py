@@ -147,7 +147,7 @@ def tokens_of(text: object, number: int, split: Callable[[str], Iterable[str]]) 
     ------
     InputError
         The text is neither a string nor an iterable of tokens, or it is bytes or a mapping; or
-        `split` returns something else than an iterable of tokens; or a token is not a string.
+        `split` returns something other than an iterable of tokens; or a token is not a string.
     """
     tokens, name, wanted = text, "text", "a string or a list"
     if isinstance(text, str):

@@ -138,10 +138,10 @@ class WordVectors:
         return vector.astype(np.float32, copy=False)
 
     def ngram_vector(self, word: str) -> NDArray[np.float32] | None:
-        """Return the mean of the vectors of a word's n-grams, (d,) float32; None if there is none.
+        """Return the mean of the vectors of a word's n-grams, (d,) float32, or None.
 
-        There is none if these vectors have no n-grams (`subwords`), if the word has none, for
-        example because it is too short, or if the mean is zero.
+        None is returned if there are no vectors of n-grams (`subwords`), if the word has no
+        n-grams, for example because it is too short, or if the mean is zero.
         """
         if self.subwords is None:
             return None
@@ -203,9 +203,10 @@ class WordVectors:
         """Return the row of a word, even if its spelling is a little different; None if not found.
 
         Three spellings are looked up in turn: the word itself; the word with ``_`` for spaces; and
-        this with ASCII apostrophes and hyphens for typographic ones. If a spelling is not among
-        `words`, a word that differs from it only in case is found, the most frequent one if there
-        are several. Case is ignored as by `str.lower`, which keeps ``maße`` and ``masse`` apart.
+        this second one with ASCII apostrophes and hyphens for typographic ones. If a spelling is
+        not among `words`, a word that differs from it only in case is found, the most frequent one
+        if there are several. Case is ignored as by `str.lower`, which keeps ``maße`` and ``masse``
+        apart.
         """
         for spelling in spellings(word):
             row = self._rows.get(spelling)
@@ -798,7 +799,7 @@ class WordVectors:
 def _floats(name: str, values: ArrayLike) -> NDArray[Any]:
     """Return a read-only array: float16 if `values` are float16, or else float32.
 
-    `name` is the name of the argument, for the `InputError` if `values` make no array of numbers.
+    If `values` are not an array of numbers, an `InputError` names the argument, `name`.
     """
     try:
         array = np.asarray(values)
@@ -812,7 +813,7 @@ def _floats(name: str, values: ArrayLike) -> NDArray[Any]:
 
 
 def _whole_numbers(counts: ArrayLike) -> NDArray[np.int64]:
-    """Return counts as int64; raise `InputError` if one is no whole number in int64's range."""
+    """Return counts as int64; raise `InputError` if one is not whole or does not fit."""
     try:
         given = np.asarray(counts)
         with np.errstate(invalid="ignore"):

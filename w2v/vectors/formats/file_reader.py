@@ -17,7 +17,7 @@ Without these limits, a reader might read very much of a damaged file at once.
 
 
 class FileReader:
-    """Base class of readers of binary files, with a buffer and the current position.
+    """Base class of readers of binary files: reads into a buffer, and keeps the position.
 
     Parameters
     ----------

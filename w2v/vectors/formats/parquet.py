@@ -60,7 +60,7 @@ def is_parquet(path: Path) -> bool:
 
 
 def parquet_parts(folder: Path) -> list[Path]:
-    """Return the Parquet files in a folder; empty if there are none, or if it is no folder.
+    """Return the Parquet files in a folder; empty if there are none, or if it is not a folder.
 
     If its subfolder ``data``, which Spark writes, has Parquet files, these are returned instead.
     """

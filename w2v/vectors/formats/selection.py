@@ -60,12 +60,12 @@ class Selection:
         return np.array(rows, np.intp)[: self.limit]
 
     def encoded(self, encoding: str) -> frozenset[bytes] | None:
-        r"""Return the words of `self.words` as they may be in a file; None if `self.words` is None.
+        r"""Return the byte strings that stand for the wanted words (`self.words`) in a file.
 
-        They are byte strings in the encoding of the file. A word that cannot be encoded is left
-        out. When a file is read, bytes that are invalid in the encoding become escapes such as
-        ``\xe2``. For a word that contains such escapes, two byte strings are returned: with the
-        escapes, and with the bytes that they stand for.
+        If `self.words` is None, the result is None. `encoding` is the encoding of the file. A word
+        that cannot be encoded is left out. When a file is read, bytes that are invalid in the
+        encoding become escapes such as ``\xe2``. For a word that contains such escapes, two byte
+        strings are returned: one with the escapes, and one with the bytes that they stand for.
         """
         if self.words is None:
             return None

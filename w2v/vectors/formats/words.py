@@ -57,8 +57,8 @@ def check_encoding(encoding: str) -> None:
 def require_finite(path: Path, words: Sequence[str], vectors: NDArray[np.float32]) -> None:
     """Raise an `InputError` if a vector contains NaN or an infinity.
 
-    The message names the file `path` and the word of the first such vector, which is at the same
-    index in `words` as its vector in `vectors`, (words, d).
+    Row i of `vectors`, (words, d), is the vector of ``words[i]``. The message names the file `path`
+    and the word of the first vector that is not finite.
     """
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():

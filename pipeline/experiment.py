@@ -65,7 +65,7 @@ class Experiment:
 
         The cache must have the results of earlier stages that ``config.stages`` omits. The speed
         test in ``config.measure``, if any, follows the stages. If `run_dir` holds an earlier run,
-        the files of that run are removed first, so that no report is beside another's summary.
+        its files are removed first, so that no old report stays beside the new summary.
         """
         context = self.context
         remove_earlier(run_dir)

@@ -18,7 +18,10 @@ from w2v.vectors import VOCABULARY
 
 
 def measure(context: Context, run_dir: Path) -> dict[str, Any]:
-    """Run the speed test of ``config.measure``, if any; return its figures for ``summary.json``."""
+    """Run the speed test that ``config.measure`` selects; return its results, or {} if none is set.
+
+    Its tables and, for ``measure=complexity``, a plot are saved in `run_dir` and in MLflow.
+    """
     match context.config.measure:
         case Complexity() as settings:
             return {"complexity": run_complexity(context, settings, run_dir)}
@@ -117,7 +120,7 @@ def format_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
 def record_tables(
     context: Context, run_dir: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
-    """Write each table to `run_dir` as ``<key>.csv``, and to MLflow, whose UI shows the first."""
+    """Write each table to `run_dir` as ``<key>.csv`` and to MLflow; its UI shows the first one."""
     paths = [run_dir / f"{name}.csv" for name in tables]
     for path, rows in zip(paths, tables.values(), strict=True):
         write_csv(path, rows[0], (row.values() for row in rows))

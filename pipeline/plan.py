@@ -55,9 +55,9 @@ class Planner:
     def plan(self, config: Config, job: int | None = None) -> list[Step]:
         """Return a `Step` for each stage of a run: whether, why and at what cost it would run.
 
-        If only the plots of the run's report are missing in the cache, they get a `Step`, too, but
-        not in a sweep. A speed test (``config.measure``) also gets one. `job` is the number of the
-        run in a sweep, or None. `InputError` is raised for invalid stages or files.
+        If the cache lacks only the plots of a single run's report, they get a `Step`, too. So does
+        a speed test (``config.measure``). `job` is the number of the run in a sweep; None: a single
+        run. `InputError` is raised for invalid stages or files.
         """
         check_paths(config)
         cores = available_cores()
@@ -175,7 +175,7 @@ def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, a
 
 
 def line_of(step: Step) -> str:
-    """Describe a step: cached, made by an earlier job, or why it is computed and at what cost."""
+    """Describe a stage in a plan: cached, made by an earlier job, or why it runs, and the cost."""
     if not step.why:
         return "cached"
     if step.job is not None:
@@ -223,7 +223,7 @@ def result_keys(config: Config) -> list[str]:
 
 
 def remove_run_folder(folder: Path) -> None:
-    """If a run's folder has only files of Hydra, delete it, and up to two parents left empty."""
+    """Delete a run's folder if only Hydra has written to it, and up to two parents left empty."""
     with suppress(OSError):
         if {path.name for path in folder.iterdir()} <= {".hydra", "run.log"}:
             for path in (*(folder / ".hydra").glob("*.yaml"), folder / "run.log"):

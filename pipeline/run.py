@@ -92,7 +92,7 @@ class Program:
 def line_of(error: Exception, starting: bool) -> str | None:
     """Return a one-line message for an error that the user can correct, otherwise ``None``.
 
-    If not `starting`, the stages of the run, or a sweep, have begun; an `OSError` then has none.
+    `starting` is false once a run's stages or a sweep have begun: then an `OSError` gives ``None``.
     """
     match error:
         case InputError():
@@ -114,7 +114,7 @@ def line_of(error: Exception, starting: bool) -> str | None:
 def reports_wanted(arguments: Sequence[str]) -> list[Path]:
     """Return the folders of earlier runs for which ``report=FOLDER`` asks for reports.
 
-    ``best``, ``all``, ``none`` are no folders. Raise `InputError` for folders with other arguments.
+    Skip ``best``, ``all`` and ``none``. Raise `InputError` if folders come with other arguments.
     """
     named = [text for text in arguments if text.startswith("report=")]
     named = [text for text in named if text.removeprefix("report=") not in REPORTS]

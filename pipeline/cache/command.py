@@ -52,7 +52,7 @@ def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
 
 
 def measure(path: Path, stage: str, key: str, kind: str) -> Item:
-    """Describe a cache entry or checkpoint: the arguments, and the size and last use of `path`."""
+    """Return an `Item` for the cache entry or checkpoint at `path`, with its size and last use."""
     size, used = 0, 0.0
     for folder, _, files in os.walk(path) if not path.is_symlink() else ():
         used = max(used, Path(folder).stat().st_mtime)

@@ -91,9 +91,10 @@ def find_or_make(
     `about` is other metadata, such as ``settings`` (`Stage.about`); ``code``, the hashes of source
     files, is saved apart. With `verify`, the SHA-256 of files is checked, otherwise the size.
 
-    A damaged entry is renamed. If its files have the right sizes, earlier runs may have used it, so
-    all results made from it, and all checkpoints, are renamed, too. `on_damaged` gets the old and
-    the new path of the damaged entry, a text on the damage, and the old paths of the others.
+    A damaged entry is renamed. If its files have the right sizes, but wrong content, earlier runs
+    may have used it; then all results made from it, and all checkpoints, are renamed, too.
+    `on_damaged` is called with the damaged entry's old path and new path, a description of the
+    damage, and a list of the old paths of everything else that was renamed.
     """
     if found := find(folder, key, verify):
         return found

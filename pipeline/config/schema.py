@@ -52,8 +52,7 @@ GROUPS: dict[str, dict[str, type]] = {
 GLOBAL = "# @package _global_"
 LISTED = re.compile(r"(?!stages=)[^.=@]+(@[^=]*)?= *\[")  # a list of choices of a group
 PLAIN = re.compile(r"^defaults: *(?:\[\w*schema\]|(?:\n *- override /[\w/]+: \w+)+)$", re.M)
-"""Matches a file's defaults list if all that it names are schemas and choices of groups. Hydra
-lists these choices in ``hydra.runtime.choices``."""
+"""Matches a defaults list of only schemas, and choices that ``hydra.runtime.choices`` has, too."""
 parsed: Any = cache(lambda text: OmegaConf.to_container(OmegaConf.create(text)))
 
 # OmegaConf 2.4 gave `register_new_resolver` the name of an older function.
@@ -149,7 +148,7 @@ def check_keys(node: Any, prefix: str = "") -> None:
 
 
 def suggest_setting(key: str) -> str:
-    """Return the error message for an unknown setting, with a suggestion."""
+    """Return the error message for the unknown setting `key`, with a suggestion."""
     group, _, name = key.rpartition(".")
     choices = [
         f"{group}={choice}"
@@ -185,7 +184,7 @@ def check_value(key: str, value: Any, where: str = "") -> None:
 
 
 def texts(names: Iterable[tuple[str, str]], hydra: Any) -> list[tuple[str, Path, str]]:
-    """Read files (package, name) from Hydra's search path; return (package, path, text) of each."""
+    """Find files by (package, name) in Hydra's search path; return package, path, text of each."""
     folders = [Path(one.path) for one in hydra.runtime.config_sources if one.schema == "file"]
     files = [(k, name.lstrip("/").removesuffix(".yaml") + ".yaml") for k, name in names]
     paths = [(k, folder / file) for k, file in files for folder in folders]
@@ -216,7 +215,7 @@ def check_files(hydra: Any) -> None:
 
 @cache
 def known_keys() -> dict[str, Any]:
-    """Return the type of each setting by dotted key, for every choice of every group."""
+    """Return the type of each setting by dotted key, over all choices of all config groups."""
     keys = keys_below(Config, "")
     for group, choices in GROUPS.items():
         for kind in choices.values():
@@ -225,7 +224,7 @@ def known_keys() -> dict[str, Any]:
 
 
 def keys_below(kind: type, prefix: str) -> dict[str, Any]:
-    """Return the types of settings of a class and of nested classes, by `prefix` + dotted key."""
+    """Return the type of each setting of a class, also nested ones, by `prefix` + dotted key."""
     hints = get_type_hints(kind)
     keys = {f"{prefix}{field.name}": hints[field.name] for field in fields(kind)}
     for key, hint in [*keys.items()]:

@@ -196,7 +196,7 @@ class Config(Settings):
     def _check_curves(self) -> None:
         """Raise `InputError` if ``evaluate.curves`` names a score that this run does not compute.
 
-        Raise it also if early stopping needs the score ``train.watch`` more often than it is made.
+        Also raise it if early stopping needs the score ``train.watch`` after epochs that have none.
         """
         evaluate, watch = self.evaluate, self.train.watch
         known = [name for name in figure_names(evaluate) if not name.startswith("stability/")]
@@ -215,10 +215,7 @@ class Config(Settings):
             self.train.refuse("patience", wanted)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as nested dictionaries.
-
-        Those of corpus, model and loss also have ``name``: the chosen option, such as ``softmax``.
-        """
+        """Return the settings as nested dicts; corpus, model and loss also have their ``name``."""
         found = asdict(self)
         for group in ("corpus", "model", "loss"):
             found[group] = {"name": getattr(self, group).name, **found[group]}

@@ -38,7 +38,7 @@ class StopRequest:
                 signal.signal(signum, handler)
 
     def requested(self) -> bool:
-        """Return whether a signal has been received, or `file` exists."""
+        """Return whether this process is to stop: a signal came, or the file `self.file` exists."""
         return self.signum is not None or (self.file is not None and self.file.exists())
 
     def defer(self) -> None:
@@ -51,7 +51,7 @@ class StopRequest:
 
         A signal before that call raises its exception at once. That of a later signal is raised at
         the end of the block, in place of any error that the block raises after the signal. If
-        `file` exists at the end, `KeyboardInterrupt` is raised.
+        the file `self.file`, which asks to stop, exists at the end, `KeyboardInterrupt` is raised.
         """
         try:
             yield

@@ -56,7 +56,7 @@ class Context:
 
     @property
     def words(self) -> int:
-        """How many words training read, or 0; MLflow gets final metrics with it as their step."""
+        """How many words training read, or 0; in MLflow, this is the step of the final metrics."""
         return int(self.entries["train"].facts["words"]) if "train" in self.entries else 0
 
 
@@ -67,7 +67,7 @@ Make = Callable[[Path], dict[str, Any]]
 class Expected(NamedTuple):
     """The expected cost of a computation: seconds, if known, and bytes of memory and disk.
 
-    `start` says from what earlier computation it goes on; empty: from the beginning.
+    `start` is a text on the earlier computation that this one would continue; empty: there is none.
     """
 
     seconds: float | None = None
@@ -88,7 +88,7 @@ class Stage(ABC):
 
     name: ClassVar[str]  # on the command line and in the cache
     section: ClassVar[str]  # the key of the facts about its result in summary.json
-    groups: ClassVar[tuple[str, ...]] = ()  # of settings that are called as the library's arguments
+    groups: ClassVar[tuple[str, ...]] = ()  # of settings named like arguments of the library
     consumes: ClassVar[tuple[str, ...]] = ()  # the names of the stages whose results it reads
 
     def applies(self, config: Config) -> bool:  # noqa: ARG002
@@ -110,7 +110,7 @@ class Stage(ABC):
         """Summarize the result in one line, from the `facts` about it in its ``manifest.json``."""
 
     def ready(self, context: Context, entry: Entry) -> None:
-        """Called after the result is computed or found in the cache; does nothing by default."""
+        """Act on the result once it is computed or found in the cache; by default, do nothing."""
 
     def record(self, context: Context, entry: Entry) -> None:
         """Record the result in MLflow, after all stages have run; does nothing by default."""
@@ -122,10 +122,10 @@ class Stage(ABC):
     def finish(
         self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
     ) -> None:
-        """At the end of a run, write a report on the result into `run_dir`; by default, none."""
+        """Write a report on the result into `run_dir` at a run's end; by default, do nothing."""
 
     def key(self, context: Context, settings: dict[str, Any]) -> str:
-        """Return the cache key: a hash of `settings` (from `prepare`), code, and upstream keys."""
+        """Return the result's cache key, a hash of `settings`, code and the keys of its inputs."""
         return stage_key(self.name, digest(self.code), settings, self.upstream(context))
 
     def upstream(self, context: Context) -> dict[str, str]:
@@ -196,7 +196,7 @@ ROOMS = ("w2v.", "pipeline.stages.")
 """Packages whose code can change a result; other packages only run and record the stages."""
 
 SHARED = ("w2v", "pipeline.stages.base")
-"""Modules not hashed, as they change no result: ``w2v/__init__.py`` and this file, no others."""
+"""The only modules not hashed, as they change no result: ``w2v/__init__.py`` and this file."""
 
 DATA = {"w2v.report.page": "templates/*"}
 """Data files that modules read, hashed like code: results are made anew if such a file changes.

@@ -40,7 +40,7 @@ WRITTEN = (
     *(LATER, REPORT, MAP, CHANGE, "complexity.png", "slopes.csv", "timings.csv"),
     *("benchmark.csv", "trials.csv", SUMMARY),
 )
-"""All files that only some runs write into their folder, the summary last."""
+"""Files that a run may leave in its folder; a later run there removes them, the summary last."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Ended:
 
     @property
     def shown(self) -> dict[str, Any]:
-        """The title and the settings on which the plots depend."""
+        """The title of the run, and those of its settings on which its plots depend."""
         names = ("map", "map_words", "vocabulary")
         return {"title": self.title, **{name: getattr(self.settings, name) for name in names}}
 
@@ -77,13 +77,13 @@ class Ended:
 
     @property
     def key(self) -> str:
-        """The cache key of the plots."""
+        """The cache key of the plots of the run's report."""
         return store.stage_key(NAME, digest(code_of(__name__)), self.shown, self.upstream)
 
     def findings(self, out: Path) -> Findings:
-        """Evaluate the vectors again; write results to the folder `out`; return data for plots.
+        """Evaluate the run's vectors once more; write the scores to `out`; return data for plots.
 
-        `InputError` is raised if a file that the settings name has changed since the run.
+        `InputError` is raised if a file named in its settings has changed since the run.
         """
         before = self.entries["evaluate"].settings["evaluate"]
         for name, content in self.settings.contents().items():
@@ -173,7 +173,7 @@ def report_later(run_dir: Path) -> list[Path]:
 
 
 def remove_earlier(run_dir: Path) -> None:
-    """If a folder has the summary of an earlier run, remove those files of it in `WRITTEN`."""
+    """If `run_dir` has an earlier run's summary, remove that run's files: those in `WRITTEN`."""
     for name in WRITTEN if (run_dir / SUMMARY).exists() else ():
         (run_dir / name).unlink(missing_ok=True)
 
@@ -212,7 +212,7 @@ def read_ended(run_dir: Path) -> Ended:
 
 
 def runs_below(path: Path) -> list[Path]:
-    """Return the job folders in `path` with scores but no report, or [`path`] if it has no jobs."""
+    """If `path` is a sweep's folder, return its jobs with scores but no report; else [`path`]."""
     jobs = [file.parent for file in path.glob(f"*/{SUMMARY}") if file.parent.name.isdecimal()]
     new = [job for job in jobs if not (job / REPORT).exists()]
     new = [job for job in new if "evaluate" in json.loads((job / SUMMARY).read_bytes())["stages"]]

@@ -74,9 +74,9 @@ class Train(Stage):
         return Expected(seconds, memory, sum(disk.values()), start)
 
     def going_on(self, context: Context) -> tuple[str, float]:
-        """Say from what the training would go on, and after how many epochs.
+        """Find what a training would continue: a checkpoint, or a cached result of fewer epochs.
 
-        If it would start from the beginning, return an empty text and 0.
+        Return a sentence on it for the plan, and how many epochs it had; "" and 0 if there is none.
         """
         config, settings = context.config, key_settings(context.config, context.hashes)
         checkpoints = Checkpoints(context.outputs / CHECKPOINTS / self.key(context, settings))
@@ -247,7 +247,7 @@ def resources_needed(context: Context) -> tuple[int, dict[str, int]]:
 
 
 def require_resources(context: Context) -> None:
-    """Raise `InputError` if memory for training, or disk for it and later jobs, is too small."""
+    """Raise `InputError` if memory is too small to train, or disk space for this and later jobs."""
     config, words = context.config, context.entries["vocab"].facts["size"]
     what = f"training {words:,} words with model.dim={config.model.dim}"
     memory, disk = resources_needed(context)

@@ -16,13 +16,12 @@ from w2v.vectors import Use, WordVectors
 
 
 def write_ensembles(folder: Path, result: Sweep[Job]) -> list[Path]:
-    """Write pages on the best configuration that has several seeds into a sweep's folder.
+    """Write HTML pages on a sweep's best configuration with several seeds into its `folder`.
 
-    Return the paths of the pages; [] if none has several seeds. The pages are a report, a map of
-    words unless ``evaluate.map`` is empty, and, with ``evaluate.compare``, a comparison with the
-    vectors of another text. If a page cannot be made, a warning is printed. If the configurations
-    are ranked in several groups, because their scores do not compare, the first group is used that
-    has a configuration with several seeds.
+    Return the paths of the pages: a report, a map of words unless ``evaluate.map`` is empty, and,
+    with ``evaluate.compare``, a comparison with the vectors of another text; [] if no configuration
+    has several seeds. If a page cannot be made, a warning is printed. If configurations are ranked
+    in groups, as not all scores compare, the best is that of the first group with several seeds.
     """
     every = (one for ranked in result.ranking.values() for one in ranked)
     best = next((one for one in every if len(one.vectors) > 1), None)

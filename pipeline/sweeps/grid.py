@@ -24,10 +24,9 @@ from w2v.errors import InputError
 def plan_jobs(config: DictConfig, loader: ConfigLoader) -> dict[tuple[str, ...], Config]:
     """Compose every job of a grid with `loader`; return the settings of each, by its overrides.
 
-    `config` is the sweep's configuration. The grid is in its node ``hydra``: ``overrides.task`` and
-    ``sweeper.params``. `InputError` is raised if any job is invalid. A setting that a job does not
-    have, such as ``loss.negatives`` with ``loss=softmax``, is removed from its overrides. Of jobs
-    that are then equal, one is kept.
+    The grid is in ``hydra.overrides.task`` and ``hydra.sweeper.params`` of the sweep's `config`.
+    `InputError` is raised if any job is invalid. A setting that a job does not have, such as
+    ``loss.negatives`` with ``loss=softmax``, is removed from it. Of equal jobs, one is kept.
     """
     from pipeline.experiment import check_paths  # takes long to import
 
@@ -85,9 +84,9 @@ def check_job(
 ) -> Config:
     """Return the settings of a job; raise `InputError` if they are invalid.
 
-    `job` has all overrides of the job. `base` has the job's choices for the config groups named in
-    `groups`; the overrides of other keys are applied to a copy of it. But if any override has
-    ``+``, ``~`` or ``@`` in its key, `loader` composes the job from `config`, which is slow.
+    `job` has all overrides of the job. `base` is a configuration with the job's choices for all the
+    config groups in `groups`; the other overrides are applied to a copy of it. But if the key of
+    an override has ``+``, ``~`` or ``@``, `loader` composes the job from `config`, which is slow.
     """
     schema.check_overrides(job)
     if all(is_plain(text.partition("=")[0]) for text in job):

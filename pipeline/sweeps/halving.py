@@ -39,9 +39,10 @@ def rungs_of(epochs: int, first: int) -> list[int]:
 
 
 def check_halving(config: DictConfig, trainings: Sequence[TrainingSettings]) -> None:
-    """Raise `InputError` unless the jobs' `trainings` have equal ``epochs`` and no ``patience``.
+    """Raise `InputError` if successive halving cannot run jobs with the settings `trainings`.
 
-    ``decay_epochs`` must be equal, too, and ``hydra.sweeper.min_epochs`` in `config` < ``epochs``.
+    All need the same ``epochs``, the same ``decay_epochs``, and no ``patience``. The first round
+    ends after ``hydra.sweeper.min_epochs`` of `config`: at least 1, but less than ``epochs``.
     """
     for key in (EPOCHS, DECAY):
         values = dict.fromkeys(as_yaml(getattr(one, key.partition(".")[2])) for one in trainings)
@@ -61,10 +62,10 @@ def run_rungs(
 ) -> None:
     """Run the rounds of successive halving: after each, the better half of configurations goes on.
 
-    `jobs` are the overrides of each job of the first round. ``training.epochs``, the same for all
-    jobs, is where the last round ends; earlier rounds end after fewer epochs (`rungs_of`).
-    ``sweep.json`` in `folder` gets each job's overrides, the epochs of its round, the number of the
-    earlier job that it continues (null in the first round), and the count of jobs in ended rounds.
+    `jobs` has the overrides of each job of the first round. The last round ends after
+    ``training.epochs``, equal for all jobs; earlier ones end after fewer epochs (see `rungs_of`).
+    ``sweep.json`` in `folder` lists, for each job, its overrides, the epochs of its round, and the
+    number of the job that it continues (null: none). It also counts the jobs in ended rounds.
     """
     sweep = read_json(folder / SWEEP)
     decay = training.decay_epochs or training.epochs

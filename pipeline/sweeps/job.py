@@ -45,7 +45,7 @@ log = logging.getLogger("pipeline")
 
 
 def pickled(arguments: dict[str, Any]) -> bytes:
-    """Pickle Hydra's state and the arguments of a launcher's ``setup``, for `prepare_process`."""
+    """Pickle Hydra's state and a launcher's ``setup`` arguments, which `prepare_process` loads."""
     import cloudpickle  # pickles also what ``__main__`` defines
 
     return bytes(cloudpickle.dumps((Singleton.get_state(), arguments)))
@@ -53,11 +53,11 @@ def pickled(arguments: dict[str, Any]) -> bytes:
 
 @functools.cache
 def prepare_process(shared: bytes) -> dict[str, Any]:
-    """Restore Hydra's state in this process; return the arguments of the launcher's ``setup``.
+    """Restore Hydra's state in this worker process; return the launcher's ``setup`` arguments.
 
-    `shared` is the result of `pickled`, which has both. Later calls with equal bytes only return
-    the arguments. If this is a child process of `multiprocessing`, the first call also starts a
-    thread, which ends the process once its parent has ended.
+    `shared` has the state and the arguments, as `pickled` saved them. Later calls with equal bytes
+    only return the arguments. If this is a child process of `multiprocessing`, the first call also
+    starts a thread, which ends the process once its parent has ended.
     """
     state, arguments = pickle.loads(shared)
     utils.setup_globals()
@@ -69,7 +69,7 @@ def prepare_process(shared: bytes) -> dict[str, Any]:
 
 
 def end_after(process: multiprocessing.process.BaseProcess) -> None:
-    """Wait until another process has ended, then end this one."""
+    """Wait until `process`, the parent of this worker process, has ended; then end this one."""
     process.join()
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -80,7 +80,7 @@ def run_in_process(shared: bytes, number: int, overrides: Sequence[str]) -> util
 
 
 def run_stoppable(run: TaskFunction, config: DictConfig) -> Any:
-    """Return ``run(config)``; end on SIGTERM, which submitit lets its processes ignore."""
+    """Return ``run(config)``; let SIGTERM end this process (submitit makes it ignore SIGTERM)."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return run(config)
 
@@ -110,7 +110,7 @@ class JobContext:
     parent: str | None  # the ID of the sweep's MLflow run
     objective: str
     cores: int | None  # the most threads of the job; None: all cores of its process
-    shared: SharedStore | None = None  # with the sweep and its other jobs
+    shared: SharedStore | None = None  # used also by the sweep and its other jobs
     watched: bool = False  # whether a terminal shows how jobs end
     dims: int = 0  # the sum of the vector dimensions of this job and all later ones
     entries: dict[str, Entry] = field(default_factory=dict)  # the results so far, by stage
@@ -135,10 +135,11 @@ class JobContext:
 
 
 def job_context(shared: SharedStore | None) -> JobContext | None:
-    """Return data on the sweep's job that Hydra runs, such as its overrides; in a single run, None.
+    """Return a description of the sweep's job that Hydra is running now; None in a single run.
 
-    The data include `shared`, the MLflow store and queue that all jobs use. If `shared` is None,
-    each job opens its own. `InputError` is raised if one of Hydra's own sweepers was chosen.
+    It has the job's number, folder and overrides, facts about the sweep, and `shared`: the MLflow
+    store, and the queue of calls to it, that all jobs use; if this is None, each job opens its own.
+    `InputError` is raised if one of Hydra's own sweepers was chosen.
     """
     hydra = HydraConfig.get()
     if hydra.mode != RunMode.MULTIRUN:
@@ -175,7 +176,7 @@ def run_job(
     the experiment, and returns its summary. If the job fails, the error is written into the job's
     folder, and ``None`` is returned. Only `KeyboardInterrupt` and `SystemExit` are raised again.
     But if `context.stop_file` exists, the main process waits until every job has returned: then
-    ``None`` is returned for them, too, and for jobs that have not started.
+    these exceptions also give ``None``, and a job that has not started returns ``None`` at once.
     """
     if context.stop_file.exists():
         return None

@@ -63,7 +63,7 @@ def threads_per_job(jobs_at_once: int) -> int:
 
 
 def limit_threads_of_child_processes(threads: int) -> None:
-    """Limit the threads of later processes by environment variables, except those already set."""
+    """Limit later processes' threads by environment variables; leave those that are already set."""
     for name in THREAD_POOL_VARIABLES:
         os.environ.setdefault(name, str(threads))
 
@@ -127,11 +127,11 @@ def check_launcher(config: DictConfig) -> None:
 def launch_in_thread(
     folder: Path, launch: Callable[..., Sequence[JobReturn]], *arguments: Any
 ) -> Sequence[JobReturn]:
-    """Return ``launch(*arguments)``, which a thread calls; it runs jobs in other processes.
+    """In a thread, call ``launch``, which runs jobs in other processes, and return its result.
 
-    So Ctrl-C and SIGTERM do not interrupt the call, which would kill the jobs. Instead, this
-    function makes a file in `folder`, the sweep's, by which jobs stop, and waits until they have.
-    A terminal sends Ctrl-C to all processes; those that the thread starts inherit its block of it.
+    In a thread, Ctrl-C and SIGTERM do not interrupt the call, which would kill the jobs. Instead,
+    this function creates a file in the sweep's `folder` that makes jobs stop, and waits for them.
+    A terminal sends Ctrl-C to the jobs' processes, too, but they block it, as does the thread.
     """
     block = signal.pthread_sigmask, signal.SIG_BLOCK, [signal.SIGINT]
     with ThreadPoolExecutor(1, initializer=block[0], initargs=block[1:]) as thread:

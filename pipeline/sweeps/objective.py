@@ -55,8 +55,8 @@ def compare_jobs(
 
     After successive halving, `jobs` are the last job of each configuration and seed, and `first`
     are those of the first round. The effects of settings are computed from `first` (None: `jobs`).
-    `size` is a difference between two configurations in a benchmark score: the comparison says how
-    many seeds would show it (None: how many would show the observed difference).
+    `size` is a difference in a benchmark score. The comparison says how many seeds are needed to
+    detect it between two configurations (None: to detect the difference that was observed).
     """
     return Sweep(
         objective,

@@ -21,7 +21,7 @@ Jobs = Sequence[Sequence[str]]
 
 
 def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield (key, value's text) of overrides with ``=``; keys lack ``+``, ``~``, ``@package``."""
+    """Split overrides at ``=``; yield key, without ``+``, ``~`` and ``@package``, and value."""
     for override in overrides:
         key, separator, text = override.partition("=")
         if separator:
@@ -35,7 +35,7 @@ def parsed(text: str) -> Override:
 
 
 def override_values(overrides: Sequence[str]) -> dict[str, Any]:
-    """Return, by key, the parsed values of overrides with one value each, such as a job's."""
+    """Parse overrides that give one value each, such as a job's; return the values by key."""
     return {one.key_or_group: deepcopy(one.value()) for one in map(parsed, overrides)}
 
 
@@ -43,8 +43,8 @@ def sweep_overrides(config: DictConfig) -> dict[str, Override]:
     """Return all overrides of a sweep, by key.
 
     Those of the command line take precedence over ``hydra.sweeper.params`` of an experiment file.
-    Raise `InputError` if ``params`` is no mapping or has a setting that all jobs share, such as
-    ``tracking.uri``, or if several values are given for such a setting.
+    Raise `InputError` if ``params`` is not a mapping, or has a setting that all jobs must share,
+    such as ``tracking.uri``, or if several values are given for such a setting.
     """
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     if not isinstance(params, Mapping):
@@ -69,7 +69,7 @@ def varied_overrides(config: DictConfig) -> dict[str, Override]:
 
 
 def value_texts(override: Override) -> list[str]:
-    """Return an override's distinct values as texts; `InputError` if none, or an interval."""
+    """Return an override's distinct values as texts; `InputError` for no values, or an interval."""
     if not override.is_sweep_override():
         return [override.get_value_element_as_str()]
     if not override.is_discrete_sweep():
@@ -118,10 +118,11 @@ def compose_choices(
     loader: ConfigLoader,
     fixed: Sequence[str] = (),
 ) -> dict[tuple[str, ...], DictConfig]:
-    """Compose with `loader` a configuration for each combination of one choice per config group.
+    """Compose a configuration for every combination of choices, one choice of each config group.
 
-    The result's keys are tuples like ``("loss=softmax",)``. Every value has the overrides `fixed`.
-    Of the overrides in the sweep's `config`, only those of Hydra's own settings are used.
+    `groups` has the choices of each group; `loader` composes. The result's keys are combinations,
+    such as ``("loss=softmax", "model=cbow")``. All configurations get the overrides `fixed`. Of the
+    overrides in the sweep's `config`, only those of Hydra's own settings are used.
     """
     texts = [[f"{group}={choice}" for choice in choices] for group, choices in groups.items()]
     found = {}

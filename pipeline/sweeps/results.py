@@ -1,9 +1,8 @@
 """Read and write the files by which a sweep and its jobs communicate.
 
-The folder of a sweep has ``sweep.json``, which its jobs read. The folder of each job has
-``job.json``, later ``summary.json``, and ``failure.json`` if the job failed. A sweep and each job
-lock the file ``.lock`` in their folders while they run. The file ``stop`` in the folder of a sweep
-stops its jobs in other processes.
+A sweep's folder has ``sweep.json``, which its jobs read, and, to stop jobs in other processes,
+``stop``. A job's folder has ``job.json``, later ``summary.json``, and ``failure.json`` if the job
+failed. While a sweep or a job runs, it locks the file ``.lock`` in its folder.
 """
 
 import json
@@ -27,8 +26,8 @@ SWEEP, JOB, FAILURE, LOCK, STOP = "sweep.json", "job.json", "failure.json", ".lo
 class Job(Run):
     """One job of a sweep, as read from the files in its folder.
 
-    ``settings`` also has the choice of each config group. ``epochs`` stays 0, unless `result_of`
-    sets it after successive halving: to the number of epochs after which the job's round ends.
+    ``settings`` also has the choice of each config group. ``epochs`` is 0 except in successive
+    halving: there, `result_of` sets it to the number of epochs after which the job's round ends.
     """
 
     status: str  # finished, refused, crashed, killed or missing (never started)

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 OPTUNA_SWEEPER = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 OBJECTIVE, TRIED_AGAIN = "objective", "tried_again"
-"""Attributes of a study: the name of its metric, and the parameters of the repeated trials."""
+"""Attributes stored in a study: its metric; the parameters of killed trials that were repeated."""
 
 
 @contextmanager
@@ -45,9 +45,9 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[float | None]:
 
     Yield the best value of the study so far, or None if it has none. If the user gave no name, the
     function `study_name` makes one, so that the same command resumes the study. Killed trials are
-    repeated once. ``n_trials``, the total number of trials, is set to the number left. Without
-    storage, nothing is resumed or locked. `at_once` is the default of ``n_jobs``. `InputError` is
-    raised for invalid settings, or if the study is locked.
+    repeated once. In `config`, ``n_trials`` is changed from the number of all trials to that of the
+    trials left, and ``n_jobs``, if not set, to `at_once`. Without storage, nothing is resumed or
+    locked. `InputError` is raised for invalid settings, or if the study is locked.
     """
     sweeper = config.hydra.sweeper
     # Each failed trial prints its own line.
@@ -100,8 +100,9 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[float | None]:
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
     """Check the search space; return the settings with the first choice of each searched group.
 
-    `InputError` is raised if `space` has the seed, a glob, a range that falls, or a setting that
-    changes what `objective` measures, or if a combination of choices is invalid or lacks a setting.
+    `InputError` is raised if `space` has the seed, a glob, a range that does not rise, or a setting
+    that changes what `objective` measures. It is also raised if a combination of choices is invalid
+    or lacks a setting of `space`.
     """
     if SEED in space:
         raise InputError(
@@ -146,10 +147,10 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
 
 
 def study_name(settings: Config, space: Mapping[str, Override]) -> str:
-    """Return a name for the Optuna study of a search; the same search, run again, gets the same.
+    """Return a name for the Optuna study of a search; the same search always gets the same name.
 
-    It has a hash of search space, objective and settings, of the files that the settings name, and
-    of the code. Files that are values of the search space count by their names alone.
+    It has a hash of search space, objective, settings, code, and files that the settings name. Of
+    files that are values in the search space, only the names are hashed, not the content.
     """
     from pipeline.plan import result_keys
 
@@ -189,9 +190,9 @@ def storage_errors(storage: str) -> Iterator[None]:
 def resume(url: str, name: str, objective: str) -> tuple[int, int, float | None]:
     """Open or create an Optuna study, queue its killed trials again, and count its trials.
 
-    Return how many trials have ended (except killed trials that are queued again), how many trials
-    the study has, and the best value (None: none completed). No other process may use the study, so
-    a trial marked as running was killed. It is queued again, but not after it was killed twice.
+    Return how many trials have ended, how many there are in all, and the best value (None: no trial
+    was completed). No other process may use the study, so a trial marked as running was killed. It
+    is queued again, and not counted as ended, unless it was killed for the second time.
     `InputError` is raised if the trials of the study optimize another objective.
     """
     import optuna

@@ -47,7 +47,7 @@ SUBDIR = "${hydra.job.num}"
 
 
 class SweepFailedError(Exception):
-    """Raised if jobs failed, or if ``plan=true`` finds missing results; has the exit status."""
+    """Raised if jobs failed or, with ``plan=true``, results are missing; has the exit `status`."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)
@@ -61,13 +61,13 @@ def open_sweep(
     jobs: Mapping[tuple[str, ...], Config],
     earlier_best: float | None = None,
 ) -> Iterator[Path]:
-    """Lock a sweep's folder, start its MLflow run, and yield the folder.
+    """Context manager for a sweep: lock its folder, start its MLflow run, and yield the folder.
 
     At the end, also after an error, `close_sweep` saves the results, and raises an error if the
-    block or jobs failed; then the run is ended and the folder unlocked. `jobs` has each job's
-    settings by its overrides, empty for a search, which chooses jobs as it runs. All jobs use the
-    MLflow store in `shared`, and its queue of calls to the store. `earlier_best` is the best value
-    of a resumed study, or None.
+    ``with`` block or jobs failed; then the run is ended and the folder unlocked. `jobs` maps each
+    job's overrides to its settings; it is empty for a search, which chooses jobs as it runs. All
+    jobs use the MLflow store in `shared`, and its queue of calls to the store. `earlier_best` is
+    the best value of the objective in the Optuna study that a search resumes, or None.
     """
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
     lock = exclusive_lock(folder, Path(config.outputs))
@@ -193,11 +193,11 @@ def close_sweep(
 
 
 def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
-    """Write the best job's report if `report` is "best"; return the paths of all HTML reports.
+    """Return the paths of the HTML reports of a sweep's jobs; first write the best job's if needed.
 
-    For "all", the reports were written during the sweep; other values give no reports. For "best",
-    there is none if finished jobs differ in a setting that changes what the objective measures, as
-    no job is best then. Jobs without scores have no reports.
+    `report` says which jobs have one. "all": all with scores; they were written during the sweep.
+    "best": the best job, if it has scores; it is written now. But no job is best if finished jobs
+    differ in a setting that changes what the objective measures. Other values: no job.
     """
     from pipeline.stages.report import report_later
     from w2v.report.report import REPORT
@@ -218,7 +218,7 @@ def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
 def exclusive_lock(folder: Path, outputs: Path) -> Iterator[None]:
     """Lock the folder of a sweep. If it holds an earlier sweep, this is first moved aside.
 
-    Raise `InputError` if another sweep has the lock, or `outputs` or the working folder is in it.
+    Raise `InputError` if a sweep has the lock, or `outputs` or the working folder is in `folder`.
     """
     inside = (Path(realpath(path)) for path in (Path.cwd(), outputs))
     if any(path.is_relative_to(realpath(folder)) for path in inside):
@@ -244,7 +244,7 @@ def exclusive_lock(folder: Path, outputs: Path) -> Iterator[None]:
 
 
 def check_hydra_settings(config: DictConfig) -> None:
-    """Raise `InputError` for settings of Hydra, or an objective, that sweeps do not support."""
+    """Raise `InputError` if Hydra's own settings or the objective do not suit a sweep."""
     objective, engine = config.search.objective, ENGINES.get(str(config.engine.name))
     shared = {"engine.threads", "cluster.processes"}.intersection(varied_overrides(config))
     if objective in TIMES and shared and engine and engine.repeatable:

@@ -39,7 +39,7 @@ ONE_SEED_SEARCH = (
 
 
 def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write tables, plots, a page and ``summary.json``; return the summary, `facts` included."""
+    """Write a sweep's tables, plots, HTML page and summary (with `facts`); return the summary."""
     tables = {"configurations": result.configurations, "effects": result.effects}
     columns = dict(result.columns)
     tables["verdicts"] = result.verdicts

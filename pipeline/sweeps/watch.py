@@ -26,7 +26,7 @@ PROGRAM = Path(__file__).parents[1] / "run.py"
 
 
 class Watch:
-    """Reads a sweep's progress from its jobs' files, with any launcher, to show it in one line."""
+    """Reads the files of a sweep's jobs to show its progress in a line; works with any launcher."""
 
     def __init__(self, folder: Path, total: int, objective: str, reports: bool) -> None:
         self.folder = folder
@@ -34,10 +34,10 @@ class Watch:
         self.objective = objective  # empty if jobs are not comparable
         self.reports = reports  # whether each finished job gets one
         self.started = time.monotonic()
-        self.ended: dict[int, str] = {}  # their names, by number
+        self.ended: dict[int, str] = {}  # names of ended jobs, by number
         self.values: dict[int, float] = {}  # the objectives of those that finished
         self.running = 0
-        self.waiting: list[Path] = []  # for their reports
+        self.waiting: list[Path] = []  # folders of jobs without a report
         self.processes: list[subprocess.Popen[bytes]] = []  # that make reports
 
     def look(self) -> Iterator[str]:
@@ -63,7 +63,7 @@ class Watch:
         self.start_reports(max(1, available_cores() // 2))
 
     def start_reports(self, processes: int) -> None:
-        """If no report process runs, start up to `processes` of them for the `waiting` jobs."""
+        """If no report process is running, start up to `processes`, which write all reports due."""
         self.processes = [process for process in self.processes if process.poll() is None]
         if self.processes:
             return
@@ -90,7 +90,7 @@ class Watch:
 
 @contextmanager
 def watching(watch: Watch) -> Iterator[None]:
-    """Show a sweep's progress during the block; after success, wait for the jobs' reports."""
+    """Show a sweep's progress during the block; if it succeeds, wait for its jobs' HTML reports."""
     stop = threading.Event()
     console = Console(highlight=False, soft_wrap=True)
 

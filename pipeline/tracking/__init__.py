@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SharedStore", "Tracker", "reopen", "track"]
 
-# MLflow reads these when it is imported. Without them it sends telemetry, draws progress bars,
-# prints the address of each run and retries a request for minutes.
+# Read by MLflow's import; else it sends telemetry, prints bars and URLs, and retries for minutes.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")

@@ -1,7 +1,4 @@
-"""Upload vectors, files and tables to MLflow, and record the results of a sweep.
-
-What a run uploads is decided in `Stage.record`, and in modules such as `pipeline.stages.report`.
-"""
+"""Upload vectors, files and tables to MLflow (`Stage.record` says which); record sweep results."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -68,7 +65,7 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
         figures["sweep/best"] = mean = summary["best"][0]["mean"]
         runs = {row["job"]: row.get("run_id") for row in summary["jobs"]}
         better = min if summary["direction"] == "minimize" else max
-        earlier = summary["earlier_best"]  # of the same search
+        earlier = summary["earlier_best"]  # the best of a search that this sweep continues
         tracker.choose_model(runs[best[0]], earlier is None or mean == better(mean, earlier))
     tracker.scores(figures, 0)
     tracker.note(note)
@@ -122,7 +119,7 @@ def upload_table(
 
 
 def local_folder(run: "Run", folder: str) -> Path | None:
-    """Make and return `folder` below a run's artifacts; ``None`` if they have no ``file:`` URL."""
+    """Create and return `folder` among a run's artifacts; ``None`` if these are not local files."""
     address = urlsplit(run.info.artifact_uri)
     if address.scheme != "file":
         return None

@@ -24,8 +24,8 @@ JOB_SECONDS = 10.0  # how long a job may take to stop after its sweep or launche
 def run_lock(outputs: Path, tags: Mapping[str, str], run_id: str) -> FileLock:
     """Return a lock on a new file, by which others see whether a run's process is alive.
 
-    The lock is not acquired yet; any thread may release it. The file, below `outputs`, is named by
-    `run_id`; for a job of a sweep, also by the sweep's run ID and the job's number, from `tags`.
+    The lock is not acquired yet; any thread may release it. The name of the file, below `outputs`,
+    has `run_id` and, for a job of a sweep, the sweep's run ID and the job's number, from `tags`.
     """
     of_job = f"{tags[PARENT]}.{tags['job']}." if PARENT in tags else ""
     path = outputs.absolute() / FOLDER / f"{of_job}{run_id}.lock"
@@ -70,11 +70,10 @@ def close_killed_runs(
 ) -> None:
     """Set the status KILLED for an experiment's runs whose process on this machine was killed.
 
-    These runs may be in any sweep or in none. If one is a sweep, the lock files of its killed jobs
-    are deleted, too, as MLflow may know nothing of these. If ``sweep`` is the run ID of a sweep
-    that has ended, its jobs first get ten seconds each to stop. At the end, `RuntimeError` is
-    raised if some of its jobs were killed before their run was created, as their lock files in
-    ``outputs`` show.
+    If such a run is a sweep, the lock files of its killed jobs are deleted, too, as MLflow may have
+    no runs of them. If ``sweep`` is the run ID of a sweep that has ended, its jobs first get ten
+    seconds each to stop. At the end, `RuntimeError` is raised if some of them were killed before
+    their run was created, as their lock files in ``outputs`` show.
     """
     closed = []
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):

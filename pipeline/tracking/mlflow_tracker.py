@@ -56,10 +56,10 @@ SYSTEM_SECONDS = 5
 class MlflowTracker(Tracker):
     """Records one run in MLflow.
 
-    Models are registered under ``register``, a name or ``name@alias``, or, if None, not at all. The
+    Models are registered under ``register``, a name or ``name@alias``; None: they are not. The
     first `flush` sends ``parameters``. If artifacts are local, files below the folder ``linked``
-    become hard links where possible; other files are copied. ``creation`` has the arguments for
-    creating the run in MLflow; None if the run exists.
+    become hard links where possible; other files are copied. ``creation`` has the arguments with
+    which `flush` creates the run in MLflow; None if the run exists.
     """
 
     def __init__(
@@ -89,7 +89,8 @@ class MlflowTracker(Tracker):
     def flush(self, min_seconds: float = 0.0, status: str | None = None) -> None:
         """Send the collected metrics, parameters, tags and datasets, and create the run if needed.
 
-        Do nothing within ``min_seconds`` of the last flush. If ``status`` is given, end the run.
+        Do nothing if the last flush was less than ``min_seconds`` ago. If there is a ``status``,
+        such as ``FINISHED``, end the run with it.
         """
         # A failed call is repeated as a whole, so methods flush before they collect new values.
         if time.monotonic() - self.flushed < min_seconds:
@@ -237,7 +238,7 @@ def quiet_loggers() -> None:
 
 
 def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """Return MLflow's source type of `origin`, and a dict with its paths, URL or package names."""
+    """Convert a text's origin (path, URL or package names) to MLflow's source type and details."""
     if not isinstance(origin, str):
         return "code", {"tags": {"sources": ", ".join(origin)[:MAX_NOTE]}}
     scheme, separator, _ = origin.partition("://")
@@ -247,11 +248,11 @@ def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
 
 
 def queue_of_jobs(shared: SharedStore, store: str) -> RetryQueue | None:
-    """Return ``shared.calls``, the queue of MLflow calls that the jobs of this process share.
+    """Return the queue of MLflow calls that all jobs of this process share: ``shared.calls``.
 
-    In the sweep's process, the sweep has set it. In a child process of `multiprocessing`, the first
-    job creates the queue, which is closed when the process ends; its warnings name `store`, the
-    address. In other processes, such as submitit's, None is returned: each job makes its own queue.
+    In the main process, the sweep has made it. In a child process of `multiprocessing`, the first
+    job makes it; it is closed when the process ends, and names the address `store` in warnings. In
+    other processes, such as submitit's, None is returned: each job must make a queue of its own.
     """
     if shared.calls is None and multiprocessing.parent_process() is not None:
         shared.calls = RetryQueue(store)

@@ -55,7 +55,8 @@ class RetryQueue:
     def close(self, max_wait: float = MAX_WAIT) -> str:
         """Wait until all calls are made; return the errors of calls that failed permanently, or "".
 
-        A call that fails for ``max_wait`` s is given up with all later ones; its error is returned.
+        If a call has failed for ``max_wait`` seconds, give up this call and all later ones, and
+        return its error.
         """
 
         def ended(seconds: float) -> bool:
@@ -69,7 +70,7 @@ class RetryQueue:
         return "; ".join(dict.fromkeys(self.dropped))
 
     def _wait(self, made: Callable[[float], bool], max_wait: float) -> str:
-        """Wait until queued calls are made; return "", or why a call fails for `max_wait` seconds.
+        """Wait until queued calls are made; return "", or why one failed for `max_wait` seconds.
 
         ``made(0.05)`` waits at most 0.05 seconds, and returns whether the calls are made.
         """
@@ -103,7 +104,10 @@ class RetryQueue:
 
 
 class QueueProxy:
-    """A proxy of `target`: its methods queue calls and return None; `wait` waits for the calls."""
+    """Stands in for an object, `target`, so that calls of its methods are queued to be made later.
+
+    A call returns None at once. The method `wait` waits until the queue has made the calls so far.
+    """
 
     def __init__(self, target: object, calls: RetryQueue) -> None:
         self._target = target

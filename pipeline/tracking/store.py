@@ -73,8 +73,8 @@ def open_experiment(
     """Return an MLflow client and the id of the experiment ``name``, created if needed.
 
     A new experiment keeps its artifacts in ``outputs``, unless the store is a server. If the
-    store is an SQLite file, this is first created if needed, and addresses of artifacts in it are
-    corrected if these were moved. A job's ``made=True`` skips both steps: its sweep has done them.
+    store is an SQLite file, it is first created if needed, and the addresses of artifacts in it are
+    corrected if the artifacts were moved; a job, whose sweep has done both, uses ``made=True``.
     `InputError` is raised if the store cannot be used, or the experiment was deleted.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
@@ -169,9 +169,8 @@ def one_transaction(
     """Return a context manager in which MLflow calls of this thread share one transaction.
 
     If the block fails, nothing is written. If a call must roll back, `NeedsOwnTransactions` is
-    raised; the calls are then to be made without this function. A run created in the block gets the
-    ID `new_id` (None: MLflow's). If the store is no database, the calls write one by one, and
-    `new_id` is ignored.
+    raised: the calls must be made without this function. A run created in the block gets the ID
+    `new_id` (None: MLflow's). If the store is no database, calls write at once, without `new_id`.
     """
     store: Any = client._tracking_client.store
     if not isinstance(store, SqlAlchemyStore):

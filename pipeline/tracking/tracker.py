@@ -56,10 +56,10 @@ class Tracker:
         """Record the vectors in a folder as an MLflow model; register it if settings say so."""
 
     def choose_model(self, run_id: str, move: bool = True) -> None:
-        """Give a run's model the alias in ``tracking.register`` if it is free or `move` is true."""
+        """Give a run's model the alias in ``tracking.register``, if unused or `move` is true."""
 
     def wait(self) -> None:
-        """Wait until MLflow calls so far, also of other jobs, are made (see `RetryQueue.wait`)."""
+        """Wait until queued MLflow calls, also other jobs', have been made (`RetryQueue.wait`)."""
 
     def close_killed_jobs(self) -> None:
         """Close those runs of this sweep's jobs whose process was killed."""
@@ -68,8 +68,8 @@ class Tracker:
 class SharedStore:
     """What the jobs of a sweep share: the open tracking store, and the queue of calls to it.
 
-    While calls wait in the queue, the next job can start. A copy that a launcher sends to another
-    process is empty: the jobs there share a store and a queue of their own.
+    A job can end, and the next one start, before its calls are made. If a launcher pickles this
+    object for another process, the copy is empty: jobs there share a store and queue of their own.
     """
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ class ProcessLauncher(Launcher):
 
     @cached_property
     def shared(self) -> bytes:
-        """Hydra's state and `setup`'s arguments, pickled for workers once a sweep is open."""
+        """Hydra's state and the arguments of `setup`, pickled for workers when first needed."""
         return pickled(self.arguments)
 
 
@@ -90,7 +90,7 @@ class RayLauncher(ProcessLauncher):
 
 
 def run_one(enter_folder: Callable[[], None], *job: Any) -> tuple[str, JobReturn]:
-    """Call `enter_folder` and `run_in_process(*job)` in Ray; return printed output and result."""
+    """Run a job in this Ray process after `enter_folder()`; return what it printed and returned."""
     enter_folder()
     with redirect_stdout(io.StringIO()) as printed:
         done = run_in_process(*job)

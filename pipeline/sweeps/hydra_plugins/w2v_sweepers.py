@@ -33,7 +33,7 @@ class ProjectSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Store the arguments and check settings. Call `prepare_processes` unless ``plan=true``."""
+        """Store Hydra's arguments and check settings; unless ``plan=true``, prepare processes."""
         shared: Any = SharedComposition(hydra_context.config_loader)
         self.hydra_context: HydraContext = HydraContext(shared, hydra_context.callbacks)
         self.shared = SharedStore()
@@ -73,7 +73,7 @@ class GridSweeper(ProjectSweeper):
             self.run(launcher, folder, [list(job) for job in jobs])
 
     def check(self, settings: list[Config]) -> None:
-        """Raise `InputError` if this sweeper cannot run the jobs; `GridSweeper` can run any."""
+        """Raise `InputError` if this sweeper cannot run jobs with `settings`; `GridSweeper` can."""
 
     def run(self, launcher: Launcher, folder: Path, jobs: Jobs) -> None:
         run_all_jobs(launcher, self.config, folder, jobs)

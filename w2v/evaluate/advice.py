@@ -36,14 +36,18 @@ def effect_sizes(result: Sweep[Any]) -> list[str]:
 def advice(result: Sweep[Any]) -> list[str]:
     """Return lines of advice on the results of a sweep.
 
-    The objective is the metric by which the sweep compares its runs. If some configurations have
-    runs of other seeds than others, a line says by what they are ranked. For each group of
-    configurations that can be compared, a line may name one that trains much faster than the best
-    and is not shown to be worse. If the objective is a benchmark score, a last line warns if the
-    vocabularies of the runs cover unequal shares of the benchmark. This line is left out if all
-    runs have the setting ``evaluate.oov=zero``, by which a pair with an unknown word counts as a
-    cosine of 0, and a question with one as wrong. Another line explains the verdict ``no spread``
-    if there is any, and names scores that give another verdict.
+    The objective is the metric by which the sweep compares its runs. In this order, there is
+
+    - a line that says how configurations are ranked, if not all have runs of the same seeds;
+    - for each group of configurations that can be compared, a line that names a configuration that
+      trains much faster than the best and is not shown to be worse, if there is one;
+    - a line that explains the verdict ``no spread``, if a configuration has it: its difference from
+      the best cannot be tested, because the estimated variance is 0. The line names scores that can
+      be tested;
+    - a line that warns that the vocabularies of the runs cover unequal shares of the benchmark, if
+      the objective is a benchmark score. It is left out if all runs have the setting
+      ``evaluate.oov=zero``, which counts word pairs with unknown words as a cosine of 0, and
+      questions with unknown words as wrong.
     """
     lines = []
     if result.unequal_seeds:

@@ -209,10 +209,11 @@ def load_analogies(path: str | Path) -> list[Question]:
 
     In Google's format, each question is a line of four words, and a line ``: category`` precedes
     the questions of a category. In BATS, each text file (``.txt``) in the folder and its
-    subfolders is a category, and each line has a word and its correct answers, which are separated
-    by slashes. Any two lines of a file make two questions, one in each order, unless they have the
-    same word. The first line of a question gives a (its word) and b (its first answer), and the
-    second line gives c (its word) and the correct answers.
+    subfolders is a category, such as a country and its capital. Each line has a word and, separated
+    by slashes, the words that are related to it in this way. Any two lines of a file make two
+    questions "a is to b as c is to what?", one for each order of the lines, unless both lines have
+    the same word. The first line gives a (its word) and b (the first word related to it); the
+    second line gives c (its word) and the correct answers (all words related to it).
 
     Raises
     ------
@@ -242,7 +243,10 @@ def load_analogies(path: str | Path) -> list[Question]:
 
 
 def _google(path: Path) -> Iterator[Question]:
-    """Yield the questions of a file in Google's format."""
+    """Yield the analogy questions of a file in the format of Google's benchmark.
+
+    Each question is a line of four words. A line ``: category`` precedes those of a category.
+    """
     category = ""
     for number, line in enumerate(read_lines(path), start=1):
         if line.startswith(":"):
@@ -261,9 +265,9 @@ def _google(path: Path) -> Iterator[Question]:
 
 
 def _bats(path: Path, root: Path) -> Iterator[Question]:
-    """Yield the questions of one BATS file.
+    """Yield the analogy questions of one file of the benchmark BATS.
 
-    The category is the file's path relative to `root`, without the extension.
+    The category of all of them is the file's path relative to `root`, without the extension.
     """
     pairs = []
     for number, line in enumerate(read_lines(path), start=1):
@@ -420,7 +424,7 @@ class _Lists(NamedTuple):
         return _Lists(self.numbers[starts[0] : starts[-1]], starts - starts[0])
 
     def owners(self) -> NDArray[np.intp]:
-        """Return, for each element of `numbers`, the index of its list."""
+        """Return, for each element of `numbers`, the index of the list that it belongs to."""
         return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
 
 

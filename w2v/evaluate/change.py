@@ -130,11 +130,11 @@ class Change:
 
 
 class _Noise(NamedTuple):
-    """How the vectors of V words vary over the runs of each of two texts.
+    """How much the vectors of V words vary between training runs on the same text.
 
-    For each word and text, let Σ be the covariance (d, d) of the word's vector over the text's
-    runs. At least one text has two or more runs. A text with too few runs for an estimate gets that
-    of the other text.
+    There are two texts, with one or more runs each, and at least one has two or more. For each
+    word and text, let Σ be the covariance (d, d) of the word's vector over the runs on the text.
+    A text with too few runs for an estimate gets the estimate of the other text.
 
     Attributes
     ----------
@@ -233,8 +233,9 @@ def _units(
 ) -> tuple[list[str], NDArray[np.int64] | None, list[NDArray[np.float32]]]:
     """Return the words of a text, the most frequent first, with their counts and unit vectors.
 
-    There is one matrix of unit vectors for each run. The counts are None if unknown. `name` is the
-    name of the user's argument `side`, for the error message.
+    `side` has the vectors trained on the text, in one or several runs. The result has a matrix of
+    unit vectors for each run. The counts are None if unknown. `name` is the name of the user's
+    argument that holds `side`, for the error message.
     """
     if isinstance(side, Ensemble):
         return side.words, side.counts, side.units
@@ -353,13 +354,15 @@ def _noise(
     after: list[NDArray[np.float32]],
     delta: NDArray[np.float64],
 ) -> _Noise:
-    """Estimate how the vector of each word varies between the runs of each of two texts.
+    """Estimate how much the vector of each word varies between training runs on the same text.
+
+    There are two texts, `before` and `after`. The result has estimates for each text and word.
 
     Parameters
     ----------
     before, after
-        The aligned unit vectors of each run, (V, d). At least one text has two or more runs; if the
-        other has only one, it gets the same estimates.
+        The aligned unit vectors of each run on the text, (V, d). At least one text has two or more
+        runs; if the other has only one, the estimates for the first are used for both.
     delta : (V, d)
         For each word, the difference between its mean vectors in the two texts. Among the estimates
         is the variance of the dot product of the word's vector with this difference
@@ -415,7 +418,8 @@ def _noise(
 def _bands(size: int) -> list[slice]:
     """Divide `size` words, sorted by frequency, into bands of at least `BAND` words.
 
-    The result has a slice of the words' indices for each band. Fewer words make a single band.
+    The result has a slice of the words' indices for each band. If there are fewer than `BAND`
+    words, they make a single band.
     """
     number = max(1, size // BAND)
     ends = np.linspace(0, size, number + 1).astype(int).tolist()

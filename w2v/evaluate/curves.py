@@ -32,11 +32,12 @@ def identity(settings: EvaluationSettings, hashes: FileHashes) -> dict[str, Any]
 
 
 def scores_of(settings: EvaluationSettings, vectors: WordVectors) -> dict[str, float]:
-    """Compute the scores of `vectors` that ``settings.followed`` names; leave out undefined ones.
+    """Compute the scores that are recorded during training, for the vectors after an epoch.
 
-    The result has the scores by names like ``similarity/wordsim353/spearman``. If ``settings.use``
-    is ``v+u`` and `vectors` has outside vectors, the sums of the center and the outside vectors are
-    evaluated; else the center vectors.
+    ``settings.followed`` has the names of the scores, such as ``similarity/wordsim353/spearman``.
+    The result has their values by name, without scores that are undefined. If ``settings.use`` is
+    ``v+u`` and `vectors` has outside vectors (those of context words), the sums of the center and
+    the outside vectors are evaluated; else the center vectors.
     """
     if settings.use == "v+u" and vectors.outside is not None:
         sums = vectors.vectors + vectors.outside

@@ -43,13 +43,16 @@ MAX_CORRELATION = 1 - 1e-9
 class Scores(NamedTuple):
     """The scores of several runs on a benchmark, and the influence of each of its n items on them.
 
+    The influence of an item is the derivative of the score with respect to the item's weight in
+    the sample of items.
+
     Attributes
     ----------
     values : (runs,)
         The scores; NaN where a score is undefined.
     parts : (runs, n)
-        The influence of each item on the score, divided by the number of items that are used; 0 for
-        items that are not used. (In the result of `spearman_influences` it is not divided.)
+        The influence of each item on each score, divided by the number of items that are used; 0
+        for items that are not used. (In the result of `spearman_influences`, it is not divided.)
     """
 
     values: FloatArray
@@ -109,12 +112,12 @@ class Benchmark(ABC):
 
     @abstractmethod
     def units(self, used: NDArray[np.bool_]) -> int:
-        """Return the number of sampling units, which are word pairs, in the used items.
+        """Return how many sampling units, which are different word pairs, the used items have.
 
-        `used`, bool (n,), says which items are used. Those without influence on the score do not
-        count (`scored`). A pair that occurs several times, such as in several questions or sets of
-        pairs, counts once. For analogy questions, which have two word pairs each, the result is the
-        number of distinct pairs or the number of questions, whichever is smaller.
+        `used`, bool (n,), says which items are used. Items without influence on the score
+        (`scored`) do not count. A pair that occurs several times, such as in several questions or
+        sets of pairs, counts once. For analogy questions, which have two word pairs each, the
+        result is the number of distinct pairs or the number of questions, whichever is smaller.
         """
 
     def variances(self, parts: FloatArray) -> FloatArray:
@@ -451,10 +454,20 @@ class _Ranks:
     def mean_above(self, weights: FloatArray) -> FloatArray:
         """For each value, add up the weights of the larger values in its row, and divide by n.
 
-        Equal values count half. Element (r, k) of the result is thus the mean over the columns i of
-        weights[r, i] · h, where h is 1 if values[r, i] is larger than values[r, k], 1/2 if they are
-        equal, and 0 otherwise. If `weights` or the values have a single row, it is used for all
-        rows of the other array.
+        The weights of equal values, and of the value itself, count half. The influences on
+        Spearman's correlation are computed from these sums.
+
+        Parameters
+        ----------
+        weights : (rows, n)
+            The weight of each value. If the weights or the values have a single row, it is used for
+            all rows of the other array.
+
+        Returns
+        -------
+        (rows, n)
+            Element (r, k) is the mean over the columns i of weights[r, i] · h, where h is 1 if
+            values[r, i] is larger than values[r, k], 1/2 if they are equal, and 0 otherwise.
         """
         rows = max(len(weights), len(self.order))
         weights = np.broadcast_to(weights, (rows, weights.shape[1]))

@@ -174,7 +174,7 @@ class Difference:
         ``better`` or ``worse`` if `a` differs significantly from `b`, or else ``no difference
         shown``. If the two cannot be compared, the verdict is the reason:
 
-        - ``one seed``: fewer than two in common;
+        - ``one seed``: the two have fewer than two seeds in common;
         - ``too few pairs``: there are fewer than `MIN_PAIRS` different word pairs, or questions of
           an analogy benchmark; or too many items depend on each other to estimate the variance: of
           all combinations of two items, more than the fraction `MAX_SHARE` have a word pair in
@@ -272,8 +272,8 @@ class Family:
             The absolute value of the difference, in standard errors.
         critical
             The value that `ratio` must exceed to be significant. The degrees of freedom are found
-            from it: they are those for which the method `critical` returns this value. At most, it
-            is the critical value for one degree of freedom.
+            from it: they are those for which the method `critical` returns this value. It must not
+            be larger than the critical value for one degree of freedom.
         shown
             Whether the difference is significant: whether `ratio` exceeds `critical`.
         """
@@ -420,7 +420,7 @@ class Comparison:
         For each configuration, the scores of its runs, by seed.
     family
         Describes the comparisons of all pairs of these configurations, which are corrected together
-        for multiple testing. Those with equal runs count once (`distinct`).
+        for multiple testing. Configurations with equal runs then count once (`distinct`).
     benchmark, answers
         The items (word pairs or questions) that the score is computed from, and the answers of each
         configuration's runs to them. For a score without items, such as a loss, `benchmark` is
@@ -595,7 +595,11 @@ class Comparison:
 
     @cached_property
     def _results(self) -> list[dict[str, tuple[str, bytes]]]:
-        """For each configuration and seed, values that are equal if score and answers are."""
+        """For each configuration, a value for each seed, by which equal runs are recognized.
+
+        Runs of two configurations with the same seed are equal if these values are: the score as
+        text, and a hash of the answers to the benchmark items.
+        """
         given = self.answers or [{}] * len(self.values)
         return [
             {
@@ -607,7 +611,7 @@ class Comparison:
 
     @cached_property
     def distinct(self) -> Family:
-        """`family`, in which configurations with equal runs are counted once.
+        """A copy of `family` whose number of configurations counts those with equal runs once.
 
         Runs are equal if they have the same seed, the same score and the same answers. The number
         of configurations is at least 2.
@@ -619,8 +623,9 @@ class Comparison:
     def _originals(self) -> list[int]:
         """For each configuration, the index of the one of which it is a copy, or its own index.
 
-        A configuration is a copy if another has all of its runs and perhaps more, because not all
-        jobs of a sweep finished.
+        A configuration is a copy of another if each of its runs is equal to a run of the other, in
+        seed, score and answers. A setting that does not change the scores makes such copies. A copy
+        may have fewer runs than the other, because not all jobs of a sweep finished.
         """
         found = list(range(len(self.values)))
         having: dict[Any, list[int]] = {}  # the originals that have a run
@@ -635,9 +640,11 @@ class Comparison:
 
     @cached_property
     def _spread(self) -> tuple[dict[int, float], float, float]:
-        """The result of `spread_over_seeds` for those of `_originals`.
+        """How much scores vary over seeds: the result of `spread_over_seeds`, without copies.
 
-        The variances are in a dict by the index of the configuration.
+        A configuration is a copy if all of its runs are equal to runs of another (`_originals`).
+        The three values are the variance of each remaining configuration, by its index; the
+        variance pooled over them; and the degrees of freedom of the pooled variance.
         """
         seeds = list(dict.fromkeys(seed for runs in self.values for seed in runs))
         rows = sorted(set(self._originals))
@@ -648,18 +655,21 @@ class Comparison:
     def _over_seeds(self, a: int, b: int, gaps: NDArray[np.float64]) -> tuple[float | None, float]:
         """Estimate the variance, over seeds, of the mean difference between two configurations.
 
-        If only two different configurations are compared in all (`distinct`), the estimate is
-        computed from `gaps` alone. If there are more, effects of a seed on all configurations alike
-        are removed first (`spread_over_seeds`). The estimate is then v divided by the number of
-        seeds in `gaps`, where v is the sum of the variances of `a` and `b`, or twice the variance
-        pooled over all configurations if that is larger. Copies of a configuration have its
-        variance and are not pooled (`_originals`). Between copies of one, the variance is 0.
+        If the comparison (`self`) has only two different configurations (`distinct`), the estimate
+        is the variance of `gaps`, divided by their number. If it has more, effects of a seed on all
+        configurations alike are removed first (`spread_over_seeds`). Two values are then computed:
+        the sum of the variances of `a` and `b`, and twice the variance pooled over all
+        configurations. The estimate is the larger value, divided by the number of `gaps`. A copy
+        of another configuration (`_originals`) has the variance of the other and is not pooled. If
+        `a` and `b` are copies of the same one, the estimate is 0.
 
-        The degrees of freedom of the sum are Satterthwaite's, lowered by (settings - 1) / settings
-        because the removed effects make the two variances depend on each other. They are at least
-        those of the variance of a single configuration, which are one less than its seeds. For
-        normally distributed scores, such a variance has a chi-squared distribution with these
-        degrees of freedom, and the sum of two cannot have fewer than the smaller of theirs.
+        If the sum is the larger value, its degrees of freedom are Satterthwaite's, multiplied by
+        (k - 1) / k for k different configurations, because the removed effects make the two
+        variances depend on each other. They are at most those of the pooled variance. They are at
+        least the smaller of those of the two variances, each of which has one less than its
+        configuration has seeds: for normally distributed scores, the variances have chi-squared
+        distributions, and the sum of two such variances cannot have fewer. If the pooled variance
+        is used, they are those that `spread_over_seeds` returns.
 
         Parameters
         ----------
@@ -673,8 +683,8 @@ class Comparison:
         variance : float or None
             The variance of the mean of `gaps`; None for fewer than two seeds.
         freedom : float
-            The degrees of freedom of `variance`, at least 1; 1, without a meaning, if that is None
-            or 0.
+            The degrees of freedom of `variance`, at least 1. If `variance` is None or 0, this is 1
+            and has no meaning.
         """
         if len(gaps) < 2:
             return None, 1.0

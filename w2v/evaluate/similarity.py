@@ -132,7 +132,8 @@ def load_pairs(path: str | Path) -> list[Pair]:
 def _separator(line: str) -> str | None:
     """Return the separator of a line's fields: a tab, comma or semicolon; None for white space.
 
-    A tab is chosen if the line has at least two; else a comma, else a semicolon, by the same rule.
+    A tab is chosen if the line has at least two tabs; otherwise a comma if it has at least two
+    commas, and otherwise a semicolon if it has at least two semicolons.
     """
     return next((sign for sign in "\t,;" if line.count(sign) >= 2), None)
 

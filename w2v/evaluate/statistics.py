@@ -113,8 +113,8 @@ def means_with_equal_seeds(values: Sequence[Mapping[str, float]]) -> list[float]
 
     A seed may raise or lower the scores of all configurations, so means over different seeds
     mislead. Scores are fitted by least squares as the sum of an effect of the configuration and an
-    effect of the seed, and a missing run counts as its fitted score. Two results thus differ by the
-    mean difference over the common seeds if there are two configurations.
+    effect of the seed, and a missing run counts as its fitted score. With two
+    configurations, the two results thus differ by the mean difference over the common seeds.
 
     Parameters
     ----------
@@ -230,7 +230,10 @@ def pareto_front(points: Sequence[tuple[float, float]], sign: int) -> list[int]:
 
 
 def numbered(keys: Iterable[Hashable]) -> NDArray[np.int64]:
-    """Return a number for each key; the different keys are numbered from 0 as they first appear."""
+    """Return an integer for each key, so that equal keys have the same integer.
+
+    The different keys are numbered from 0 in the order in which they first appear.
+    """
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
 

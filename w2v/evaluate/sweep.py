@@ -99,9 +99,9 @@ class Configuration(Generic[R]):
     values
         The value of the objective for each run, in the order of `runs`.
     compared_mean
-        The mean objective by which configurations are ranked: as if all that were trained for
-        equally many epochs, and can be compared, had runs of the same seeds
-        (`means_with_equal_seeds`). If no run is missing, it is equal to `mean`.
+        The mean objective by which configurations are ranked. If no run is missing, it is equal to
+        `mean`. Else it is estimated as if all configurations of the group that were trained for
+        equally many epochs had runs of the same seeds (`means_with_equal_seeds`).
     """
 
     settings: dict[str, str | None]
@@ -212,7 +212,7 @@ class Sweep(Generic[R]):
     def vectors_given(self) -> bool:
         """Whether the vectors of all finished runs were given (``evaluate.vectors``), not trained.
 
-        Runs that differ in the seed only are then one run, since the seed changes nothing.
+        Runs that differ in the seed only then count as one run, since the seed changes nothing.
         """
         return all(run.settings.get("evaluate.vectors") for run in self.finished)
 
@@ -290,7 +290,12 @@ class Sweep(Generic[R]):
         return {group: self._ranked(some) for group, some in groups.items()}
 
     def _ranked(self, group: Sequence[Configuration[R]]) -> list[Configuration[R]]:
-        """Set the `compared_mean` of configurations that can be compared, and sort by it."""
+        """Return the configurations of a group, with `compared_mean` set, from best to worst.
+
+        A group has the configurations that can be compared by the objective. Those trained for
+        more epochs come first. Those trained for equally many epochs are ordered by
+        `compared_mean`, the mean objective as if all of them had runs of the same seeds.
+        """
         ranked: list[Configuration[R]] = []
         for epochs in sorted({one.epochs for one in group}, reverse=True):
             some = [one for one in group if one.epochs == epochs]
@@ -411,17 +416,18 @@ class Sweep(Generic[R]):
     def configurations(self) -> list[Row]:
         """A table with one row per configuration: group after group, in the order of `ranking`.
 
-        A group has the configurations that can be compared by the objective: those with equal
-        values of the settings in `compared_within`. There is a column for each of the `settings`,
-        with its value. The other columns are:
+        The objective is the metric by which the sweep compares its runs. A group has the
+        configurations that can be compared by it: those with equal values of the settings in
+        `compared_within`. There is a column for the value of each setting in `settings`. The
+        other columns are:
 
         - ``seeds``, the number of seeds; 1 if the vectors were given (`vectors_given`);
         - ``mean``, the mean objective, and the ends ``low`` and ``high`` of its 95 % confidence
           interval (Student's t);
-        - ``difference``, ``p`` and ``verdict``, of the comparison with the best of the group (see
-          `Difference`). The best itself has the verdict ``best``, or ``alone`` if the group has no
-          other configuration. A configuration that was stopped early is not compared; its verdict
-          is ``dropped after ... epochs``;
+        - ``difference``, ``p`` and ``verdict``, the result of comparing the configuration with the
+          best of its group (see `Difference`). The best itself has the verdict ``best``, or
+          ``alone`` if the group has no other configuration. A configuration that was stopped
+          early is not compared; its verdict is ``dropped after ... epochs``;
         - ``overlap``, the share of nearest neighbors that two runs have in common; computed for the
           best configurations only (`_overlaps`);
         - ``seconds``, the mean training time; ``group``, the values that the group has in common,
@@ -455,14 +461,16 @@ class Sweep(Generic[R]):
 
     @cached_property
     def _overlaps(self) -> dict[str, float | None]:
-        """How alike the runs of a configuration are, by its name, for the best configurations.
+        """For the best configurations, by name: how alike the vectors of their runs are.
 
-        The value is the share of words' nearest neighbors that two of its runs have in common, from
-        0 to 1, or None if it cannot be computed (`Configuration.overlap`). Each configuration
-        included has at least two files of vectors. Two of them are read, or more if that makes at
-        most `MAX_OVERLAP` files in all. At most ``MAX_OVERLAP // 2`` configurations are included:
-        first the best one of each group, then the second best of each, and so on. A group has the
-        configurations that can be compared by the objective (`group`).
+        The value is the share of words' nearest neighbors that two runs of the configuration have
+        in common, from 0 to 1, or None if it cannot be computed (`Configuration.overlap`).
+
+        At most ``MAX_OVERLAP // 2`` configurations are included: first the best one of each group,
+        then the second best of each, and so on. A group has the configurations that can be compared
+        by the objective (`group`). Configurations with fewer than two files of vectors are left
+        out. The vectors of two runs of each configuration are compared, or of more if no more than
+        `MAX_OVERLAP` files are then read in all.
         """
         several = [
             [one for one in ranked if len(one.vectors) > 1] for ranked in self.ranking.values()

@@ -108,7 +108,8 @@ class Judged:
     def against(self, name: str) -> Difference | None:
         """Return the comparison of the configuration called `name` with the reference.
 
-        The result is None if `name` names the reference itself, or no configuration in `settings`.
+        The reference is the configuration with which all others are compared. The result is None if
+        `name` names the reference itself, or no configuration in `settings`.
         """
         for one in self.differences:
             if one.b == self.reference and self.settings[one.a].name == name:
@@ -116,7 +117,11 @@ class Judged:
         return None
 
     def shows_nothing(self, one: Difference) -> bool:
-        """Return whether the seeds of a comparison are too few to show any possible difference."""
+        """Return whether a comparison has too few seeds to show any possible difference.
+
+        This is so if ``one.detectable``, the smallest true difference that is likely to be
+        significant with this number of seeds, is more than `largest`.
+        """
         return one.detectable is not None and one.detectable > self.largest
 
     def rows(self) -> list[dict[str, Any]]:
@@ -169,9 +174,10 @@ class Verdicts:
     settings
         The configurations. Within each group (see `group_of`), every configuration is compared with
         one of the group, the reference. For the objective, the reference is the configuration with
-        the best mean; if several have this mean, the one whose name comes first. The means are
-        those with equal seeds (`means_with_equal_seeds`), as runs may be missing. For any other
-        score, it is the first configuration of the group that has the score.
+        the best mean; if several have this mean, the one whose name comes first. If runs are
+        missing, the means are estimates as if all had runs of the same seeds
+        (`means_with_equal_seeds`). For any other score, the reference is the first configuration of
+        the group that has the score.
     objective
         The score that was chosen for comparisons before there were results. If there are other
         scores, it gets half of the significance level (`levels`).
@@ -279,7 +285,7 @@ class Verdicts:
     def _asked(
         self, score: str, settings: Sequence[Setting]
     ) -> tuple[Benchmark | None, list[dict[str, Any]]]:
-        """Return the benchmark of a score, and the answers of runs to the items of the benchmark.
+        """Return the benchmark of a score, and the answers of runs to its items.
 
         If runs were evaluated on different versions of the benchmark, only the runs on the most
         common version are kept. If no answers were saved, as for a loss, None and an empty list are
@@ -288,7 +294,8 @@ class Verdicts:
         Returns
         -------
         benchmark
-            For the mean over the similarity benchmarks, it has the items of all of them.
+            The items (word pairs or analogy questions) that the score is computed from. If the
+            score is the mean over the similarity benchmarks, these are the items of all of them.
         answers
             For each of `settings`, a dict from the seed of a run to the run's answers, an array
             (n,) of cosines or ranks (`w2v.evaluate.answers`).
@@ -336,7 +343,11 @@ def largest_difference(score: str) -> float:
 
 
 def within(one: Difference, largest: float) -> Difference:
-    """Return a comparison with its intervals cut to differences from -`largest` to `largest`."""
+    """Return a comparison whose confidence intervals do not extend beyond possible differences.
+
+    `largest` is the largest possible difference between two values of the score. Each end of an
+    interval that is below -`largest` or above `largest` is replaced by that limit.
+    """
     ends = {name: getattr(one, name) for name in ("low", "high", "alone_low", "alone_high")}
     known = {name: end for name, end in ends.items() if end is not None}
     return replace(one, **{name: min(max(end, -largest), largest) for name, end in known.items()})

@@ -279,11 +279,11 @@ def verdict(change: Change) -> str:
 
 
 def chance(change: Change) -> str:
-    """Return the page's remark on the effect of chance on the vectors.
+    """Return a remark on chance for the page on words that two texts use differently.
 
-    The remark says whether the trainings of one text differ in the seed only, or also in the
-    bootstrap sample of the documents. With one training of each text, it says that the effect of
-    chance is not known.
+    Vectors also differ by chance between trainings on the same text. The remark says whether these
+    trainings differ in the seed only, or also in the bootstrap sample of the documents. With one
+    training of each text, it says that the effect of chance is not known.
     """
     if change.runs == (1, 1):
         return "One training of each text does not show what chance alone would move."
@@ -299,9 +299,10 @@ def chance(change: Change) -> str:
 
 
 def reading(change: Change) -> str:
-    """Return the text above the page's table of words that two texts may use differently.
+    """Return the text that explains a table of words that two texts may use differently.
 
-    The text explains the distances in the table and, if significance was tested, the verdicts.
+    It stands above the table on an HTML page. It explains the distances in the table and, if
+    significance was tested, the verdicts.
     """
     if change.shifts[0].p is None:
         return "Distance is 1 − cosine after the vectors of the texts were aligned."

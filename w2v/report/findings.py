@@ -40,7 +40,7 @@ class Findings:
     """
 
     vectors: WordVectors
-    points: list[Point]  # training losses; empty, like the epochs, for other vectors
+    points: list[Point]  # training losses; empty, like `epochs`, for given vectors
     epochs: list[Epoch]
     probes: list[str]  # words whose nearest neighbors are listed
     pairs: list[Row]
@@ -52,5 +52,5 @@ class Findings:
 
     @property
     def tables(self) -> dict[str, list[Row]]:
-        """The tables by name, such as ``similarity`` and ``analogies``."""
+        """The tables of results by name, such as ``similarity`` and ``analogies``."""
         return {name: getattr(self, name) for name in TABLES}

@@ -55,10 +55,11 @@ class Scale:
 
     @classmethod
     def of(cls, rows: Sequence[Row], column: str, digits: int, factor: float = 1.0) -> "Scale":
-        """Return an axis that covers 0 and the values in columns `column`, ``low`` and ``high``.
+        """Return an axis that covers 0, the values of a table column, and their intervals.
 
-        ``low`` and ``high`` are the ends of the interval of a row. Values that are None are left
-        out. `digits` and `factor` become attributes of the result, and do not change the axis.
+        `column` is the name of the column. The ends of a value's interval are in the columns
+        ``low`` and ``high``. Values that are None are left out. `digits` and `factor` become
+        attributes of the result, and do not change the axis.
         """
         values = [row[key] for row in rows for key in (column, "low", "high")]
         known = [0.0, *(value for value in values if value is not None)]

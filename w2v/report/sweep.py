@@ -89,7 +89,7 @@ def write_sweep_page(
 
 
 class Finding(NamedTuple):
-    """The main result for one score, for the top of the page.
+    """The main result for one score, for the top of the page that compares configurations.
 
     Attributes
     ----------
@@ -98,8 +98,8 @@ class Finding(NamedTuple):
     text
         The result as a sentence.
     kind
-        The CSS class: ``shown`` if a configuration differs significantly from the reference, else
-        ``open``.
+        The CSS class: ``shown`` if a configuration differs significantly from the reference (the
+        configuration with which the others are compared), else ``open``.
     """
 
     score: str
@@ -129,7 +129,7 @@ def findings(judged: Sequence[Judged]) -> Iterator[Finding]:
 
 
 def readable(score: str) -> str:
-    """Return the name of a score as shown on the page, such as ``Held-out loss``."""
+    """Return the name of a score as shown on the sweep's page, such as ``Held-out loss``."""
     if score == MEAN_OF_SETS:
         return "Mean of the similarity sets, Spearman’s correlation"
     kind, _, rest = score.partition("/")
@@ -152,7 +152,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def score_table(judged: Judged) -> dict[str, Any]:
-    """Return the data of the page's table for one score: means, and comparisons as rows.
+    """Return the data of a table that compares configurations by one score, for the sweep's page.
 
     Returns
     -------
@@ -162,11 +162,12 @@ def score_table(judged: Judged) -> dict[str, Any]:
         - ``means``: the name and mean of at most `MAX_ROWS` configurations, the best first, always
           with the reference, the configuration with which the others are compared; None for a mean
           that is NaN or infinite;
-        - ``rows``: at most `MAX_ROWS` comparisons as dicts, first those with the reference. They
-          are those of `Judged.rows`, with the name ``than`` of the configuration that is compared
-          with ``setting``, ``first`` (whether ``than`` is the reference), ``shows_nothing``
-          (`Judged.shows_nothing`), and ``more``, the number of seeds that would have to be added to
-          show the difference (`seeds_to_add`);
+        - ``rows``: at most `MAX_ROWS` comparisons as dicts, first those with the reference. Each is
+          a dict of `Judged.rows` with four more keys: ``than``, the name of the configuration that
+          ``setting`` is compared with; ``first``, whether this is the reference;
+          ``shows_nothing``, whether the seeds are too few to show any difference
+          (`Judged.shows_nothing`); and ``more``, as text, the number of seeds that would have to be
+          added to show the difference (`seeds_to_add`);
         - ``all``: the number of all comparisons;
         - ``asked``: the word for what a score is computed from: ``questions`` of analogies, or
           ``pairs`` of words;
@@ -213,10 +214,12 @@ def score_table(judged: Judged) -> dict[str, Any]:
 
 
 def sought(judged: Sequence[Judged], size: float | None) -> str:
-    """Return, as a text, which difference the column "More seeds" is for (`Difference.size`).
+    """Return a text that says which difference the page's column "More seeds" refers to.
 
-    This is `size` for scores of benchmarks, unless it is None or 0. For other scores, such as a
-    loss, it is always the difference that was found; the text names them.
+    The column has the number of seeds that must be added for a difference between configurations
+    to become significant. For benchmark scores, the difference is `size`, or the observed one if
+    `size` is None or 0. For other scores, such as a loss, it is always the observed one; the text
+    names these scores if there are benchmark scores with `size`.
     """
     others = dict.fromkeys(readable(one.score) for one in judged if "/" not in one.score)
     if not size or all("/" not in one.score for one in judged):

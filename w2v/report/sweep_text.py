@@ -31,7 +31,7 @@ def sweep_markdown(
     command
         The command that has made the sweep.
     failures
-        Lines on the runs that failed, as of `failure_lines`.
+        Lines on the runs that failed, as `failure_lines` returns them.
     """
     lines = [f"`{command}`", "", f"By {result.objective}; {VERDICTS}", ""]
     lines += [*(f"- {line}" for line in [*sentences(result.judged)[:40], *advice(result)]), ""]

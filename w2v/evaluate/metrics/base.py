@@ -223,7 +223,13 @@ class Metric(ABC):
 
     @abstractmethod
     def lines(self, scores: Mapping[str, Any]) -> Iterator[ScoreLine]:
-        """Yield the lines of a printed table for the metric's scores."""
+        """Yield the lines of the table of the metric's scores that is printed after an evaluation.
+
+        Parameters
+        ----------
+        scores
+            The scores of the metric, by benchmark.
+        """
 
     def summary(self, scores: Mapping[str, Any]) -> dict[str, Any]:
         """Return the scores, by benchmark, without the long lists named in `detailed`."""

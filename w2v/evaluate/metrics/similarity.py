@@ -87,10 +87,18 @@ class Similarity(Metric):
 
         The mean, with its confidence interval and the numbers of pairs, is added to the scores and,
         as a row, to the table ``similarity``. Nothing is added if the mean is undefined
-        (`MeanOfSets.interval` returns None). `made`, a bool array over the pairs of all sets, is
-        true if a word of the pair has no vector of its own, but one made from its n-grams
-        (subwords). The mean treats such pairs like others. `made` is needed only for ``ngrams``,
-        the number of different such pairs, which is added with the mean.
+        (`MeanOfSets.interval` returns None).
+
+        Parameters
+        ----------
+        result
+            The scores, tables and answers for each set of word pairs.
+        settings
+            The settings of the evaluation.
+        made
+            For each pair of all sets, one set after the other, whether a word of the pair has no
+            vector of its own, but one made from its n-grams (subwords). The number of different
+            pairs for which this is true is added as ``ngrams``; it does not affect the mean.
         """
         asked = [one.benchmark for one in result.answers.values()]
         mean = MeanOfSets([one for one in asked if isinstance(one, SimilarityBenchmark)])

@@ -44,7 +44,7 @@ COLUMNS = {
     # One row per probe word and rank.
     "neighbours": {
         "word": "str",
-        "rank": "int64",  # from 1, the nearest neighbour
+        "rank": "int64",  # from 1, the nearest neighbor
         "neighbour": "str",
         "similarity": "float64",  # cosine
     },
@@ -60,10 +60,10 @@ COLUMNS = {
         "low": "float64",  # 95 % interval of "value"
         "high": "float64",
     },
-    # One row per word compared that is in the vocabularies of both runs.
+    # One row per compared word. All of these words are in the vocabularies of both runs.
     "stability": {
         "word": "str",
-        "overlap": "float64",  # fraction of its nearest neighbours that both runs share
+        "overlap": "float64",  # fraction of its nearest neighbors that both runs share
     },
 }
 """The type of each column (see `w2v.tables`), by the names of table and column."""

@@ -100,7 +100,7 @@ def measure(
     timings = []
     plain = replace(objective, subsample=0.0)
     ways = dict.fromkeys((engine, "gensim"))
-    # In rounds, so that a machine that is slow for a while slows only one of them.
+    # Timed in rounds, so that a temporary slowdown of the machine affects only one of them.
     for repeat in range(1, settings.repeats + 1):
         on_round(repeat)
         for size in settings.over_vocabulary:
@@ -127,16 +127,20 @@ def measure(
 
 
 def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, Timings, Timings]]:
-    """Yield, for each loss and engine, the timings by vocabulary size V and by noise words K.
+    """Yield two groups of timings for each pair of a loss and an engine that trained it.
+
+    The first group shows how the time depends on the vocabulary size V, and the second how it
+    depends on the number of noise words K.
 
     Yields
     ------
     loss, way : str
         The name of the loss, and that of the engine, or `PAIRWISE` for `w2v.losses.naive_softmax`.
     over_vocabulary : list of dict
-        The timings at all V; for negative sampling, only those with K = ``settings.at_negatives``.
+        The timings for every V. For negative sampling, K is ``settings.at_negatives`` in all.
     over_negatives : list of dict
-        The timings at V = ``settings.at_vocabulary``; for negative sampling, those at all K.
+        The timings for every K, with V = ``settings.at_vocabulary`` in all. The softmax has no
+        noise words; for it, these are simply the timings with this V.
     """
     for loss, way in dict.fromkeys((timing["loss"], timing["way"]) for timing in timings):
         own = [timing for timing in timings if (timing["loss"], timing["way"]) == (loss, way)]
@@ -145,13 +149,15 @@ def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, T
 
 
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
-    """Fit exponents: the time per pair is taken to be proportional to a power of a number x.
+    """Fit power laws to timings: the time per pair is assumed to be proportional to x^exponent.
 
-    For each loss and engine, one fit is made with x = V, the size of the vocabulary. For all but
-    `naive_softmax`, there is a second, separate fit: for negative sampling, with x = K, the number
-    of noise words; for the exact softmax, with x = the number of dot products per pair. With
-    skip-gram, there are fewer than V of them, because the pairs of a batch with the same center
-    word share dot products.
+    The list has one or two fits for each loss and engine, each over a single variable x:
+
+    - x is the size of the vocabulary, V: for every loss and engine;
+    - x is the number of noise words, K: for negative sampling;
+    - x is the number of dot products per pair: for the exact softmax trained by an engine, but not
+      for `naive_softmax`. With skip-gram, this number is below V, because the pairs of a batch that
+      have the same center word share dot products.
     """
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):

@@ -67,7 +67,7 @@ class Benchmark(Measure):
     )
 
     def able(self, objective: Objective) -> list[str]:
-        """Return those engines that can train an objective; raise `InputError` if none can."""
+        """Return which of `self.engines` can train an objective; raise `InputError` if none can."""
         names = [name for name in self.engines if can_train(name, objective)]
         if not names:
             check_objective(self.engines[0], objective)

@@ -19,7 +19,7 @@ TEXT_WORDS = 1 << 12
 DOCUMENT_WORDS = 1 << 10
 
 LEARNING_RATE = 1e-4
-"""So small that a measurement hardly changes the vectors for the next one."""
+"""The learning rate, so small that a measurement hardly changes the vectors for the next one."""
 
 PAIRWISE = "a pair at a time"
 """Stands for `w2v.losses.naive_softmax`, the exact softmax of one pair, among names of engines."""

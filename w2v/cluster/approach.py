@@ -30,9 +30,10 @@ F64 = NDArray[np.float64]
 
 
 def row_terms(task: Task) -> tuple[F64, F64]:
-    """Return how many terms of the loss each row of the model is in, per word of the text.
+    """Return for each row of the model how many terms of the loss contain it, per word of the text.
 
-    A term belongs to one predicted word, noise word or inner node; the numbers are expected values.
+    For each predicted word, noise word or inner node, the loss has one term, which contains the
+    output vector of this word or node, and the input vector. The numbers are expected values.
 
     Returns
     -------

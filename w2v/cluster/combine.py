@@ -99,7 +99,7 @@ def combine(
     if how in ("mean", "sequential"):
         kernels.scale_changes(total, times, number, ways)
     total += table[numbers]
-    for change in changes:  # exactly as the only worker left it, without rounding
+    for change in changes:  # a row that only one worker changed gets exactly its value
         found = np.searchsorted(numbers, change.numbers)
         alone = times[found] == 1
         total[found[alone]] = change.values[alone]

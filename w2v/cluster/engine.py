@@ -68,8 +68,9 @@ class Pool(Protocol):
     def load(self, table: NDArray[np.float32]) -> None:
         """Replace the model of all processes by `table`.
 
-        `table` has the input and output vectors concatenated, float32 (rows, d). A pool may delay
-        this until the next call of `round`, whose own `table` must therefore have the same values.
+        `table` has the input and output vectors concatenated, float32 (rows, d). A pool may wait
+        until the next call of `round`, and then use the argument `table` of that call instead. The
+        caller must therefore give the same values to both calls.
         """
         ...
 
@@ -238,10 +239,11 @@ class ClusterEngine:
     def _steps(self, rate: float, spans: Spans) -> tuple[float, float]:
         """Return two numbers: how strongly a round changes the input and the output matrix.
 
-        For a matrix, the number is the learning rate times the number of words per worker times the
-        mean squared length of the rows of the other matrix. In this mean, a row's weight is the
-        number of loss terms that contain it. Only ``sequential``, one of the ways to combine the
-        changes of workers, needs the numbers (`Way.steps`); for other ways, both are 0.
+        In a round, each worker trains on its part of the text, and then their changes are combined.
+        Only ``sequential``, one of the ways to combine them, needs the numbers (`Way.steps`); for
+        other ways, both are 0. For a matrix, the number is the product of the learning rate, the
+        number of words per worker, and the mean squared length of the rows of the other matrix. In
+        this mean, a row's weight is the number of loss terms that contain it.
 
         `rate` is the learning rate, and `spans` are the documents of the round.
         """
@@ -282,17 +284,20 @@ class ClusterEngine:
         return {"words_read": self.read}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Prepare to go on training from the model that is now in the attribute `task`.
+        """Prepare to continue an earlier training; the caller has put its model into `self.task`.
 
-        The argument is what the method `state` of an earlier engine returned; the number of words
-        trained on so far is taken from it.
+        `state` is what the method `state` returned in that training. It has the number of words
+        trained on so far.
         """
         self.read[:] = state["words_read"]
         self.loaded = False
 
 
 def task_with(task: Task, center: NDArray[np.float32], outside: NDArray[np.float32]) -> Task:
-    """Return a copy of a task with other input and output vectors."""
+    """Return a copy of a training task in which the vectors of the model are replaced.
+
+    `center` are the new input vectors, and `outside` the new output vectors. They are not copied.
+    """
     return replace(task, model=task.model._replace(center=center, outside=outside))
 
 

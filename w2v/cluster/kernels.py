@@ -16,12 +16,13 @@ the direction in which other workers have changed v, and `FLAT` is the mean over
 
 @allocating
 def changed_rows(before: NDArray[np.int32], now: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return the indices of the rows whose bits differ, ascending: int32 (n,).
+    """Return the indices of the rows in which two matrices differ, ascending: int32 (n,).
 
     Parameters
     ----------
     before, now : int32 (rows, d)
-        The bits of float32 numbers. (As numbers, 0 and -0 would be equal, and NaN would not.)
+        Views of two float32 matrices as integers, so that they are compared bit by bit. (As float32
+        numbers, 0 would be equal to -0, and NaN would not be equal to itself.)
     """
     found = np.empty(len(before), np.int32)
     n = 0

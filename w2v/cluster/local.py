@@ -12,7 +12,7 @@ from w2v.text.tokens import Text
 
 
 class LocalPool:
-    """Trains all workers one after another in this process, with a single copy of the model.
+    """Runs all workers one after another in this process, with a single copy of the model.
 
     It implements `w2v.cluster.engine.Pool`, the interface of the processes that train.
     """

@@ -64,7 +64,7 @@ def environment(address: str | None) -> dict[str, str]:
     """
     wanted = {
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of a round that is done again: ten lines for each
+        "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # ten lines for each error in a repeated round
     }
     if address is None:
         # At 1, Ray replaces 127.0.0.1, given as the address of a node, by another of the machine.
@@ -160,7 +160,7 @@ def connected(address: str | None, cores: int) -> Iterator[Any]:
                 raise
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"ray.address={address}: no Ray cluster answers ({reason})") from None
-        if main:  # Ray has set its own
+        if main:  # `ray.init` has replaced the handler
             signal.signal(signal.SIGTERM, handler)
         yield ray
 
@@ -214,10 +214,11 @@ def run_tasks(
 
 
 def call_in_own_group(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Return ``function(*arguments)``, called after this process has left its process group.
+    """Move this process to a process group of its own; then return ``function(*arguments)``.
 
-    Ctrl-C in a terminal reaches all processes of a group. Ray cancels the function after Ctrl-C,
-    and this must be the only interruption, for a second one would end the function's cleaning up.
+    The function must be interrupted only once, since a second interruption would end its cleaning
+    up. Without its own group, there would be two: Ctrl-C in a terminal reaches all processes of a
+    group, and then `run_tasks` has Ray cancel the function.
     """
     os.setpgrp()
     return function(*arguments)
@@ -305,7 +306,10 @@ class TokenFile(NamedTuple):
     ids: NDArray[np.int32]
 
     def open(self) -> Text:
-        """Open the text, with its tokens memory-mapped and with no documents in `Text.spans`.
+        """Open the text with its tokens memory-mapped, but without documents.
+
+        `Text.spans`, which would have the start and end of each document, is empty. The documents
+        that a worker trains on are given to it with each `Part`.
 
         Raises
         ------
@@ -325,11 +329,12 @@ class TokenFile(NamedTuple):
 
 
 def to_send(text: Text, how: str) -> Text | TokenFile:
-    """Return a text in the form in which it is sent to processes, without `Text.spans`.
+    """Return a text in the form in which it is sent to the processes of a Ray cluster.
 
-    If `how` is ``path`` and the tokens are memory-mapped from a file, the result is a `TokenFile`.
-    Otherwise it is a `Text` with the tokens themselves, for Ray's object store. The processes get
-    the spans of documents in each `Part`.
+    If `how` is ``path`` and the tokens are memory-mapped from a file, the result is a `TokenFile`,
+    which has the path of this file. Otherwise it is a `Text` with the tokens themselves, for Ray's
+    object store. Its `Text.spans`, the start and end of each document, is empty: the documents that
+    a worker trains on are given to it with each `Part`.
     """
     path = getattr(text.tokens, "filename", None)
     if how == "path" and path is not None:
@@ -344,7 +349,7 @@ class RayReplica(Replica):
         """Do nothing: `setup` makes the copy of the model, because Ray hides errors raised here."""
 
     def started(self) -> None:
-        """Do nothing. A call of this method returns when the process is running."""
+        """Do nothing. The caller waits for the end of this call to know that the process runs."""
 
     def setup(self, engine: str, task: Task, text: Text | TokenFile) -> float:
         """Make the copy of the model in this process, and the engine that trains it.
@@ -356,12 +361,13 @@ class RayReplica(Replica):
 
 
 class RayPool:
-    """Copies of the model in processes of a Ray cluster. It implements `w2v.cluster.engine.Pool`.
+    """The processes of a Ray cluster in which workers train, each with a copy of the model.
 
-    If a process is lost, the processes that are left go back to the model from before the round and
-    do the round again. Meanwhile, another process starts; it joins them when it is ready. The
-    trained vectors are bit-identical to those of a training that loses no process, because the
-    random generators of a round do not depend on the processes.
+    It implements `w2v.cluster.engine.Pool`. If a process is lost, the processes that are left go
+    back to the model from before the round and do the round again. Meanwhile, another process
+    starts; it joins them when it is ready. The trained vectors are bit-identical to those of a
+    training that loses no process, because the random generators of a round do not depend on the
+    processes.
 
     Parameters
     ----------
@@ -423,9 +429,10 @@ class RayPool:
         self.replicas, self.starting = [], {}
 
     def load(self, table: NDArray[np.float32]) -> None:  # noqa: ARG002
-        """Mark the models of all processes as outdated. The `table` given here is not used.
+        """Mark the models of all processes as outdated, so that the next round replaces them.
 
-        The next call of `round` sends the processes the table that it is given.
+        `table` is not used: the next call of `round` gets the new model as its own argument
+        `table`, and sends this to the processes.
         """
         self.loaded = False
 
@@ -481,7 +488,7 @@ class RayPool:
                 if isinstance(error, errors.RayTaskError):
                     if not isinstance(error.cause, errors.RayError):
                         raise error.cause from None
-                    error = error.cause  # of a task that waited for one of a lost process
+                    error = error.cause  # the task failed because it needed a lost process
                 self._drop_lost()
                 reason = type(error).__name__
                 if number == ATTEMPTS:
@@ -493,9 +500,11 @@ class RayPool:
         raise AssertionError
 
     def _drop_lost(self) -> None:
-        """Remove lost processes from ``replicas``; wait for the calls of the others to end.
+        """Remove the lost processes from `self.replicas`, so that the round can be repeated.
 
-        The models of the others are marked as outdated.
+        The processes that are left may still be busy with the failed round: this method waits
+        until they are done. Their models are marked as outdated, because the round may have
+        changed some of them.
         """
         self.loaded = False
         answers = [(one, one.compile_seconds.remote()) for one in self.replicas]

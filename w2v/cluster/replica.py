@@ -128,7 +128,7 @@ class Replica:
         """
         begun = time.perf_counter()
         text = Text(self.text.tokens, self.text.ids, part.spans)
-        # Overflow is found in the loss, which is checked after the round.
+        # Overflow makes the loss infinite or NaN, which is checked after the round.
         with np.errstate(all="ignore"):
             tally = self.engine.train(text, part.rates, part.random)
         changed = self._take_changes()
@@ -146,10 +146,10 @@ class Replica:
         return Rows(*map(np.concatenate, zip(*found, strict=True)))
 
     def _changed_rows(self, before: NDArray[np.int32], now: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return the indices of the rows that training has changed, int32 (n,).
+        """Return the indices of the rows of a matrix that training has changed, int32 (n,).
 
-        `before` and `now` have the bits of the float32 rows before and after it, int32 (rows, d).
-        Several threads compare them.
+        `before` and `now` are the matrix before and after training, int32 (rows, d): views of the
+        float32 values as integers, so that they are compared bit by bit. Several threads do this.
         """
         threads = self.engine.task.threads
         firsts = np.linspace(0, len(before), threads + 1).astype(np.int32)
@@ -161,11 +161,11 @@ class Replica:
             return np.concatenate(list(pool.map(find, firsts[:-1], firsts[1:])))
 
     def combine(self, way: Way, *changes: Rows) -> tuple[float, Rows]:
-        """Combine the workers' changes of some rows by `w2v.cluster.combine.combine`.
+        """Combine the changes that several workers made to rows of the model in one round.
 
-        `way` is the method. `changes` has one element for each worker: the rows that it changed,
-        with the values that its training gave them. Workers may have changed different rows. The
-        model of this replica stays as it is.
+        `way` says how, for example by their mean; see `w2v.cluster.combine`. `changes` has one
+        element for each worker: the rows that it changed, with the values that its training gave
+        them. Workers may have changed different rows. The model of this replica stays as it is.
 
         Returns
         -------

@@ -17,7 +17,7 @@ COMBINERS = ("sum", "mean", "orthogonal", "sequential")
 """How the changes of several workers become one; see `w2v.cluster.combine`."""
 
 MIN_ROUND_WORDS = 1000
-"""About the least number of words that each worker trains in a round, unless its usual number is
+"""About the least number of words that each worker trains on in a round, unless its usual number is
 smaller: the workers wait for each other after each round."""
 
 

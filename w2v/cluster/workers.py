@@ -18,9 +18,9 @@ ROUNDS_PER_EPOCH = 1000
 """About how many rounds an epoch of a long text has by default.
 
 In a round, each worker trains a copy of the model; then the changes of all workers are combined. A
-short text has fewer rounds, because a worker trains at least about `MIN_ROUND_WORDS` words in each.
-The first epoch may have more, because it begins with shorter rounds. With fewer and longer rounds,
-vectors answer fewer analogies correctly (``w2v/cluster/README.md``).
+short text has fewer rounds, because a worker trains on at least about `MIN_ROUND_WORDS` words in
+each. The first epoch may have more, because it begins with shorter rounds. With fewer and longer
+rounds, vectors answer fewer analogies correctly (``w2v/cluster/README.md``).
 """
 
 
@@ -52,7 +52,7 @@ class Cluster:
         return self.here * replica_bytes(task, self.round_words(task), workers)
 
     def round_words(self, task: Task) -> int:
-        """Return the usual number of words that a worker trains in a round.
+        """Return the usual number of words that a worker trains on in a round.
 
         After a round, the changes of all workers are combined. Rounds at the start of training are
         shorter if this number is above `MIN_ROUND_WORDS`.
@@ -112,7 +112,7 @@ def open_cluster(
     threads: int | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Cluster | None]:
-    """Context manager: yield the `Cluster` of a training; None if it is to have no workers.
+    """Context manager: yield the `Cluster`, the workers of a training; None with ``cluster=none``.
 
     With ``cluster=ray``, this process is connected to a Ray cluster first. The processes of the
     workers end with the ``with`` block, and so does the connection, unless this process already had

@@ -206,7 +206,7 @@ def check_others(progress: object, checkpoints: object) -> None:
 
 
 def phrases_of(phrases: object) -> Phrases:
-    """Check and return the argument `phrases` of `w2v.train`: how words are joined to phrases.
+    """Check and return the argument `phrases` of `w2v.train`: how words are joined into phrases.
 
     For None, `Phrases()` is returned, a setting with which no words are joined.
 
@@ -436,11 +436,14 @@ def choose_with_given(
 def apply_tokenizer(
     source: Source | TokenLists, tokenizer: Tokenizer | Split | None
 ) -> tuple[Source | TokenLists | SplitTexts, Tokenizer]:
-    """Convert the argument `tokenizer` of `w2v.train`; return the documents and a `Tokenizer`.
+    """Check the argument `tokenizer` of `w2v.train`; return the documents and a `Tokenizer`.
 
-    If `tokenizer` is None, `source` and `Words()` are returned. If it is a `Tokenizer`, `source`
-    and this `Tokenizer` are returned. If it is a function, the documents of `source` are returned
-    as `SplitTexts`, which the function splits into tokens, and `Words()`, which is then not used.
+    `source` has the documents. If `tokenizer` is None, `source` and the default tokenizer,
+    `Words()`, are returned. If it is a `Tokenizer`, `source` and this `Tokenizer` are returned.
+
+    If it is a function from a text to its tokens, the documents are returned as a `SplitTexts`,
+    which applies the function to each document of `source`. The second result is then `Words()`,
+    but only as a placeholder: it is not used.
 
     Raises
     ------

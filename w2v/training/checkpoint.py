@@ -64,7 +64,8 @@ class Checkpoints:
         The time between checkpoints, in seconds. It is extended if writing checkpoints would
         take more than 1 % of the training time. None: checkpoints do not depend on time.
     words
-        The number of words trained between checkpoints. None: checkpoints do not depend on words.
+        The number of words trained on between checkpoints. None: checkpoints do not depend on
+        words.
     report
         A function that is called with a message if a checkpoint cannot be used or written.
     """

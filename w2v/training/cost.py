@@ -134,7 +134,8 @@ def first_epoch_work(
 ) -> Work:
     """Count the pairs, dot products and floating-point operations of the first epoch of a training.
 
-    Sub-sampling is random and draws other words than the training does, but about as many.
+    The numbers are close to those of the training, but not equal: sub-sampling is random, and keeps
+    other words here than in the training, but about as many.
 
     Parameters
     ----------

@@ -111,8 +111,8 @@ def train(
         How a text is split: ``w2v.Words()``, the default, ``w2v.Whitespace()``, or a function from
         a text, as it is, to its tokens.
     phrases
-        How words that often occur together are joined to phrases, as in ``w2v.Phrases(passes=2)``;
-        None: they are not joined.
+        How words that often occur together are joined into phrases, as in
+        ``w2v.Phrases(passes=2)``; None: they are not joined.
     unit, field, encoding, errors
         How files are read: what a document is (``line``, ``paragraph`` or ``file``); for JSON, CSV,
         TSV and Parquet files, the field with the text, where each record is a document and `unit`
@@ -175,7 +175,7 @@ def train(
     cluster
         How many workers train one model at the same time, and where, as in
         ``w2v.ClusterSettings("ray", workers=8)``; None: one, in this process. The vectors depend
-        on the number.
+        on the number of workers.
     ray_address
         The Ray cluster of the workers, as in ``10.0.0.1:6379``; None: one that is started on this
         machine, and ends with the training. A cluster to which this process is already connected is
@@ -328,7 +328,7 @@ def train(
     elif interrupt.received:
         _warn("Ctrl-C came after the last words of the training, which is complete")
     vectors = _vectors(trained, chosen, added)
-    # The engine's arrays are those of the text's own counts and order of words.
+    # The engine's arrays belong to the text's own counts and order of words.
     state = trained.engine_state if added is None or added.counts is None else {}
     return TrainedModel(
         vectors,

@@ -72,7 +72,9 @@ class Epoch:
 
 @dataclass
 class TrainState:
-    """The progress and history of a training; with the arrays of a `Snapshot`, its whole state.
+    """The progress and history of a training.
+
+    Together with the arrays of a `Snapshot`, they are the whole state of the training.
 
     Attributes
     ----------

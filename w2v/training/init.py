@@ -69,10 +69,10 @@ def given_vectors(path: str | Path) -> WordVectors:
 def check_given(path: str | Path, objective: Objective) -> None:
     """Raise `InputError` if training cannot begin with the word vectors at a path.
 
-    This is a quick check before training: only one vector is read and, if there are n-grams, their
-    lengths and the number of buckets (hash values). `check_shape` compares the vector's dimension,
-    these lengths and this number with `objective`. Damage in the rest of the files is found by
-    `given_vectors`.
+    This is a quick check that reads only one of the vectors and, if there are n-grams, the n-gram
+    lengths and the number of buckets (hash values). `check_shape` compares all of these, and the
+    vector's dimension, with `objective`. Damage in the rest of the files is found later, when
+    `given_vectors` reads them.
     """
     given_files(path)
     with warnings.catch_warnings():  # they are shown when all vectors are read

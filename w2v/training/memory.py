@@ -124,8 +124,8 @@ def cgroup_free_memory(
     """Yield the free memory of a Linux control group and of each group that contains it, in bytes.
 
     Groups without a limit are left out. `controllers` and `path` are the last two fields of a line
-    of ``/proc/self/cgroup``; `root` is the folder in which the system shows all groups. In version
-    2 of control groups, `controllers` is empty. In version 1, nothing is yielded unless
+    of ``/proc/self/cgroup``; `root` is the folder at which the control groups are mounted. In
+    version 2 of control groups, `controllers` is empty. In version 1, nothing is yielded unless
     `controllers` includes ``memory``.
     """
     if controllers == "":  # version 2
@@ -147,7 +147,10 @@ def cgroup_free_memory(
 
 
 def read_field(path: Path, name: str) -> int:
-    """Return the number after a name at the start of a line, in a file like ``/proc/meminfo``.
+    """Return the value of a field in a file that has one name and number per line.
+
+    An example is ``/proc/meminfo``, with lines such as ``MemAvailable: 123456 kB``. The unit after
+    the number is not read.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from w2v.training.history import Epoch, Point, TrainState
 
 
 class ProgressBar:
-    """A progress bar, drawn by tqdm, for reading the text, joining phrases, and training.
+    """A progress bar, drawn by tqdm, for reading a text, joining words into phrases, and training.
 
     Parameters
     ----------
@@ -42,7 +42,11 @@ class ProgressBar:
         self._move_to(documents)
 
     def joining(self, number: int, fraction: float) -> None:
-        """Show the progress of joining phrases: the number of the pass, and its fraction done."""
+        """Show the progress of joining words into phrases.
+
+        `number` is the number of the pass over the text, and `fraction` the part of it that is
+        done.
+        """
         self._open(f"phrases, pass {number}", 100, "%")
         self._move_to(round(100 * fraction))
 
@@ -62,7 +66,10 @@ class ProgressBar:
         self._move_to(state.words)
 
     def point(self, point: Point) -> None:
-        """Show the number of words read up to a `Point` and, if known, its mean loss."""
+        """Show the number of words read so far and, if known, the mean loss of the newest shard.
+
+        Both are taken from `point`, the item of the history for this shard, a part of the text.
+        """
         self._move_to(point.words)
         if self.bar is not None and point.loss is not None:
             self.bar.set_postfix_str(f"epoch {point.epoch}, loss {point.loss:.4f}")

@@ -133,8 +133,9 @@ class Trained:
     def without_step_state(self) -> "Trained":
         """Return a copy of the result without the optimizer's state, such as Adagrad's sums.
 
-        Of `engine_state`, only matrices of the model remain: the vectors of the inner nodes with
-        hierarchical softmax, and the words' own rows with subwords.
+        These arrays are removed from `engine_state`. Only arrays that are part of the model stay
+        in it: with hierarchical softmax, the vectors of the inner nodes; with subwords, the words'
+        own rows of the input matrix, as opposed to the rows of n-grams.
         """
         kept = {name: self.engine_state[name] for name in TABLES if name in self.engine_state}
         return replace(self, engine_state=kept)
@@ -357,7 +358,7 @@ class _Training:
         """Train on the next shard, a part of the text; return the new point of the history.
 
         `expected` is the approximate number of vocabulary words in the shard. It determines how far
-        the learning rate falls.
+        the learning rate falls within the shard.
         """
         at = self.at
         random = generator(self.seed, "train", at.epoch, at.shard)
@@ -425,7 +426,10 @@ class _Training:
             )
 
     def snapshot(self) -> Snapshot:
-        """Return the state of training for `restore`. Further training may change its arrays."""
+        """Return the present state of training, from which `restore` can continue.
+
+        The arrays are not copied: further training may change them.
+        """
         arrays = {**self.model._asdict(), **prefixed("engine", self.engine.state())}
         if self.best:
             arrays |= prefixed("best", self.best._asdict())

@@ -4,9 +4,9 @@
 
 Each line of the text is a document. Models with n-grams are compared with fastText, or with
 gensim's FastText if that is not installed; others with gensim's Word2Vec. The dimension is 100, the
-window 5, K = 5, and n-grams have 3 to 6 characters. Speeds are in words of the text per second, the
-best of several rounds. They are given for the elapsed time and for the processor time of all
-threads.
+window 5, and there are five noise words per pair. N-grams have 3 to 6 characters. Speeds are in
+words of the text per second, the best of several rounds. They are given for the elapsed time and
+for the processor time of all threads.
 
 The speed in FLOP/s is compared with that of a large matrix product on one core. Only the operations
 of dot products and of their gradients are counted: for each dot product of vectors of d elements,

@@ -3,10 +3,10 @@
     python -m tests.benchmark_quality reviews.txt results.jsonl [--seeds 3] [--epochs 5] [--lr 0.05]
     python -m tests.benchmark_quality --table results.jsonl
 
-Each line of the text is a document. A training has one thread, dimension 100, window 5 and K = 5.
-The learning rate begins at ``--lr``, 0.025 by default. The scores of a training are appended to the
-file of results. Trainings that are already in this file are not repeated. ``--table`` prints the
-mean and standard deviation over seeds.
+Each line of the text is a document. A training has one thread, dimension 100, window 5 and five
+noise words per pair. The learning rate begins at ``--lr``, 0.025 by default. The scores of a
+training are appended to the file of results. Trainings that are already in this file are not
+repeated. ``--table`` prints the mean and standard deviation over seeds.
 
 Models with n-grams (of 3 to 6 characters) are compared with gensim's FastText and, if it is
 installed, with fastText itself, which always has the same seed. They draw noise words by
@@ -116,9 +116,10 @@ class Data:
         self.kept = np.array([word not in left_out for word in self.all.words])
 
     def of(self, *, subwords: bool) -> tuple[Text, NDArray[np.int64], list[str]]:
-        """Return the text, and the word counts and the words of one of the two vocabularies.
+        """Return the text with the word ids of a vocabulary, and the vocabulary's counts and words.
 
-        If `subwords` is true, it is the vocabulary for models with n-grams, else the other one.
+        The vocabulary is that of models with n-grams if `subwords` is true, else that of models
+        without them. Words outside it have the id -1.
         """
         text, counts, words = self.all.text, self.all.counts, self.all.words
         if not subwords:
@@ -129,7 +130,7 @@ class Data:
         return Text(text.tokens, ids, text.spans), counts[self.kept], chosen
 
     def file(self) -> Path:
-        """Return the path of a file of the text for models with n-grams; the first call writes it.
+        """Write the text for models with n-grams to a file, once; return the path of the file.
 
         Words outside the vocabulary of these models are left out. Lines have at most 1,000 words,
         because gensim drops words of longer lines.

@@ -97,7 +97,7 @@ def short_shards(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_waiting_for_the_disk() -> Iterator[None]:
-    """For speed, let ``os.fsync``, and SQLite databases of SQLAlchemy, not wait for the disk."""
+    """For speed, keep ``os.fsync`` and SQLAlchemy's SQLite databases from waiting for the disk."""
     import sqlalchemy
 
     def connected(connection: Any, _: object) -> None:

@@ -47,13 +47,19 @@ class Forked:
 
 
 class Forks:
-    """A connection to the process that runs commands in forks of itself."""
+    """A connection to a process that runs ``pipeline/run.py`` in forks of itself, to save time.
+
+    The process has imported the modules that the command needs, so its forks need not do so.
+    """
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
 
     def ask(self, **request: Any) -> int:
-        """Send a request to the process, and return its reply."""
+        """Send a request, as a JSON object, to the process that runs commands; return its reply.
+
+        The reply is the id of a process that was started, or the exit status of one that has ended.
+        """
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps(request) + "\n")
@@ -67,7 +73,7 @@ class Forks:
         largest: int | None = None,
         max_wait: float | None = None,
     ) -> Forked:
-        """Start ``pipeline/run.py`` in a fork.
+        """Start ``pipeline/run.py`` in a fork, with its output in a file; return the command.
 
         `largest` limits the size of the files that the command writes, in bytes. `max_wait` limits
         the seconds that it waits, at its end, for a tracking store that cannot be reached.

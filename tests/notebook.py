@@ -36,7 +36,10 @@ def pictures(notebook: Any) -> list[Any]:
 
 
 def make_small(data: Any) -> None:
-    """Replace the PNG image in the data of an output by one 720 pixels wide, of 32 colors."""
+    """Replace the PNG image of a notebook cell's output by one 720 pixels wide, of 32 colors.
+
+    `data` is the data of the output, a dictionary by MIME type, which is changed.
+    """
     picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
     height = round(picture.height * WIDTH / picture.width)
     picture = picture.resize((WIDTH, height), Image.Resampling.LANCZOS).quantize(COLORS)

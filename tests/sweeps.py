@@ -40,11 +40,11 @@ def composed(*choices: str) -> DictConfig:
 
 
 def refused_sweep(*arguments: str, cwd: Path) -> str:
-    """Start a sweep, which must be refused before its first job; return the error line.
+    """Start a sweep that must be refused before its first job; return its one-line error message.
 
-    `arguments` are those of the command ``pipeline/run.py -m``. To save time, Hydra only composes
-    those that choose a file in ``conf/``, such as ``loss=softmax``, and only once (`composed`).
-    Other arguments, such as ``train.lr=0.1``, are set in a copy of the result, without Hydra.
+    `arguments` are those of the command ``pipeline/run.py -m``. To save time, Hydra composes the
+    configuration only once for each choice of files in ``conf/``, such as ``loss=softmax``. Other
+    settings, such as ``train.lr=0.1``, are set in a copy of this configuration, without Hydra.
     """
     schema.register()
     with contextlib.chdir(cwd), initialize_config_dir(str(ROOT / "conf"), **BASE):

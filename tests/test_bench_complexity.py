@@ -36,9 +36,9 @@ COLUMNS = [
 def timings(engine: str) -> list[dict[str, Any]]:
     """Return invented timings of training, in seconds per pair, for a test of fitted growth rates.
 
-    They are of negative sampling with `engine` and with gensim, of the softmax with `engine`, if
-    that is not gensim, and of a softmax computed pair by pair. Up to 1 %, each is proportional to a
-    known power of the vocabulary size or of the number of noise words.
+    They are for negative sampling by `engine` and by gensim, for the softmax by `engine` (except
+    gensim, which has none), and for a softmax computed pair by pair. Each timing is proportional,
+    up to 1 %, to a known power of the vocabulary size or of the number of noise words.
     """
     found: list[tuple[Any, ...]] = []
     for repeat, noise in ((1, 1.0), (2, 1.01)):

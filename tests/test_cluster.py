@@ -286,10 +286,11 @@ def test_the_text_is_divided_among_the_workers() -> None:
 
 
 class Sizes(LocalPool):
-    """A `LocalPool` that records how many tokens are trained on in each round, in `sizes`.
+    """A pool that records in `sizes` how many tokens the workers train on in each round.
 
     At the end of a round, the workers' changes to the model are combined. The learning rates at the
-    start and at the end of each round are recorded in `rates`.
+    start and at the end of each round are recorded in `rates`. As in any `LocalPool`, the workers
+    train one after another in this process.
     """
 
     def __init__(self) -> None:

@@ -78,8 +78,8 @@ def node_of(group: str, name: str) -> DictConfig:
 def settled(*overrides: str) -> Config:
     """Return the settings of the program for ``key=value`` arguments.
 
-    For speed, Hydra only composes choices of files in ``conf/``, such as ``loss=softmax``. Single
-    values, such as ``train.lr=0.1``, are set without it.
+    For speed, Hydra composes only the arguments that choose files in ``conf/``, such as
+    ``loss=softmax``. Single values, such as ``train.lr=0.1``, are then set without Hydra.
     """
     experiments = [text for text in overrides if text.partition("=")[0] in EXPERIMENTS]
     settings = composed(*experiments).copy()
@@ -480,7 +480,11 @@ INCLUDING = {
 def test_words_that_yaml_reads_as_something_else_are_refused(
     tmp_path: Path, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A list of words with unquoted ``no`` is refused, however its file is chosen or included."""
+    """A list of words is refused if it has an unquoted ``no``, which YAML reads as false.
+
+    This holds however the file with the list is chosen, or included by another file. Unquoted
+    numbers are refused as well.
+    """
     monkeypatch.setenv("TEXT", "text (1, 2).txt")  # would need quotes as an argument
     (tmp_path / "experiment").mkdir()
     path = tmp_path / "experiment" / "mine.yaml"
@@ -737,7 +741,7 @@ def test_a_main_file_of_settings_that_is_not_there_is_named(name: str) -> None:
 
 
 def listed(text: str) -> list[str]:
-    """Return the names at the start of a line of help text: of ``a · b: some words``, a and b."""
+    """Return the names that a line of help text describes: a and b for ``a · b: some words``."""
     found = re.match(r"[\w-]+(?: · [\w-]+)*", text)
     return found.group().split(" · ") if found else []
 

@@ -309,9 +309,9 @@ def test_descend_is_gradient_descent_until_the_step_would_overshoot() -> None:
 
 
 def half_of_the_corpus(size: int, words: int) -> Documents:
-    """Return documents half of whose words are word 0; the others are `words` random word ids.
+    """Return documents in which every second word is word 0, which could make its vector grow.
 
-    A 0 stands before each of the others, which are from 1 to `size` - 1.
+    The other words are `words` random word ids from 1 to `size` - 1.
     """
     random = np.random.default_rng(0)
     others = random.integers(1, size, size=words)

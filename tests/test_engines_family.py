@@ -79,7 +79,10 @@ class Prediction(NamedTuple):
 
 
 def predictions(task: Task, documents: Documents) -> list[Prediction]:
-    """Return the predictions that training makes for the words of the documents, in plain loops."""
+    """Return the predictions that training makes for the words of documents, in plain loops.
+
+    With skip-gram, each word predicts the words around it; with CBOW, these predict the word.
+    """
     objective, found = task.objective, []
     m = objective.window
     for document in documents:
@@ -116,8 +119,8 @@ def with_subwords(
 ) -> list[tuple[int, float, float]]:
     """Replace each word by the rows of the word and its n-grams, if the task trains subwords.
 
-    Words and rows are given as (row, weight in the sum, factor of the gradient), as in
-    `Prediction`.
+    Words and rows are given as in `Prediction`: the row of the input matrix, its weight in the sum
+    from which words are predicted, and the factor from the gradient of the sum to that of the row.
     """
     objective, size = task.objective, len(task.counts)
     if not objective.subwords:
@@ -163,11 +166,12 @@ def loss_of(task: Task, v: Any, target: int, noise: list[int]) -> naive.Result:
 def oracle(
     task: Task, documents: Documents, noise: NDArray[np.int32]
 ) -> tuple[float, float, NDArray[np.float64], NDArray[np.float64]]:
-    """Return the loss and the gradients of one training step, computed in plain loops.
+    """Return the weight, the loss and the gradients of one training step, computed in plain loops.
 
-    `noise` has the noise words of each tile, a group of center words that share them. The result is
-    the total weight of the pairs, their total loss, and the summed gradients of the input and
-    output vectors.
+    The step trains on all of `documents`, lists of word ids, with the model and the settings of
+    `task`. `noise` has a row of noise words for each tile, a group of center words that share them.
+    The result is the total weight of the pairs, their total loss, and the summed gradients of the
+    input and output vectors.
     """
     inputs, outputs = (table.astype(np.float64) for table in task.model)
     moved, moved_outputs = np.zeros_like(inputs), np.zeros_like(outputs)

@@ -1,4 +1,7 @@
-"""Test how threads share jobs: each job runs once, after all jobs of the previous phase."""
+"""Test how threads share the work of a compiled function, which is divided into phases and jobs.
+
+Each job must be done once, by one thread, after all jobs of the previous phase.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -116,7 +116,7 @@ def assert_steps(
     [
         (*shape, step)
         for shape in SHAPES
-        # Of a text that fits into a shorter step, a longer one would be the same.
+        # A text that fits into a shorter step would be trained in the same way with a longer one.
         for shorter, step in ((0, 64), (64, 192), (192, 512))
         if sum(map(len, shape[-1])) > shorter
     ],
@@ -252,7 +252,10 @@ def test_the_reported_loss_is_that_of_the_numpy_engine() -> None:
 
 
 def adjacent(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Copy arrays into one buffer, each at the next multiple of 8 bytes; return the copies."""
+    """Return copies of arrays, side by side in one buffer, each at the next multiple of 8 bytes.
+
+    Tests train with such copies, to check that vectors do not depend on where arrays are in memory.
+    """
     ends = np.cumsum([structures.round_up(array.nbytes, 8) for array in arrays])
     parts = np.split(np.zeros(ends[-1], np.uint8), ends[:-1])
     copies = []

@@ -59,7 +59,10 @@ def collection() -> Iterator[tuple[str, list[str]]]:
 
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In `STANDARD`, replace each SHA-256 by that of the invented file that `collection` serves."""
+    """Let the SHA-256 of each standard benchmark be that of the invented file served in its place.
+
+    The benchmarks are listed in `STANDARD`, and `collection` serves the invented files.
+    """
     for name, one in list(STANDARD.items()):
         digest = hashlib.sha256(content_of(name)).hexdigest()
         monkeypatch.setitem(STANDARD, name, one._replace(sha256=digest))

@@ -234,7 +234,7 @@ def test_any_two_lines_of_bats_make_two_questions(tmp_path: Path) -> None:
         Question(plural, "dog", "dogs", "cat", "cats"),
     ]
     assert [question.section for question in found] == ["syntactic"] * 2 + ["semantic"] * 2
-    # One group alone is told by the names of its files.
+    # If the folder holds a single group, the names of its files tell the section.
     for folder in (tmp_path / "BATS").iterdir():
         sections = {question.section for question in evaluate.load_analogies(folder)}
         assert sections == {"syntactic" if "morphology" in folder.name else "semantic"}

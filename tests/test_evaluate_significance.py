@@ -60,7 +60,7 @@ def weighted_spearman(x: Sequence[float], y: Sequence[float], weights: Sequence[
 
 
 def influences(x: Sequence[float], y: Sequence[float]) -> list[float]:
-    """Return the derivative of Spearman's correlation with respect to the weight of each pair.
+    """Return the derivative of Spearman's correlation by the weight of each pair of values.
 
     When one weight grows, the others shrink, so that the sum of all weights is 1.
     """
@@ -89,14 +89,15 @@ def oracle(
     variance: Callable[[Sequence[float]], list[float]],
     units: int,
 ) -> tuple[float, float, float, float]:
-    """Compare two configurations in plain loops, with Student's t from SciPy.
+    """Compare the scores of two configurations in plain loops, with Student's t from SciPy.
 
-    Return the mean difference, the ends of its 95 % interval, and its p-value.
+    Return the mean difference of the scores, the ends of its 95 % interval, and its p-value. The
+    scores are on a benchmark, whose items are word pairs or analogy questions.
 
     Parameters
     ----------
     gaps
-        The difference for each seed.
+        The difference of the scores for each seed.
     parts
         For each seed, the influence of each item on the difference.
     variance
@@ -224,9 +225,11 @@ def test_a_question_of_one_pair_twice_counts_once() -> None:
 
 
 def overlapping_sets() -> tuple[MeanOfSets, list[SimilarityBenchmark], NDArray[Any]]:
-    """Return a `MeanOfSets`, its three similarity benchmarks, and random cosines for all pairs.
+    """Return three similarity benchmarks as a `MeanOfSets` and as a list, and random cosines.
 
-    The pairs of the second benchmark are also in the first; the third has too few pairs to be used.
+    `MeanOfSets` computes the mean correlation over sets of word pairs. The cosines are those of all
+    pairs, one set after the other. The pairs of the second set are also in the first; the third has
+    too few pairs to be used.
     """
     random = np.random.default_rng(5)
     pairs = [evaluate.Pair(f"a{i}", f"B{i}", float(random.normal())) for i in range(30)]
@@ -290,7 +293,11 @@ def test_sets_that_the_mean_leaves_out_do_not_change_a_difference() -> None:
 
 
 def test_the_interval_of_the_mean_of_sets_holds_it() -> None:
-    """The 95 % interval of `MeanOfSets` holds the true mean correlation in 92-98 % of samples."""
+    """In 92-98 % of samples, the 95 % interval of a mean over sets of word pairs holds the truth.
+
+    The interval is that of `MeanOfSets`. In each simulated sample, there are two sets of word pairs
+    with a known correlation of cosines and human scores; the truth is the mean correlation.
+    """
     random = np.random.default_rng(1)
     truth = math.tanh(
         np.mean([math.atanh(6 / math.pi * math.asin(k / math.hypot(k, 1) / 2)) for k in (0.3, 0.9)])
@@ -361,11 +368,12 @@ def test_a_difference_in_analogies_is_the_oracles(oov: Any) -> None:
 
 @pytest.mark.parametrize(("categories", "size"), [(1, 12), (3, 4), (5, 8)])
 def test_the_variance_over_pairs_of_questions_has_no_bias(categories: int, size: int) -> None:
-    """The expectation of the estimated variance of the mean score is the true variance.
+    """The variance of a mean score over analogy questions is estimated without bias.
 
-    Here, each word pair adds a random number of variance 1 to the scores of its questions. The
-    estimate is a sum of squares and products of these numbers. Its expectation is the sum of the
-    estimates for samples in which one of them is 1 and the others are 0.
+    Here, each word pair adds a random number of mean 0 and variance 1 to the scores of all
+    questions that contain it. The estimated variance is a quadratic form of these numbers. So its
+    expectation is the sum of the estimates for all samples in which one of the numbers is 1 and
+    the others are 0. It must equal the true variance.
     """
     pairs = [
         (one, other)
@@ -409,7 +417,8 @@ def test_equal_scores_are_equal_of_any_number_of_settings() -> None:
 def test_one_training_under_several_names_is_one_observation(settings: int, items: bool) -> None:
     """Copies of configurations change no comparison of others, and do not differ from each other.
 
-    Without items, the configurations are compared by the scores alone.
+    With `items`, configurations are compared by their answers to the word pairs of a benchmark;
+    without, by their scores alone.
     """
     benchmark, answers = simulated(np.random.default_rng(settings), settings, 2)
     once = compared(benchmark, answers)
@@ -446,10 +455,11 @@ def test_a_copy_without_some_runs_is_no_observation_of_its_own() -> None:
 
 
 def test_of_more_settings_the_larger_of_two_variances_counts() -> None:
-    """With more than two configurations, the larger of two variances of a difference is used.
+    """With more than two configurations, tests of differences use the larger of two variances.
 
-    One is the sum of the variances of the two configurations that are compared, the other twice
-    the variance pooled over all configurations.
+    Both are variances of the difference of two configurations over seeds. One is the sum of the
+    variances of these two configurations, the other twice the variance pooled over all
+    configurations.
     """
     table = np.random.default_rng(2).normal(size=(4, 3)) * [[1], [1], [1], [9]]
     rest = table - table.mean(1)[:, None] - table.mean(0) + table.mean()
@@ -560,9 +570,9 @@ def test_what_cannot_be_compared_says_why() -> None:
 def test_few_independent_questions_are_not_compared() -> None:
     """Configurations are not compared if the questions have too few independent word pairs.
 
-    An analogy question has two word pairs. Four sets of questions are tested: all questions that
-    five word pairs give; nine questions that share no pair; twenty that all have the same pair; and
-    twenty that each have one of the same two pairs.
+    An analogy question has two word pairs. Four sets of questions are tested: the 20 questions that
+    can be made from five word pairs; nine questions that have no pair in common; 20 questions that
+    all have one pair in common; and 20 questions that each have one of the same two pairs.
     """
     of_five_pairs = [*itertools.permutations(range(5), 2)]
     separate = [(2 * i, 2 * i + 1) for i in range(9)]
@@ -578,12 +588,12 @@ def test_few_independent_questions_are_not_compared() -> None:
 
 
 def test_a_variance_that_is_estimated_as_0_is_no_certainty() -> None:
-    """Without any observed variance, no difference is shown, however large.
+    """An estimated variance of 0 is not taken as certainty that configurations differ.
 
-    With items, the variance over items stays, if only by chance the difference is the same with
-    each seed: here, A has the right answers to four questions and B to two others, half of them
-    with each of two seeds. Without items, or if A is right in all questions and B in none, no
-    variance is left.
+    In the first case, only the variance over seeds is 0: with each of two seeds, configuration A
+    has the right answers to two analogy questions and B to another one. The variance over questions
+    remains, so there is an interval, which contains 0. In the other cases, A answers all questions
+    and B none, or there are only scores: no variance remains, and there is no interval.
     """
     pairs = np.array([*itertools.permutations(range(15), 2)])
     ranks = np.full((2, 2, 210), 7, np.int8)
@@ -725,8 +735,9 @@ def test_a_corrected_p_value_is_below_the_level_where_a_difference_is_shown() ->
 def test_p_the_verdict_and_the_interval_agree(settings: int, seeds: int) -> None:
     """The p-value is below 0.05 exactly where the interval excludes 0 and a difference is shown.
 
-    One configuration varies much more over seeds than the others, so that the degrees of freedom
-    are those of its variance. Its distance from the others grows from table to table.
+    The scores of one configuration vary much more over seeds than those of the others, so that
+    their variance determines the degrees of freedom. The test is repeated with a growing distance
+    of this configuration's scores from the others.
     """
     random = np.random.default_rng(0)
     shown = []
@@ -748,7 +759,7 @@ def test_p_the_verdict_and_the_interval_agree(settings: int, seeds: int) -> None
     assert 0 < sum(shown) < len(shown)
 
 
-# Simulations. Their figures are in the README of the folder.
+# Simulations. Their figures are in w2v/evaluate/README.md.
 
 Sample = tuple[SimilarityBenchmark, list[Floats]]
 
@@ -807,10 +818,18 @@ def true_gain(gain: float, spread: float = 0.15) -> float:
 def outcomes(
     settings: int, seeds: int, times: int, seed: int = 0, **more: Any
 ) -> list[list[Difference]]:
-    """Simulate comparisons of configurations; return, for each, the differences of all pairs.
+    """Simulate comparisons of configurations; return, for each simulation, all pairs' differences.
 
-    `settings` is the number of configurations, `seeds` that of the runs of each, and `times` that
-    of simulations. `seed` starts the random numbers, and `more` has arguments of `simulated`.
+    Parameters
+    ----------
+    settings, seeds
+        The number of configurations, and of seeds for each of them.
+    times
+        The number of simulations.
+    seed
+        The seed of the random numbers.
+    more
+        Further arguments of `simulated`.
     """
     random = np.random.default_rng(seed)
     pairs = [*itertools.combinations(range(settings), 2)]
@@ -844,9 +863,10 @@ def test_intervals_hold_the_true_difference_and_power_is_as_planned() -> None:
 
 
 def test_as_many_seeds_as_are_said_show_the_difference() -> None:
-    """The power of the test is about 80 % with the estimated number of seeds, and less with fewer.
+    """With the estimated number of seeds, a difference is significant with a probability of 80 %.
 
-    The estimate is None if there are so few word pairs that no number of seeds gives this power.
+    With two seeds fewer, this probability (the power of the t-test) is lower. The estimate is None
+    if there are so few word pairs that no number of seeds gives this power.
     """
     random = np.random.default_rng(0)
     noise = Noise(1.0 / 4, 3, 0.0, 1.0)  # of differences with variance 1, over 4 seeds
@@ -880,12 +900,15 @@ def test_verdicts_are_rarely_wrong(settings: int, seeds: int, spread: tuple[floa
 def settings_of(folder: Path, sample: Sample, figures: str) -> list[Setting]:
     """Save the simulated answers of runs in files; return a `Setting` for each configuration.
 
+    A `Setting` has the scores of a configuration's runs and the paths of the files with their
+    answers. The answer to a word pair of the benchmark is its cosine.
+
     Parameters
     ----------
     folder
         The folder of the files.
     sample
-        The benchmark, and for each configuration the answers of its runs.
+        The benchmark, and for each configuration the answers of its runs, (seeds, pairs).
     figures
         The name of the benchmark, which is part of the names of its scores.
     """

@@ -155,9 +155,10 @@ def test_intervals_cover_the_truth_in_95_of_100_samples(
 
 @pytest.mark.parametrize("asked", [25, 200])
 def test_wilsons_interval_covers_the_truth(asked: int) -> None:
-    """Wilson's interval contains the true share in about 95 % of samples, on average over shares.
+    """Wilson's 95 % interval contains the true share of right answers in about 95 % of samples.
 
-    For each true share from 0.02 to 0.98, it does so in more than 90 % of samples.
+    This is the mean over true shares from 0.02 to 0.98; for each of them, it is above 90 %. A
+    sample has the answers to `asked` questions.
     """
     intervals = np.array([statistics.wilson(correct, asked) for correct in range(asked + 1)])
     shares = np.linspace(0.02, 0.98, 97)

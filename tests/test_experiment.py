@@ -197,7 +197,8 @@ def names_of(module: str) -> set[str]:
 def test_a_result_depends_on_the_code_that_makes_it() -> None:
     train = names_of("pipeline.stages.train")
     assert {"train", "kernels", "numba", "gensim", "softmax", "sampling", "tokens"} <= train
-    # The tokenizer is among them, for vectors of texts; it changes the stage before in any case.
+    # The tokenizer's code is in `train`, too, as vectors of texts need it. If it
+    # changes, the stage before is computed anew anyway.
     assert not {"similarity", "charts", "corpus", "scanner"} & train
     tokenize = {"tokenizer", "scanner", "phrases", "sources", "imdb", "sst", "text8", "files"}
     assert tokenize <= names_of("pipeline.stages.tokenize")
@@ -268,7 +269,7 @@ class SquaredNormStep:
 def test_a_loss_is_its_settings_its_step_and_its_yaml(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
-    """A loss defined outside the package can be trained by the engines numpy and numba."""
+    """The engines numpy and numba can train with a loss that is defined outside the package."""
     monkeypatch.setitem(LOSSES, SquaredNorm.name, SquaredNorm)
     config = config_of(tmp_path, f"engine={engine}", "stages=[tokenize,vocab,train]")
     object.__setattr__(config, "loss", SquaredNorm(weight=2.0))

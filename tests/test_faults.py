@@ -102,7 +102,10 @@ def entries_in(outputs: Path, stage: str) -> list[Path]:
 
 
 def untimed(history: Any) -> Any:
-    """Return a training history without times."""
+    """Return a training history without its times, to compare it with that of another training.
+
+    The history consists of nested lists and dictionaries; the keys ``"seconds"`` are left out.
+    """
     if isinstance(history, dict):
         return {key: untimed(value) for key, value in history.items() if key != "seconds"}
     return [untimed(item) for item in history] if isinstance(history, list) else history
@@ -113,7 +116,10 @@ def outcome(folder: Path) -> tuple[dict[str, bytes], Any]:
 
 
 def outcome_in(outputs: Path) -> tuple[dict[str, bytes], Any]:
-    """Return the bytes of each file of trained arrays, by name, and the history without times."""
+    """Return what the cached training in `outputs` has made, to compare it with another training.
+
+    The result is the bytes of each file of arrays, by file name, and the history without times.
+    """
     [entry] = entries_in(outputs, "train")
     vectors = {path.name: path.read_bytes() for path in entry.glob("*.np?")}
     return vectors, untimed(json.loads((entry / "history.json").read_bytes()))
@@ -151,6 +157,8 @@ def kill_in(stage: str, started: Forked, folder: Path, longest: float, chance: A
     ----------
     stage
         The stage to wait for before the random time; ``"any"`` to wait for none.
+    started, folder
+        The command and its working directory.
     longest
         The longest random time, in seconds.
     chance
@@ -246,7 +254,10 @@ def test_a_run_after_kills_at_random_times_gives_the_same_vectors(
 
 @pytest.fixture(scope="module")
 def finished(server: Forks, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run a command to its end; return its folder, whose cache has the results of all stages."""
+    """Run an experiment to its end, without faults, and return its working directory.
+
+    The cache in this folder has the results of all stages.
+    """
     folder = new_folder(template, tmp_path_factory.mktemp("finished") / "softmax")
     assert server.start((*COMMANDS["softmax"], "tracking=none"), folder).wait() == 0
     return folder

@@ -18,7 +18,10 @@ pytestmark = [pytest.mark.long, pytest.mark.xdist_group("install")]
 
 
 def call(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program, without the environment variables of Python such as ``PYTHONPATH``."""
+    """Run a program without the environment variables of Python, such as ``PYTHONPATH``.
+
+    `words` are the program and its arguments. The result has its exit status and its output.
+    """
     environment: Mapping[str, str] = {
         name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
     }

@@ -103,9 +103,10 @@ def steps_in(printed: str) -> dict[str, str]:
 
 
 def plan_without_command(folder: Path, *more: str) -> dict[str, str]:
-    """Return the same as `plan`, but faster: `plan_run` is called, not the command.
+    """Return what ``plan=true`` prints for each stage: "cached", or why it would be computed.
 
-    At least one stage must be left to compute.
+    `plan_run` is called in this process, which is faster than the command that `plan` runs. At
+    least one stage must be left to compute.
     """
     out = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(out):

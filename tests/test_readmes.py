@@ -88,7 +88,7 @@ def test_modules_and_tests_that_a_page_names_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if any(blocks(name, "python"))])
 def test_python_code_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code runs and prints what the comments after its calls of ``print`` say.
+    """Python code in a Markdown page runs, and prints what comments after calls of ``print`` say.
 
     Code that needs a server is only compiled.
     """
@@ -165,7 +165,7 @@ def test_a_command_of_the_cache_is_known(line: str) -> None:
 
 
 def test_the_pages_have_commands() -> None:
-    """The pages have enough commands for the tests above, which are parametrized by them."""
+    """Enough commands are found in the Markdown pages; other tests are parametrized by them."""
     assert len(RUNS) > 40
     assert len(SWEEPS) > 5
     assert len(REFUSALS) > 2

@@ -43,7 +43,10 @@ steady = settings(derandomize=True, deadline=None, max_examples=50)
 
 
 class Case:
-    """Random vectors and words, for the loss of a pair or of a skip-gram window."""
+    """Random center and outside vectors, and random words: a pair, a skip-gram window, noise words.
+
+    Tests compute the loss of the pair or of the window, and its gradients.
+    """
 
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -336,9 +339,11 @@ OUTSIDE, NEGATIVES = 1, [0, 3, 3, 4]
 
 
 def note_c_row_o(v: Array, U: Array) -> Result:
-    """Return the softmax loss and its gradients, with a mistake of a published solution.
+    """Return the softmax loss and its gradients with a mistake, which a gradient check must find.
 
-    The gradient of u_o has the predicted probability of another word instead of that of o.
+    As in a published solution, the gradient of u_o, the vector of the outside word o, has the
+    predicted probability of another word in place of that of o. v is the center vector, and U the
+    outside vectors.
     """
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
@@ -347,9 +352,11 @@ def note_c_row_o(v: Array, U: Array) -> Result:
 
 
 def note_c_other_rows(v: Array, U: Array) -> Result:
-    """Return the softmax loss and its gradients, with a mistake of a published solution.
+    """Return the softmax loss and its gradients with a mistake, which a gradient check must find.
 
-    The gradient of u_w, w ≠ o, has the predicted probability of another word instead of w's.
+    As in a published solution, the gradient of the vector u_w of each word w but the outside word
+    has the predicted probability of another word in place of that of w. v is the center vector, and
+    U the outside vectors.
     """
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
@@ -361,7 +368,8 @@ def note_c_other_rows(v: Array, U: Array) -> Result:
 def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
     """Return the negative-sampling loss and gradients, with a mistake of a published solution.
 
-    The gradient of v has u_o in place of each noise vector u_k.
+    The gradient of the center vector v has the vector u_o of the outside word in place of each
+    noise vector u_k.
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
@@ -469,10 +477,12 @@ def test_block_form_of_softmax() -> None:
 
 
 def test_block_form_of_negative_sampling() -> None:
-    """The gradients of the summed loss follow from one matrix, G = W⁺ (σ(S) - 1) + W⁻ σ(S).
+    """The gradients of negative sampling follow from one matrix, G = W⁺ (σ(S) - 1) + W⁻ σ(S).
 
-    S are the scores (the dot products of center and outside vectors), and W⁺ and W⁻ the weights of
-    outside words and of noise words. G is the gradient with respect to S.
+    Each matrix has a row for each center word and a column for each outside word. S has the scores
+    (dot products of center and outside vectors), and W⁺ and W⁻ the total weights of outside words
+    and of noise words; products with σ are elementwise. G is the gradient of the summed loss with
+    respect to S. G U and Gᵀ C are the gradients of the center vectors C and outside vectors U.
     """
     C, R, positive = block()
     noise = np.roll(positive, 1, axis=0) * positive.sum(axis=1, keepdims=True).astype(int)
@@ -533,10 +543,10 @@ def test_curvature_that_holds_at_any_distance() -> None:
 
 
 def test_curvature_of_a_row() -> None:
-    """The trace of the Hessian of the loss in one row r is the sum of w σ'(x·r) |x|².
+    """The Hessian of the loss with respect to a vector r has the trace Σ w σ'(x·r) |x|².
 
-    The sum is over the terms of the loss; w is the weight of a term, and x the other vector in it.
-    The trace is at least the largest eigenvalue, and at most the same sum with
+    The loss is the sum of terms w log(1 + exp(±x·r)), each with a weight w and another vector x.
+    The trace is at least the largest eigenvalue of the Hessian, and at most the same sum with
     κ̄ = 1 / (2 max(2, |x·r|)) in place of σ'.
     """
     rng = np.random.default_rng(12)
@@ -550,10 +560,11 @@ def test_curvature_of_a_row() -> None:
 
 @pytest.mark.parametrize("distance", [0.0, 1.0, 10.0, 100.0])
 def test_step_limit_stops_the_overshoot(distance: float) -> None:
-    """Gradient descent increases the loss at times, but never if the step size is at most 2 / h.
+    """Gradient descent never increases the loss if the step size is at most 2 / h; else it may.
 
-    The loss is that of one row. h sums weight times κ̄ times |x|² over its terms, where x is the
-    other vector, s its score with the row, and κ̄ = 1 / (2 max(2, |s|)).
+    The loss is the sum of terms w log(1 + exp(±s)) with weights w, where s = x·r is the score of
+    the vector r, which is trained, with another vector x. h is the sum of w κ̄ |x|² over the terms,
+    where κ̄ = 1 / (2 max(2, |s|)).
     """
     rng = np.random.default_rng(13)
     X, start = rng.normal(size=(400, 5)), distance * rng.normal(size=5)
@@ -577,9 +588,11 @@ def test_step_limit_stops_the_overshoot(distance: float) -> None:
 
 
 def test_step_limit_far_from_the_valley() -> None:
-    """Gradient descent from far away converges if κ̄ limits the step, but not if σ' does.
+    """Gradient descent from far away converges with a step limit from κ̄, but not with one from σ'.
 
-    κ̄ is the curvature of a parabola above the loss; σ' is the second derivative at the point.
+    The limit is the inverse of the total curvature of the loss. The curvature of one of its terms
+    is taken to be the second derivative σ'(s) at the score s, or κ̄ = 1 / (2 max(2, |s|)), the
+    curvature of a parabola that lies above the term everywhere.
     """
 
     def converges(curvature: Callable[[Array], Array]) -> bool:

@@ -28,9 +28,10 @@ def test_a_signal_raises_an_exception(signum: int, raised: type[BaseException]) 
 
 
 def work(stop: StopRequest, signum: int | None = None, error: Exception | None = None) -> None:
-    """Defer signals in a block; in it, send `signum` and then raise `error`, if they are given.
+    """Send the signal `signum`, then raise `error`, in a ``with`` block that defers signals.
 
-    `stop` handles the signals: a deferred one takes effect at the end of the block.
+    `stop` handles the signals: a deferred one takes effect at the end of the block. `signum` and
+    `error` may be None: then nothing is sent or raised.
     """
     with stop.handling_signals(), stop.deferrable():
         stop.defer()

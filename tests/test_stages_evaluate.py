@@ -41,7 +41,11 @@ def vectors() -> WordVectors:
 
 
 def benchmarks(folder: Path) -> dict[str, Any]:
-    """Write small benchmarks into a folder; return the settings to use them."""
+    """Write small benchmark files into a folder; return the settings that evaluate vectors on them.
+
+    The files are two sets of word pairs, one of which has only unknown words, and a file of analogy
+    questions.
+    """
     generator = np.random.default_rng(1)
     lines = [
         f"{a}\t{b}\t{generator.integers(10)}\n"
@@ -68,10 +72,10 @@ def frame(rows: list[Row], columns: Mapping[str, str]) -> pd.DataFrame:
 def evaluated(
     folder: Path, other: Callable[[], WordVectors] | None = None, **changes: Any
 ) -> tuple[dict[str, Any], SimpleNamespace]:
-    """Evaluate vectors, and write the results to ``folder/out``; return scores and tables.
+    """Evaluate random vectors, and write the results to ``folder/out``; return scores and tables.
 
-    The second result has a data frame for each table, as an attribute. `other` returns vectors of
-    another seed. `changes` are settings of the evaluation.
+    Each table is a data frame, an attribute of the second result. `other` returns the vectors of a
+    training with another seed, if there is one. `changes` are settings of the evaluation.
     """
     out = folder / "out"
     out.mkdir(exist_ok=True)
@@ -253,7 +257,7 @@ class NormSpread(Metric):
 def test_a_metric_is_one_class_and_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A metric added to the list is in the scores, the tables, and the lines on the terminal."""
+    """A metric added to the list of metrics is in the scores, the tables and the printed lines."""
     for module in (evaluate_settings, metrics):
         monkeypatch.setattr(module, "METRICS", (*METRICS, NormSpread()))
     facts, _ = evaluated(tmp_path)

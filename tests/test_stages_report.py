@@ -1,4 +1,4 @@
-"""Test a sweep's plots and HTML reports: written for the best job, for others on request."""
+"""Test the plots and HTML reports of a sweep: the best job has them, other jobs on request."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
 
 @pytest.fixture
 def here(swept: Path, tmp_path: Path) -> Path:
-    """Return a copy of the folder `swept`, as if the outputs had been moved."""
+    """Return a copy of the working directory of a sweep, as if its outputs had been moved."""
     return Path(shutil.copytree(swept, tmp_path / "here"))
 
 
@@ -75,7 +75,8 @@ def test_the_best_job_has_a_report_and_others_get_one_on_request(here: Path) -> 
     assert f"seed={seed}" in page
     assert not (third / "report.html").exists()
 
-    # Of the sweep, jobs without one, also where the outputs do not lie in the current folder.
+    # Given the sweep's folder, the jobs that have no report yet get one. The current folder may be
+    # another than that of the outputs.
     done = run(f"report={other.parent}", cwd=here.parent)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"report    {os.path.relpath(third, here.parent)}/report.html\n"
@@ -124,7 +125,10 @@ def test_a_report_shows_the_scores_of_the_job_or_is_refused(tmp_path: Path) -> N
 
 
 def write_single_run(here: Path) -> Path:
-    """Write a summary into the folder of a single run, as such a run does; return the folder."""
+    """Make a folder like that of a run outside a sweep, with a summary; return the folder.
+
+    `here` is a working directory with the outputs of a sweep, from which the summary is copied.
+    """
     folder = here / "outputs" / "runs" / "2026-01-31" / "12-00-00-123456"
     folder.mkdir(parents=True)
     shutil.copy(jobs_of(here)[0] / "summary.json", folder)

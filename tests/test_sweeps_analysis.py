@@ -177,14 +177,17 @@ def test_a_lost_job_on_a_hard_seed_does_not_make_its_configuration_the_best(
 
 
 def page_of(folder: Path, result: Sweep[Job]) -> str:
-    """Write the results of a sweep into a folder; return its page as text, without entities."""
+    """Write the results of a sweep into a folder; return its report as HTML, entities decoded."""
     facts = {"command": "c", "sweep_dir": "d", "seconds": 1.0, "error": None, "search": False}
     show.write_results(folder, result, facts)
     return unescape((folder / "report.html").read_text())
 
 
 def scored(loss: float, score: float, **settings: Any) -> Job:
-    """Return a job with a loss and a score of word pairs."""
+    """Return a finished job of a sweep with a held-out loss and a mean score on sets of word pairs.
+
+    `settings` are the settings of the job; in their names, ``__`` stands for a dot.
+    """
     figures = {"heldout_loss": loss, MEAN_OF_SETS: score}
     return replace(job(0, 0.0, **settings), figures=figures)
 

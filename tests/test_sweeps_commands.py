@@ -31,7 +31,11 @@ SPACE = "hydra.sweeper.params={train.lr: 'interval(0.01,0.5)'}"
 
 
 def summary_of(done: Done, cwd: Path, status: int = 0) -> dict[str, Any]:
-    """Check the exit status of `done`; return the ``summary.json`` of the newest sweep in `cwd`."""
+    """Check the exit status of a sweep, and return the content of its ``summary.json``.
+
+    `done` is the command that has ended, and `status` the status it must have. The summary is that
+    of the newest sweep in `cwd`.
+    """
     assert done.returncode == status, done.stdout + done.stderr
     path = sorted(cwd.glob("outputs/sweeps/*/*/summary.json"))[-1]
     summary: dict[str, Any] = json.loads(path.read_bytes())

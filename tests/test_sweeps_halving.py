@@ -53,12 +53,17 @@ def test_the_better_half_is_of_configurations_over_their_seeds() -> None:
 
 
 def compared(ended: int, *finished: float | None) -> Sweep[Job]:
-    """Return the results of a sweep by halving with two rounds.
+    """Return the results of a sweep by successive halving, of one or two rounds.
 
-    In the first round, jobs 0 to 3 train one epoch. In the second, jobs 4, 5 and 6 continue jobs 1,
-    2 and 3 to two epochs. `finished` has the losses of the second round; None for a job that did
-    not finish. It may have two losses: then there is no job 6. `ended` is the number of jobs in
-    rounds that have ended.
+    In the first round, jobs 0 to 3 train one epoch. In the second round, they are continued to two
+    epochs: job 1 by job 4, job 2 by job 5, and job 3 by job 6.
+
+    Parameters
+    ----------
+    ended
+        The number of jobs in rounds that have ended.
+    finished
+        The loss of each job of the second round, from job 4 on; None for a job that was killed.
     """
     jobs = [job(n, lr, 0, loss) for n, (lr, loss) in enumerate(zip(LR, LOSS, strict=True))]
     for number, loss in enumerate(finished, start=4):

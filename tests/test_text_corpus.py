@@ -49,7 +49,11 @@ class Given:
 
 
 def expected(documents: list[list[str]]) -> dict[str, Any]:
-    """Return the content of the files of a corpus folder, computed in plain Python."""
+    """Return what the files of a tokenized corpus must contain, computed in plain Python.
+
+    `documents` are lists of tokens. The result has, by name, the token ids, the offsets of the
+    documents in them, the different tokens (types), and the count of each.
+    """
     counts: dict[str, int] = {}
     for document in documents:
         for word in document:

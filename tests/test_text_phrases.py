@@ -110,9 +110,10 @@ CORPORA = Path(__file__).parents[1] / ".." / "shared" / "corpora"
 
 @pytest.fixture(scope="module")
 def real_text() -> Documents:
-    """Return documents as words.
+    """Return the documents of a real text, as lists of words.
 
-    They are sentences of the SST corpus, or some of NumPy's docstrings if its file is missing.
+    They are sentences of the Stanford Sentiment Treebank or, if its file is missing, some of
+    NumPy's docstrings.
     """
     path = CORPORA / "sst.txt"
     if path.is_file():

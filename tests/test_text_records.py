@@ -52,7 +52,7 @@ def lines_of(texts: list[Any], escape: bool = True) -> bytes:
 
 @contextmanager
 def running(server: http.server.HTTPServer) -> Iterator[http.server.HTTPServer]:
-    """Let a server answer during the block."""
+    """Let an HTTP server answer requests during a ``with`` block; yield the server."""
     with server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:

@@ -191,7 +191,7 @@ def test_a_bootstrap_sample_draws_documents_with_replacement() -> None:
         assert sample.spans.shape == text.spans.shape
         assert {tuple(span) for span in sample.spans.tolist()} <= documents
     # Of 100 documents, a sample has 100 (1 - 0.99 ** 100) = 63.4 different ones on average.
-    # Empty documents are equal, so it is the documents' starts that are counted where they differ.
+    # Empty documents may have equal spans, so only documents with words are counted.
     full = {start for start, end in documents if end > start}
     drawn = [len({int(s) for s, e in sample.spans if e > s}) / len(full) for sample in samples]
     assert np.mean(drawn) == pytest.approx(1 - 0.99**100, abs=0.01)

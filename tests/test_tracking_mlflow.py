@@ -254,10 +254,11 @@ def test_a_report_waits_for_the_run_of_its_job(
 
 
 def record_slowly(outputs: Path, sweep: str, sent: bytes, freed: Any, ended: Any) -> None:
-    """Record two jobs of a sweep with MLflow; set the event `ended` when the jobs have ended.
+    """Record two jobs of a sweep with MLflow, whose store saves nothing before `freed` is set.
 
-    What they record is stored only after the event `freed` is set, even if the jobs end earlier.
-    `sweep` is the id of the sweep's MLflow run. `sent` is the pickled store that the jobs share.
+    The event `ended` is set when both jobs have ended, even if nothing has been saved by then.
+    `outputs` is the folder with the MLflow database, `sweep` the id of the sweep's MLflow run, and
+    `sent` the pickled store that the jobs share.
     """
     setattr(SqlAlchemyStore, "log_batch", waits_for(freed))  # noqa: B010
     for number in ("0", "1"):

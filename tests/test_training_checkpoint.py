@@ -81,9 +81,10 @@ def assert_same(one: Trained, other: Trained) -> None:
 
 
 def after(shards: int) -> Callable[[], bool]:
-    """Return a function for the argument `stop` of `train`, which is called after each shard.
+    """Return a function that stops a training early, for the argument `stop` of `train`.
 
-    It returns True from call number `shards` on.
+    `train` calls the function after each shard (a part of the text), and stops when it returns
+    True, as it does from call number `shards` on.
     """
     count = itertools.count(1)
     return lambda: next(count) >= shards

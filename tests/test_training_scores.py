@@ -168,7 +168,7 @@ def test_a_run_has_curves_of_scores(tmp_path: Path) -> None:
 
 
 def test_a_run_continues_only_what_has_its_own_scores(tmp_path: Path) -> None:
-    """With a shorter run in the cache, a run has the same scores as it has with an empty cache."""
+    """A run has the same scores whether it finds a shorter run in the cache or starts anew."""
     write_text(tmp_path)
     (tmp_path / "pairs.csv").write_text("cat,dog,8\nking,queen,9\nmat,rug,5\nking,rug,1\n")
     given = (

@@ -239,7 +239,8 @@ def test_we_read_what_gensim_writes_without_a_header(tmp_path: Path) -> None:
 
 def test_we_read_what_the_word2vec_tool_writes(tmp_path: Path) -> None:
     array = np.array([[0.25, -1.5], [3.0, 0.0]], np.float32)
-    # Its text has a space after each number; its binary files a line break after each vector.
+    # The tool writes a space after each number of a text file, and a line break after each vector
+    # of a binary file.
     (tmp_path / "text").write_bytes(b"2 2\n</s> 0.250000 -1.500000 \nthe 3.000000 0.000000 \n")
     (tmp_path / "binary").write_bytes(
         b"2 2\n</s> " + struct.pack("<2f", *array[0]) + b"\nthe " + struct.pack("<2f", 3, 0) + b"\n"

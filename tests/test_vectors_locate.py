@@ -33,7 +33,7 @@ def find(path: Path, use: Use = "v") -> WordVectors:
 
 
 def finished_run(tmp_path: Path) -> Path:
-    """Make the folder of a run whose summary has the path of the vectors."""
+    """Make the folder of a run whose summary has the path of its vectors; return the folder."""
     vectors_of_five_words().save(tmp_path / "outputs" / "cache" / "train" / "key")
     run = tmp_path / "outputs" / "runs" / "today"
     run.mkdir(parents=True)

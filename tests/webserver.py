@@ -43,7 +43,7 @@ class Site:
 
 @contextmanager
 def serving(site: Site) -> Iterator[Site]:
-    """Context manager: serve a file while the block runs, at the URL ``site.url``."""
+    """Serve the file of `site` by HTTP during a ``with`` block; set its URL, and yield it."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -105,7 +105,8 @@ class Task:
     frozen
         The vectors that training must not change; None if there are none.
     subwords
-        The vector of each word as a sum of rows of ``model.center``; None without subwords.
+        Which rows of ``model.center`` are added up, with which weights, to the vector of each word;
+        None without subwords.
     precision
         The precision of matrix products, for ``engine=jax`` only: ``float32``, ``tf32`` or
         ``bfloat16``.
@@ -162,7 +163,7 @@ class Engine(Protocol):
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Prepare to continue an earlier training of the same task by an engine of the same kind.
+        """Prepare to continue the training that another engine of this kind began on the same task.
 
         Before the call, the caller copies the vectors of the earlier training into the arrays of
         ``self.task.model``. The argument is what the method `state` of the earlier engine returned.
@@ -228,7 +229,7 @@ ENGINES = {
         repeatable=False,
     ),
 }
-"""The engines by name."""
+"""The table of engines: for each name, the class of the engine and what the engine supports."""
 
 
 @dataclass(frozen=True)
@@ -317,12 +318,13 @@ def check_objective(engine: str, objective: Objective) -> None:
 
 
 def check_freezing(engine: str, objective: Objective) -> None:
-    """Check that the vectors of chosen words can stay unchanged during training.
+    """Check that an engine can leave the vectors of chosen words unchanged during training.
 
     Raises
     ------
     InputError
-        The engine does not support this, or words share the rows of n-grams.
+        The engine does not support this; or the model has subwords, so that a change of one word
+        also changes other words that contain the same n-grams.
     """
     if not ENGINES[engine].freezes:
         able = [name for name, entry in ENGINES.items() if entry.freezes]

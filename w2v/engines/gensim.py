@@ -74,7 +74,8 @@ thus read about one batch of words that the next thread reads, too. With fewer w
 much of the text would be read by two threads."""
 
 LEAST_RATE = 1e-30
-"""At a lower learning rate, the changes of vectors may be too small for float32."""
+"""At a learning rate up to this one, training may leave all vectors unchanged, because the changes
+are too small for float32. At a higher rate, unchanged vectors mean that there were no pairs."""
 
 MAX_INT = 2**31 - 1
 """The largest value of gensim's C integers. A larger setting makes gensim's threads die, and gensim
@@ -237,7 +238,7 @@ class GensimEngine:
 
 
 def check_lengths(model: Model) -> None:
-    """Raise an `InputError` if a vector is so long that gensim would crash."""
+    """Raise an `InputError` if a vector's Euclidean length is so large that gensim would crash."""
     most = float(np.finfo(np.float32).max)
     squares = (np.einsum("ij,ij->i", part, part, dtype=np.float64) for part in model)
     if any(part.max(initial=0) > most for part in squares):

@@ -25,11 +25,14 @@ from w2v.text.tokens import Batch
 
 
 class Inputs(Protocol):
-    """Interface of an architecture: how input vectors are composed, and what they predict."""
+    """Interface of an architecture: what an input vector is made of, and which words it predicts.
+
+    An input vector is the vector that predicts other words. Skip-gram and CBOW have one class each.
+    """
 
     targets: F32
-    """Element k is the weight of predicting a word that is k positions away from the center
-    position: float32 (largest distance + 1,)."""
+    """The weights of predicted words in the loss, by distance: element k is for a word that is k
+    positions away from the center position. float32 (largest distance + 1,)."""
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
         """Return, for each center position, the words whose vectors add up to the input vector.
@@ -143,7 +146,11 @@ class CbowInputs:
 
 
 class InputTable:
-    """The input matrix of a model: computes weighted sums of its rows, and the rows' gradients."""
+    """The input matrix of a model, from which input vectors are computed.
+
+    An input vector, the vector that predicts other words, is a weighted sum of rows of the matrix.
+    The methods compute input vectors, and convert their gradients to gradients of the rows.
+    """
 
     def __init__(self, task: Task) -> None:
         self.table = task.model.center
@@ -165,18 +172,18 @@ class InputTable:
             out[:] = sums.of(self.table)
 
     def spread(self, sums: Sums, gradients: F32, curvature: F32) -> tuple[Sums, F32, F32]:
-        """Convert the gradients of input vectors to gradients of sums of rows of the table.
+        """With subwords, convert the gradients of input vectors to gradients of word vectors.
 
-        The table is the input matrix of the model. An input vector is a weighted sum of word
-        vectors. Without subwords, a word vector is one row of the table, so an input vector is a
-        sum of rows, and the arguments are returned unchanged.
+        An input vector is a weighted sum of word vectors. Without subwords, a word vector is one
+        row of the table, the input matrix of the model. An input vector is then a sum of rows, and
+        the arguments are returned unchanged.
 
-        With subwords, each word vector is itself a sum of rows. The result then has this sum, a
-        gradient and a curvature bound for each of the k distinct words in `sums`. For input vector
-        i, let g_i be the gradient, h_i the curvature bound, and W_i the total weight of its words.
-        Let s_ij be the share of word j: the factor by which g_i is multiplied to get the gradient
-        of the word (`Sums.shares`). Word j then has the gradient Σ_i s_ij g_i and the curvature
-        bound Σ_i s_ij W_i h_i.
+        With subwords, each word vector is itself a sum of rows of the table. The result then has
+        this sum, a gradient and a curvature bound for each of the k distinct words in `sums`. For
+        input vector i, let g_i be the gradient, h_i the curvature bound, and W_i the total weight
+        of its words. Let s_ij be the share of word j: the factor by which g_i is multiplied to get
+        the gradient of the word (`Sums.shares`). Word j then has the gradient Σ_i s_ij g_i and the
+        curvature bound Σ_i s_ij W_i h_i.
 
         Parameters
         ----------
@@ -190,7 +197,8 @@ class InputTable:
         Returns
         -------
         sums
-            The k sums of rows of the table. Without subwords, k is n.
+            The k word vectors as sums of rows of the table; without subwords, the argument `sums`,
+            and k is n.
         gradients : float32 (k, d)
             The gradient of each sum.
         curvature : float32 (k,)

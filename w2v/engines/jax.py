@@ -47,17 +47,21 @@ STEP_WORDS = 8192
 because short steps would not keep a GPU busy."""
 
 SHARD_WORDS = 1 << 22
-"""The upper limit of `JaxEngine.shard_words` for negative sampling. For a shard of this size, the
-overhead of calling a compiled program is negligible."""
+"""For negative sampling: the most tokens that a shard, a part of the text, should have (the upper
+limit of `JaxEngine.shard_words`). For a shard of this size, the overhead of calling a compiled
+program is negligible."""
 
 SPARE = 1 / 8
-"""By what fraction a shard may exceed `JaxEngine.shard_words` without another compilation."""
+"""A shard, a part of the text, may have more tokens than `JaxEngine.shard_words` by this fraction
+before the programs have to be compiled again for longer arrays."""
 
 MIN_SHARD_WORDS = 1 << 16
-"""The lower limit of `JaxEngine.shard_words`."""
+"""The fewest tokens that a shard, a part of the text, should have (the lower limit of
+`JaxEngine.shard_words`)."""
 
 MAX_TEXT_BYTES = 1 << 30
-"""If a device does not report its free memory, texts beyond this size are sent shard by shard."""
+"""If a device does not report its free memory, a text up to this size is copied to it as a whole. A
+larger text is copied part by part, that is, shard by shard."""
 
 COMPILER_OPTIONS: dict[str, Any] = {
     "xla_gpu_exclude_nondeterministic_ops": True,
@@ -305,8 +309,8 @@ class JaxEngine:
     def _most_steps(self, sample: Sample) -> int:
         """Return an upper bound on the number of training steps for a sub-sampled shard.
 
-        It follows from the length of the arrays of `sample`, which is known when a program is
-        compiled; how many words sub-sampling has kept is not.
+        It is computed from the length of the arrays of `sample`, which is known when a program is
+        compiled. The number of words that sub-sampling has kept is not known then.
         """
         return len(sample.ids) // self.rules.batch_words + 2
 

@@ -171,6 +171,7 @@ def descend(
     order : int32 (n,)
         The permutation that sorts `rows`.
     gradients : float32 (n, d)
+        The gradients of the loss with respect to these rows.
     curvature : float32 (n,)
         For each gradient, a bound on the curvature of the loss along its row.
     rate

@@ -45,7 +45,10 @@ class Batch(NamedTuple):
 
 
 class Steps(Protocol):
-    """Interface of the training step of a loss. JAX compiles its methods."""
+    """Interface of the training step of a loss for ``engine=jax``; JAX compiles its methods.
+
+    A training step is one update of the model by one batch. Each loss has a class of its own.
+    """
 
     width: int
     """The largest number of center words in a step."""

@@ -42,7 +42,8 @@ KERNEL_SOURCES = (
 (on POSIX systems only; see `w2v.jit`)."""
 
 STEPS_AHEAD = 4
-"""For each thread, this many training steps are prepared before they are run."""
+"""For each thread, this many training steps are prepared at a time: their words and random numbers
+are found before the first of them is computed."""
 
 
 class NumbaEngine:

@@ -57,8 +57,8 @@ and negative sampling: on the Stanford Sentiment Treebank 0.025, the default, is
 0.025 and 0.035."""
 
 MIN_STEPS = 64.0
-"""The wanted number of training steps, over all epochs, on short texts. There, the default of
-``batch_words`` may be below `MIN_BATCH_WORDS`, to reach about this number of steps. But it is never
+"""On short texts, a training should still have about this number of steps, over all epochs. To
+reach it, the default of ``batch_words`` may be below `MIN_BATCH_WORDS`. But the default is never
 below ``1 / BATCHES_PER_EPOCH`` of the words of an epoch, unless `MAX_PAIRS` requires it.
 
 With Adagrad, the learning rate is multiplied by a constant factor, which is inversely proportional
@@ -372,7 +372,11 @@ class SoftmaxStep:
         return largest
 
     def _weighted_sum(self, E: F32, words: slice) -> F32:
-        """Return E U for a block of the vocabulary: exp(logits) times the words' output vectors."""
+        """Return the product E U for a block of the vocabulary, float32 (M, d).
+
+        E (M, words of the block) is exp(logits) of M input vectors, `words` the block, and U the
+        output vectors of its words.
+        """
         with np.errstate(invalid="ignore"):  # E may be infinite, see `_exp`
             return E @ self.model.outside[words]
 

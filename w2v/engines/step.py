@@ -29,8 +29,8 @@ from w2v.text.tokens import Batch, Text
 Draw = TypeVar("Draw")
 
 SUBSAMPLING, NOISE_WORDS, WINDOW_SIZES = 0, 1, 2
-"""The purposes of random numbers. Numbers for different purposes are independent, even if they are
-drawn with the same key and counter (`w2v.sampling.draw`)."""
+"""Constants that stand for the purposes of random numbers. Numbers for different purposes are
+independent, even if they are drawn with the same key and counter (`w2v.sampling.draw`)."""
 
 
 def sample(text: Text, keep: UInt32Array, key: Key) -> tuple[int, Batch]:
@@ -122,7 +122,7 @@ class Step(Protocol[Draw]):
     """
 
     batch_words: int
-    """About how many center words a batch has after sub-sampling; see `batch_size`."""
+    """The approximate number of center words in a batch, after sub-sampling (see `batch_size`)."""
 
     def batch_size(self, words: int) -> int:
         """Return the number of center words per batch.

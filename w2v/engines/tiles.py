@@ -26,7 +26,9 @@ CENTERS = 32
 (part of the text)."""
 
 SHARED = 64
-"""The number of consecutive center words, `SHARED` / `CENTERS` tiles, that share noise words."""
+"""The number of consecutive center words that share noise words. In the NumPy
+and JAX engines, they are several tiles, which are groups of `CENTERS` center words that are
+computed together."""
 
 NOISE, CBOW_NOISE = 20, 12
 """The number of noise words that `SHARED` center words share, for skip-gram and for CBOW. With
@@ -44,8 +46,9 @@ STEP_MULTIPLE = 4 * SHARED
 a step."""
 
 MIN_STEP_WORDS, STEPS_PER_EPOCH = 512, 200
-"""On short texts, steps are shortened until an epoch has `STEPS_PER_EPOCH` of them, but never below
-`MIN_STEP_WORDS` words, because threads wait for each other after each step."""
+"""On short texts, training steps get fewer center words, so that an epoch has `STEPS_PER_EPOCH`
+steps. But a step never has fewer than `MIN_STEP_WORDS` center words, because threads wait for each
+other after each step."""
 
 
 def step_words(task: Task, most: int | None = None) -> int:
@@ -244,7 +247,7 @@ class LogisticStep(ABC):
         return tally
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return an empty dict: an update depends only on the model and the batch."""
+        """Return an empty dict, because the step has no state other than the model."""
         return {}
 
     def _arrays(self, draw: Draw) -> list[F32]:

@@ -26,10 +26,12 @@ from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.simd import address, instruction
 
 BYTES = 128
-"""Bytes of a phase's two counters, jobs taken and jobs finished, each on its own cache line."""
+"""The number of bytes for the two counters of a phase, which is a group of jobs that threads share:
+jobs taken and jobs finished. Each counter is on a cache line of its own."""
 
 SPINS = 1000
-"""How often a thread checks in a row whether a phase has ended, before it yields the processor."""
+"""How many times in succession a thread checks whether all jobs of a phase are finished, before it
+yields the processor to other threads."""
 
 let_others_run = types.ExternalFunction(
     "SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32()

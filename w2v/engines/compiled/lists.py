@@ -11,7 +11,10 @@ from w2v.engines.compiled.structures import F32, I32, Lists, Parts, Planning, Si
 
 @inlined
 def lists_of(lists: Lists, n: int) -> Lists:
-    """Return the lists of one of several training steps: row ``n`` of each array of ``lists``."""
+    """Return the lists of gradient rows of one training step.
+
+    ``lists`` has those of several steps; row ``n`` of each of its arrays is returned.
+    """
     return Lists(lists.words[n], lists.heads[n], lists.next[n], lists.places[n])
 
 
@@ -136,10 +139,11 @@ def list_band(
     This is for negative sampling. A training step consists of strips, which are parts of its text.
     The output words of a strip are the words that its center words may predict, and the noise words
     drawn for it. Each occurrence of an output word in a strip has a row. The rows of a word that
-    has several form a list. Its order is tile by tile: first the rows of words to predict, and then
-    those of noise words. The list marks where the second half of the step begins (``Lists.next``),
-    because gradients are added up separately for each half. If `Sizes.halves` is true, the list has
-    only the word's first row in each half.
+    has several form a list. It is ordered by tile, a group of center words that share noise words;
+    in each tile, the rows of words to predict come before those of noise words. The list marks
+    where the second half of the step begins (``Lists.next``), because gradients are added up
+    separately for each half. If `Sizes.halves` is true, the list has only the word's first row in
+    each half.
 
     Parameters
     ----------

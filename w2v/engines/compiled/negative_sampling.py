@@ -61,9 +61,10 @@ sums of such a block take 16 SIMD registers, which only some processors have to 
 
 
 class Terms(NamedTuple):
-    """Four weighted sums, p = 0 to 3, of the same rows R[k] of float32 values in memory.
+    """The operands of four weighted sums, p = 0 to 3, of the same float32 rows R[k] in memory.
 
-    Sum p is Σ G[p * down + k * along] R[k], over k from 0 to ``size`` - 1.
+    Sum p is Σ G[p * down + k * along] R[k], over k from 0 to ``size`` - 1. The four sums are parts
+    of gradients: the rows are word vectors, and the factors G derivatives of the loss.
 
     Attributes
     ----------
@@ -411,12 +412,14 @@ def choose_weights(
 
 @inlined
 def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors: int) -> Any:
-    """Add up bounds on the curvature (second derivative) of the loss, for one center word.
+    """Add up bounds on the curvature of the loss with respect to a center row and outside rows.
 
-    The center row has a score with each of several outside rows. Each outside row's sum grows by
-    the bound for its score times the squared length of the center row. The center row's sum is
-    returned: the bound for each score times the squared length of the outside row, added up over
-    the scores. It is a SIMD vector whose lanes must still be added up.
+    The curvature is the second derivative. The center row has a score, a dot product, with each of
+    several outside rows, and ``H`` has a bound for each score. The bound for the center row is
+    returned: the sum, over the scores, of the score's bound times the squared length of the outside
+    row. It is a SIMD vector whose lanes the caller must add up. To the bound of each outside row,
+    in ``sums``, this function adds the bound of its score times the squared length of the center
+    row.
 
     Parameters
     ----------
@@ -427,7 +430,7 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
     norm
         The squared length of the center row.
     sums
-        The address of the sums of the outside rows, which are updated.
+        The address of the bounds of the outside rows, which are updated.
     mask
         The address of factors 1 or 0, which select some of the scores.
     vectors
@@ -443,14 +446,23 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
 
 @inlined
 def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p: int) -> Any:
-    """Bound the curvature of the loss with respect to center vector ``i + p`` of a tile.
+    """Bound the curvature of the loss with respect to one input vector of a tile.
 
-    A tile is a group of consecutive center words. The result is an upper bound on the largest
-    eigenvalue of the Hessian matrix of the tile's loss with respect to the vector, as a SIMD vector
-    whose lanes must still be added up. ``i`` is a multiple of `MR`, and ``p`` less than `MR`. What
-    the scores of this center vector contribute to the bounds for the output vectors is added to row
-    ``p`` of ``own.sums``. `norms` is the address of the squared lengths of the output vectors of
-    context words.
+    A tile is a group of consecutive center words, each with an input vector. The result is an upper
+    bound on the largest eigenvalue of the Hessian matrix of the tile's loss with respect to the
+    vector. It is a SIMD vector whose lanes the caller must add up. What the scores of this input
+    vector contribute to the bounds for the output vectors is added to row ``p`` of ``own.sums``.
+
+    Parameters
+    ----------
+    tile, own
+        The working memory, with a bound on the second derivative of the loss with respect to each
+        score, and the squared lengths of the input vectors and of the noise words' output vectors.
+    norms
+        The address of the squared lengths of the output vectors of context words.
+    i, p
+        The number of the center word in the tile is ``i`` + ``p``; ``i`` is a multiple of `MR`, and
+        ``p`` is less than `MR`.
     """
     sums, lanes = address(own.sums) + 4 * p * own.sums.shape[1], own.noise_norms.size
     H = address(tile.curvature) + 4 * (i + p) * sizes.row

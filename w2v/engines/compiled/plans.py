@@ -81,10 +81,11 @@ def subsample(
 
 @inner
 def add_up(shard: Shard) -> None:
-    """After sub-sampling, fill in ``shard.starts``, from ``shard.kept``.
+    """Compute where the words of each block of tokens are in a shard after sub-sampling.
 
-    For each block of tokens, it gets the number of words that are kept in all earlier blocks; the
-    last element is the number of words kept in the shard, a part of the text.
+    A shard is a part of the text, and ``shard.kept`` has the number of words kept in each of its
+    blocks. Element b of ``shard.starts`` becomes the number of words kept in all blocks before
+    block b, and the last element the number of words kept in the whole shard.
     """
     for block in range(len(shard.kept)):
         shard.starts[block + 1] = shard.starts[block] + shard.kept[block]
@@ -120,7 +121,8 @@ def draw_noise(problem: Problem, sizes: Sizes, key: sampling.Key, step: int, noi
     shard (part of the text), the noise words are those that two functions of `w2v.sampling` would
     give: `draw_evenly` computes `Sizes.noise` random 32-bit integers from ``key`` and g, spread
     evenly over all 32-bit integers, and `NoiseDistribution.words` returns the noise word for each
-    integer. Neither is called here. ``step`` is the number of the step in the shard.
+    integer. The same words are computed here without calling them. ``step`` is the number of the
+    step in the shard.
     """
     last, start = problem.last, problem.start
     size = np.uint64(len(start))
@@ -200,8 +202,8 @@ def window_weight(problem: Problem, ids: I32, low: int, high: int, center: int) 
     """Return the weight of each word vector in the sum or mean over a window of CBOW.
 
     It is 1 for a sum, and 1 / n for a mean of n words. For the mean of all rows of the words and of
-    their n-grams, it is 1 / the number of these rows. The window has the elements ``low`` to
-    ``high - 1`` of ``ids``, without the center word, element ``center``.
+    their n-grams, it is 1 / the number of these rows. The window consists of the elements ``low``
+    to ``high - 1`` of ``ids`` except element ``center``, which is the center word.
     """
     count = high - low - 1
     if problem.by_rows:

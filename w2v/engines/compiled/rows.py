@@ -31,7 +31,7 @@ ALONE = -2
 (`structures.Lists`)."""
 
 TINY = np.float32(1e-30)
-"""The smallest curvature that is distinguished from 0, to avoid dividing by 0."""
+"""A smaller curvature is replaced by this value, to avoid dividing by 0."""
 
 
 @inner
@@ -49,7 +49,7 @@ def prefetch_rows(matrix: F32, ids: I32, width: int) -> None:
 
 @inlined
 def copy_row(matrix: int, word: int, stride: int, out: int, width: int) -> Any:
-    """Copy a row of a matrix; return a SIMD vector whose sum is the row's squared length.
+    """Copy a row of a matrix; return its squared length as a SIMD vector of partial sums.
 
     For the row number -1, zeros are written.
 
@@ -160,11 +160,13 @@ def choose_targets(
     """Decide where the gradients of some rows are written: to the buffer, or directly to the model.
 
     A gradient updates the model directly if it is the only one of its word, or tree node, in the
-    training step. The results are stored in ``tile`` as `Targets`. Each row of a step must be in
-    exactly one call, after the bound on its curvature is complete. If `Sizes.halves` is true, the
-    rows of a word must come in the order in which `list_inputs` or `list_band` has added them to
-    its list: the first row in each half of the step is overwritten by its gradient, and the
-    gradients of later rows in this half are added to it.
+    training step. The results are stored in ``tile`` as `Targets`.
+
+    Each row of a step must be in exactly one call, which comes after all contributions to its
+    element of ``curvature`` have been added up. If `Sizes.halves` is true, the gradients that a
+    word has in one half of the step are added up in the word's first row in this half: the first
+    gradient overwrites the row, and the later ones are added to it. The rows of a word must
+    therefore come in the order in which `list_inputs` or `list_band` has listed them.
 
     Parameters
     ----------

@@ -169,7 +169,7 @@ def prefetch(builder: Any, address: Any, k: Any) -> None:
 
 @instruction(lambda *_: types.void(types.intp, types.intp))
 def prefetch_target(builder: Any, address: Any, k: Any) -> None:
-    """Emit LLVM code that prefetches the line of ``address`` + 4 ``k`` in order to write to it."""
+    """Emit LLVM code that prefetches the cache line of ``address`` + 4 ``k``, to write to it."""
     write_prefetch(builder, pointer(builder, address, k), 1, 3)
 
 

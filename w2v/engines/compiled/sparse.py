@@ -140,7 +140,10 @@ def combine(
 
 @inlined
 def row_address(rows: Rows, places: int, e: int) -> int:
-    """Return the address of row ``places[e]``; ``places`` is the address of an int32 array."""
+    """Return the address of the row of a matrix whose number is element ``e`` of an array.
+
+    ``rows`` is the matrix, and ``places`` the address of the array, which is int32.
+    """
     return int(rows.base + 4 * np.int64(load_int(places, e)) * rows.stride)
 
 
@@ -261,10 +264,12 @@ def spread_four_block(
 def spread_four(
     vectors: int, entries: List, first: Count, last: Count, four: int, rows: int
 ) -> None:
-    """Add weighted sums of four adjacent rows to the rows that a list selects.
+    """Add a weighted sum of four adjacent rows to each row that a list selects.
 
-    The elements ``first`` to ``last - 1`` of the list ``entries`` are used. Each has an index,
-    which selects an element of ``rows``, and four factors, one for each of the four rows.
+    For example, the four rows are vectors of center words, and the sums are their contributions to
+    the gradients of tree nodes. The elements ``first`` to ``last - 1`` of the list ``entries`` are
+    used. Each has an index into ``rows``, which selects the row to update, and four factors, by
+    which the four rows are multiplied in its sum.
 
     Parameters
     ----------

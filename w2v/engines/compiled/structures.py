@@ -37,7 +37,7 @@ negative sampling, gradients of output vectors are also computed for this many v
 code is written out for this number, and does not work with another."""
 
 LINE = 16
-"""Float32 numbers in a cache line."""
+"""The number of float32 values in a cache line."""
 
 BLOCK = 4096
 """The number of tokens in a block. Sub-sampling is done by jobs, one for each block of the text."""
@@ -548,10 +548,10 @@ class Planning(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """The working memory of a thread for one tile, a group of center words.
+    """The working memory of a thread for one tile: center words that are computed together.
 
-    ``width`` is the dimension of the vectors, rounded up to a multiple of `LANES`. A strip is a
-    sequence of tiles.
+    ``width`` is the dimension of the vectors, rounded up to a multiple of `LANES`. ``rows`` and
+    ``size`` are large enough for the contents described below. A strip is a sequence of tiles.
 
     Attributes
     ----------
@@ -571,15 +571,15 @@ class Tile(NamedTuple):
     scores : float32 (size,)
         The dot products of input and output vectors; then the negative derivative of the loss with
         respect to each. For negative sampling, each center word has `Sizes.row` elements (the
-        layout is in ``negative_sampling.py``); those beyond the windows may never be written, and
-        stay 0. For the hierarchical softmax, there are `MR` numbers for each element of the sparse
-        matrix in `Nodes`: the scores of the element's tree node with each of the `MR` center words
-        of the element's group.
+        layout is in ``negative_sampling.py``); those for words beyond the window may never be
+        written, and then stay 0. For the hierarchical softmax, there are `MR` numbers for each
+        element of the sparse matrix in `Nodes`: the scores of the element's tree node with each of
+        the `MR` center words of the element's group.
     curvature : float32 (size,)
         A bound on the second derivative of the loss with respect to each score, in the same layout.
-    out, old, steps : int64, int64 and float32, one for each gradient that is written
-        For each gradient: the row at the address `out` becomes the row at the address `old` plus
-        `steps` times the negative gradient (`rows.Targets`).
+    out, old, steps : int64, int64 and float32, one element for each gradient that is written
+        Where each gradient goes (`rows.Targets`): the row at its address in `out` is set to the row
+        at its address in `old` plus its number in `steps` times the negative gradient.
     zeros : float32 (width,)
         A row of zeros.
     """
@@ -599,18 +599,19 @@ class Tile(NamedTuple):
 
 
 class Band(NamedTuple):
-    """The working memory of a thread for negative sampling on a tile (consecutive center words).
+    """The working memory of a thread for negative sampling on one tile.
 
-    A tile has ``tile`` center words, each with ``row`` scores; for these sizes and for
-    ``contexts``, see `Sizes`.
+    A tile is a group of ``tile`` consecutive center words that share noise words. Each center word
+    has ``row`` scores, the dot products of its input vector with output vectors of context words
+    and of noise words. ``tile``, ``row`` and ``contexts`` are attributes of `Sizes`.
 
     Attributes
     ----------
     weights : float32 (2, tile * row)
-        The weight of each score, negative for noise words (``negative_sampling.py`` has the
-        layout). The second row is for tiles whose windows lie within one document (for CBOW, tiles
-        whose windows all have a word besides the center word); these tiles all have the same
-        weights. The first row is for the other tiles, and is filled in for each of them.
+        The weight of each score in the loss, negative for noise words (``negative_sampling.py``
+        has the layout). The second row is for tiles whose windows lie within one document (for
+        CBOW, tiles whose windows all have a word besides the center word); these tiles all have the
+        same weights. The first row is for the other tiles, and is filled in for each of them.
     inside_pairs : float64 (1,)
         The summed weight of the pairs of a tile that uses the second row of `weights`, the same for
         all such tiles; 0 until it is computed.
@@ -624,8 +625,9 @@ class Band(NamedTuple):
         each of the 2 reach + 1 words from `Sizes.reach` positions before a center word to
         `Sizes.reach` after it, padded likewise.
     sums : float32 (MR, contexts + Sizes.noise + LANES)
-        For each output vector, in a column, `MR` numbers whose sum is a bound on the curvature of
-        the loss with respect to it (`negative_sampling.sum_curvature`).
+        There is a column for the output vector of each context word, then of each noise word. The
+        `MR` numbers in a column add up to a bound on the curvature (second derivative) of the loss
+        with respect to the vector (`negative_sampling.sum_curvature`).
     """
 
     weights: F32

@@ -41,10 +41,9 @@ PATHS_AHEAD = 12
 
 @inlined
 def pad_rows(nodes: I32, row: int) -> int:
-    """Fill ``nodes`` with -1 from index ``row`` on, up to a multiple of `MR`; return the multiple.
+    """Pad a list of tree nodes with -1 to a multiple of `MR`; return the new length.
 
-    The multiple is the least one that is not below ``row``. The element at the multiple is not
-    filled.
+    ``row`` is the length of the list so far: its elements are the first ``row`` of ``nodes``.
     """
     while row % MR:
         nodes[row] = -1
@@ -250,12 +249,12 @@ def list_levels(
 def compare_paths(
     paths: Paths, sizes: Sizes, ids: I32, order: I32, group: int, before: int, lanes: I64
 ) -> int:
-    """Write to ``lanes`` where the tree path of each center word of a group is.
+    """Find the tree path of each center word of a group, and what it shares with the one before.
 
-    Each center word has a row of ``lanes``. It gets the index in ``Paths.branches`` at which the
-    word's path begins; the number of nodes that this path shares with the path of the center word
-    before it in ``order`` (0 for the first center word of a tile, which is a sequence of groups);
-    and the number of nodes of the path.
+    Each center word has a row of ``lanes``, in which three numbers are stored: the index in
+    ``Paths.branches`` at which the word's path begins; the number of nodes that this path shares
+    with the path of the center word before it in ``order`` (0 for the first center word of a tile,
+    which is a sequence of groups); and the number of nodes of the path.
 
     Parameters
     ----------
@@ -315,9 +314,9 @@ def list_paths(
     """List the tree nodes with which each tile of a training step is scored, for CBOW.
 
     A tile is a number of center words that are consecutive in ``order``. Its nodes are those on the
-    tree paths of these words, each listed once. For each word, the nodes are listed that are not on
-    the path of the word before it in the tile. No node is then listed twice, because all words
-    whose paths have the node are consecutive in ``order``.
+    tree paths of these words, each listed once: a word adds to the list only those nodes of its
+    path that are not on the path of the word before it. This is enough, because all words whose
+    paths have the same node are consecutive in ``order``.
 
     The gradient buffer has a row for each node of each tile. If a node has several rows, they form
     a list; a node with one row has none. Returns the number of lists.

@@ -54,11 +54,12 @@ the most rows of the input matrix that one job updates."""
 def add_sums(
     first: Any, after: int, gradients: int, width: int, step: Any, out: int, zero: Any
 ) -> None:
-    """Add ``step`` times the sum of a list of gradient rows to a row, in a block of columns.
+    """Update a block of columns of a row: add ``step`` times the sum of a list of gradient rows.
 
-    The rows of the list that belong to the first half of the training step are added up in the
-    order of the list, then those of the second half, and then the two sums. The rows of a tree node
-    are not divided into halves.
+    The list has the gradients of one word, or tree node, in a training step. `add_list` calls this
+    function for each block of columns. The rows of the list that belong to the first half of the
+    step are added up in the order of the list, then those of the second half, and then the two
+    sums. The rows of a tree node are not divided into halves.
 
     Parameters
     ----------

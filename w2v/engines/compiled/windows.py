@@ -221,13 +221,14 @@ def share_gradients(
     of_windows: F32,
     curvature: F32,
 ) -> None:
-    """For CBOW, compute the factors by which the gradients of windows are added up for each word.
+    """For CBOW, compute each word's share of each window's gradient; bound the word's curvature.
 
-    The gradient of a window is that of its input vector, the sum or mean of the vectors of its
-    words. The gradient of a word is the sum, over the windows of all center words of a strip (a
-    part of the text), of a factor times the gradient of the window. The factor, called the word's
-    share in the window, is zero for the center word itself and for words outside the window. The
-    shares are stored in ``windows.shares`` for `write_shares`.
+    The gradient of a window is the gradient of the loss with respect to its input vector, the sum
+    or mean of the vectors of its words. A word's share is the factor by which this gradient is
+    multiplied before it is added to the gradient of the word. It is zero for the center word itself
+    and for words outside the window. The windows are those of the center words of a strip, a part
+    of the text. The shares are stored in ``windows.shares``; `write_shares` then computes the
+    gradients of the words.
 
     Parameters
     ----------
@@ -250,9 +251,9 @@ def share_gradients(
         changed.
     curvature
         Output: for each word that the strip needs, a bound on the curvature with respect to its
-        vector. For each window, the word's share in the window is multiplied by the window's bound
-        and, if the words of a window are summed, not averaged, by the number of these words. The
-        bound of the word is the total of these products over all windows.
+        vector. It is the sum, over all windows, of the word's share times the window's bound. If
+        the words of a window are summed, not averaged, each term is also multiplied by the number
+        of these words.
     """
     m, centers, stride = sizes.window, len(lows), windows.shares.shape[1]
     factors, bounds = address(windows.weights), address(windows.bounds)

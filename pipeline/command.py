@@ -2,13 +2,12 @@
 
 import sys
 
-from pipeline.runtime.startup import escape_unencodable, leave_at_once
+from pipeline.runtime import startup
 
 
 def main() -> int:
     """Run ``w2v cache`` or an experiment, as ``sys.argv`` says; return the exit status."""
-    escape_unencodable()
-    leave_at_once()
+    startup.start()
     if sys.argv[1:2] == ["cache"]:
         from pipeline.cache.command import main as cache
 

@@ -20,11 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 # The project lies one folder above this one, and Hydra looks for a package named hydra_plugins.
 sys.path = [str(ROOT), *sys.path[1:], str(ROOT / "pipeline" / "sweeps")]
 
-from pipeline.runtime.startup import escape_unencodable, leave_at_once  # noqa: E402
+from pipeline.runtime import startup  # noqa: E402
 
 if __name__ == "__main__":  # the imports below take half a second
-    escape_unencodable()
-    leave_at_once()
+    startup.start()
 
 import hydra  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from pipeline.runtime.startup import collect_rarely
+
 # Set before anything imports MLflow: tests send no telemetry.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
@@ -31,9 +33,8 @@ os.environ.setdefault(
     + " --xla_cpu_use_fusion_emitters=false" * ((0, 6) <= JAX_RELEASE <= (0, 10)),
 )
 
-# Python searches for garbage less often: the search reads several hundred thousand objects of
-# imported modules, and took a tenth of the time of the tests.
-gc.set_threshold(50_000, 20, 20)
+# Tests take a tenth less time.
+collect_rarely()
 
 # Hypothesis keeps no database of examples, because tests leave no files behind.
 settings.register_profile("w2v", database=None, deadline=None)

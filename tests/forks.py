@@ -7,6 +7,7 @@ forked process. ``{"wait": id}`` waits until a forked process ends, and the repl
 status.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -153,6 +154,7 @@ def serve() -> None:
     model = initial_model(objective, 4, np.random.default_rng(0))
     make_engine("numba", Task(model, objective, np.full(4, 9), 9))  # loads the compiled kernels
     Plugins.instance()  # finds the plug-ins of Hydra, and imports them
+    gc.freeze()  # forks need not look for garbage in what is imported
     print("ready", flush=True)
     for line in sys.stdin:
         request = json.loads(line)

@@ -19,8 +19,7 @@ def as_yaml(value: Any) -> str:
         return "null" if value is None else str(value).lower()
     if isinstance(value, list):
         return f"[{', '.join(map(as_yaml, value))}]"
-    plain = str(value).isprintable() and str(value).strip()
-    return str(value) if plain else repr(value)
+    return str(value) if str(value).isprintable() and str(value).strip() else repr(value)
 
 
 def yaml_page(settings: Mapping[str, Any]) -> str:

@@ -1,18 +1,27 @@
-"""Set up signals and output before slow imports; only the standard library is imported here."""
+"""Prepare a process before its slow imports; only the standard library is imported here."""
 
+import atexit
+import gc
 import io
 import os
 import signal
 import sys
 
 
-def leave_at_once() -> None:
-    """Set a handler for Ctrl-C that ends the process without a traceback."""
-    signal.signal(signal.SIGINT, lambda signum, _: os._exit(128 + signum))
-
-
-def escape_unencodable() -> None:
-    """Make stdout and stderr escape characters that their encoding lacks, instead of failing."""
+def start() -> None:
+    """Prepare the process of a command line: its output, Ctrl-C, and the collection of garbage."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper):  # escape what the encoding lacks; do not fail
             stream.reconfigure(errors="backslashreplace")
+    # Until the imports are done, Ctrl-C ends the process without a traceback.
+    signal.signal(signal.SIGINT, lambda signum, _: os._exit(128 + signum))
+    collect_rarely()
+
+
+def collect_rarely() -> None:
+    """Let Python look for garbage more rarely, and not at its exit.
+
+    It would look again and again through the half million objects that imports make, which stay.
+    """
+    gc.set_threshold(50_000, 20, 20)
+    atexit.register(gc.freeze)

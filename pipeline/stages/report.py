@@ -198,8 +198,7 @@ def read_ended(run_dir: Path) -> Ended:
         missing = "" if run_dir.is_dir() else "no such folder; "
         raise InputError(f"report={run_dir}: {missing}must be {REPORT_WANTED}") from None
     # The outputs may have been moved, or the path may start in another folder than this one.
-    places = [Path(*evaluated.parts[:-3]), *run_dir.absolute().parents]
-    for outputs in places:
+    for outputs in [Path(*evaluated.parts[:-3]), *run_dir.absolute().parents]:
         cache = outputs / "cache"
         found = {name: store.find(cache / name, stage["key"]) for name, stage in stages.items()}
         entries = {name: entry for name, entry in found.items() if entry is not None}

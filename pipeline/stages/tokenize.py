@@ -99,8 +99,7 @@ class Tokenize(Stage):
         facts: dict[str, Any],
         ratio: float,
     ) -> dict[str, Any]:
-        counted = ("tokens", "documents") if ratio else ()
-        return {key: int(facts[key] * ratio) for key in counted}
+        return {key: int(facts[key] * ratio) for key in ("tokens", "documents") if ratio}
 
     def describe(self, facts: Mapping[str, Any]) -> str:
         line = f"{facts['tokens']:,} tokens in {facts['documents']:,} documents"

@@ -257,8 +257,7 @@ def require_resources(context: Context) -> None:
         what = "this job with all later ones"
         disk["the vectors"] = model_bytes(words, replace(config.objective, dim=context.sweep_dims))
         if context.job == 0:
-            sizes = disk["the vectors"], free_disk(context.outputs)
-            need, free = map(size_text, sizes)
+            need, free = map(size_text, (disk["the vectors"], free_disk(context.outputs)))
             context.display.say(f"the vectors of all jobs take {need}; {free} is free")
     require_disk(disk, context.outputs, what)
 

@@ -85,9 +85,8 @@ def run_rungs(
         run_all_jobs(launcher, config, folder, sweep["jobs"], start)
         write_json(folder / SWEEP, sweep | {"ended": len(sweep["jobs"])})
         found = read_jobs(folder, sweep["jobs"])[start:]
-        better = better_half(compare_jobs(sweep["objective"], found))
-        alive = [*better]
-        planned = [sweep["jobs"][number] for number in better]
+        alive = [*better_half(compare_jobs(sweep["objective"], found))]
+        planned = [sweep["jobs"][number] for number in alive]
         if not planned:
             return
 

@@ -25,6 +25,7 @@ from pipeline.cache.store import Entry
 from pipeline.config import schema
 from pipeline.config.settings import Config
 from pipeline.config.values import NOT_IDENTITY, flatten
+from pipeline.runtime.startup import collect_rarely
 from pipeline.sweeps.objective import check_objective, objective_value
 from pipeline.sweeps.overrides import keys_and_texts
 from pipeline.sweeps.results import (
@@ -59,6 +60,7 @@ def prepare_process(shared: bytes) -> dict[str, Any]:
     only return the arguments. If this is a child process of `multiprocessing`, the first call also
     starts a thread, which ends the process once its parent has ended.
     """
+    collect_rarely()
     state, arguments = pickle.loads(shared)
     utils.setup_globals()
     Singleton.set_state(state)
@@ -81,6 +83,7 @@ def run_in_process(shared: bytes, number: int, overrides: Sequence[str]) -> util
 
 def run_stoppable(run: TaskFunction, config: DictConfig) -> Any:
     """Return ``run(config)``; let SIGTERM end this process (submitit makes it ignore SIGTERM)."""
+    collect_rarely()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return run(config)
 

@@ -3,8 +3,11 @@
 import gc
 import signal
 
+from pipeline.runtime.startup import collect_rarely
+
 # Joblib's processes inherit this. See `launch_in_thread` on how Ctrl-C stops their jobs.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+collect_rarely()
 
 import pipeline.experiment  # noqa: E402
 import pipeline.sweeps.job  # noqa: E402, F401

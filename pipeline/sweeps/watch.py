@@ -104,8 +104,7 @@ def watching(watch: Watch) -> Iterator[None]:
                         if console.is_terminal:
                             console.print(Text(sanitize(line, terminal=True)))
                 if console.is_terminal:
-                    text = Text(watch.line(), no_wrap=True, overflow="ellipsis")
-                    live.update(text, refresh=True)
+                    live.update(Text(watch.line(), no_wrap=True, overflow="ellipsis"), refresh=True)
                 elif time.monotonic() - shown > PLAIN_SECONDS:
                     shown = time.monotonic()
                     print(watch.line(), flush=True)

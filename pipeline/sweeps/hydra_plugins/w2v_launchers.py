@@ -48,8 +48,7 @@ class JoblibLauncher(ProcessLauncher):
         with parallel_config("loky", inner_max_num_threads=self.threads):
             if effective_n_jobs(self.options.get("n_jobs")) == 1:
                 return [run_composed(self.arguments, *job) for job in jobs]
-            run = partial(delayed(run_in_process), self.shared)
-            calls = (run(*job) for job in jobs)
+            calls = (delayed(run_in_process)(self.shared, *job) for job in jobs)
             return launch_in_thread(self.folder, Parallel(**self.options), calls)
 
 

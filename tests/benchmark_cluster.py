@@ -47,10 +47,11 @@ def read(folder: Path, documents: int | None) -> tuple[Vocabulary, Text]:
 
 
 def score(options: argparse.Namespace) -> dict[str, Any]:
-    """Train vectors with the command's options, and evaluate them; return what ``score`` prints.
+    """Run the command ``score`` of this script: train vectors, evaluate them, return the result.
 
-    The result has the options, the scores on benchmarks, the held-out loss, and the costs of
-    training with workers (times and bytes sent); without a cluster, the costs are empty.
+    `options` are the command's arguments. The result, which the script prints as JSON, has the
+    options, the scores on benchmarks, the held-out loss, and the costs of training with workers
+    (times and bytes sent); without a cluster, the costs are empty.
     """
     vocabulary, text = read(options.folder, options.documents)
     name = "none" if options.combine == "none" else "local"

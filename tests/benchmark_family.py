@@ -91,9 +91,9 @@ processor time."""
 
 
 def ours(corpus: Corpus, objective: Objective, threads: int) -> Epoch:
-    """Return a function that trains an epoch with ``engine=numba``, and returns words per second.
+    """Return a function that trains an epoch with ``engine=numba`` and measures its speed.
 
-    The function returns two speeds: by elapsed time and by processor time.
+    The function returns two speeds in words per second: by elapsed time and by processor time.
     """
     model = initial_model(objective, len(corpus.counts), generator(0, "init"))
     sums = subword_sums(corpus.words, objective) if objective.subwords else None

@@ -208,7 +208,11 @@ def scores_of(vectors: WordVectors) -> dict[str, float]:
 
 
 def print_table(results: Path) -> None:
-    """Print the mean and standard deviation over seeds of each score of each case."""
+    """Print a table of benchmark scores, each as its mean and standard deviation over seeds.
+
+    `results` is a file with a line of JSON for each training, as `main` writes it. The table has a
+    row for each model, library, number of epochs and learning rate.
+    """
     lines = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
     groups: dict[tuple[str, str, int, float], list[dict[str, Any]]] = {}
     for line in lines:
@@ -223,7 +227,11 @@ def print_table(results: Path) -> None:
 
 
 def main() -> None:
-    """Train the cases that the file of results lacks; with ``--table``, only print the results."""
+    """Train vectors for each case and seed, and append their benchmark scores to a file of results.
+
+    A case is a library, a model, a loss and further settings (see `Case`). Trainings whose scores
+    are already in the file are not repeated. With ``--table``, only print the scores in the file.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("text", type=Path)
     parser.add_argument("results", type=Path, nargs="?")

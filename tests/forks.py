@@ -57,9 +57,12 @@ class Forks:
         self.process = process
 
     def ask(self, **request: Any) -> int:
-        """Send a request, as a JSON object, to the process that runs commands; return its reply.
+        """Send a request to the process that runs commands, and return its reply.
 
-        The reply is the id of a process that was started, or the exit status of one that has ended.
+        There are two kinds of requests, which are sent as JSON objects. ``start=[arguments]``, with
+        the other parameters of `child`, starts ``pipeline/run.py`` in a fork; the reply is the
+        process id of the fork. ``wait=id`` waits until this fork ends; the reply is its exit
+        status.
         """
         assert self.process.stdin
         assert self.process.stdout
@@ -74,10 +77,12 @@ class Forks:
         largest: int | None = None,
         max_wait: float | None = None,
     ) -> Forked:
-        """Start ``pipeline/run.py`` in a fork, with its output in a file; return the command.
+        """Start ``pipeline/run.py`` in a fork, and return the running command.
 
-        `largest` limits the size of the files that the command writes, in bytes. `max_wait` limits
-        the seconds that it waits, at its end, for a tracking store that cannot be reached.
+        The method `wait` of the result waits until the command ends. `cwd` is the folder in which
+        the command runs; its output goes to a new file there. `largest` limits the size of the
+        files that the command writes, in bytes. `max_wait` limits the seconds that it waits, at its
+        end, for a tracking store that cannot be reached.
         """
         out = cwd / f"output-{time.monotonic_ns()}.txt"
         limits = {"largest": largest, "max_wait": max_wait}
@@ -139,7 +144,13 @@ def child(
 
 
 def serve() -> None:
-    """Import what a command needs, then start commands in forks on request."""
+    """Run ``pipeline/run.py`` in forks of this process, as requests on standard input say.
+
+    First, import the modules that ``pipeline/run.py`` needs, which saves each fork the time of
+    importing them, and print "ready". A request is a line of JSON. ``{"start": [arguments], ...}``,
+    with the other parameters of `child`, starts a fork, and its process id is printed.
+    ``{"wait": id}`` waits until a fork ends, and its exit status is printed.
+    """
     sys.path[0] = str(ROOT)
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import numpy as np

@@ -240,7 +240,10 @@ def window_pairs(
 def softmax_objective(
     pairs: Iterable[tuple[int, int, float]], center_vectors: Matrix, outside_vectors: Matrix
 ) -> float:
-    """Return the weighted mean of the exact softmax loss of pairs (center, outside, weight)."""
+    """Return the weighted mean of the exact softmax loss over pairs of words.
+
+    Each pair is (center, outside, weight): two word ids, and the weight of the pair in the mean.
+    """
     losses, weights = [], []
     for center, outside, weight in pairs:
         scores = [dot(u, center_vectors[center]) for u in outside_vectors]
@@ -254,9 +257,10 @@ def negative_sampling_objective(
     center_vectors: Matrix,
     outside_vectors: Matrix,
 ) -> float:
-    """Return the weighted mean of the negative-sampling loss of (center, outside, weight, noise).
+    """Return the weighted mean of the negative-sampling loss over pairs of words.
 
-    The noise of a pair is a list of (noise word, weight of the noise word). A noise word that was
+    Each pair is (center, outside, weight, noise): two word ids, the weight of the pair in the mean,
+    and its noise words, a list of (noise word, weight of the noise word). A noise word that was
     drawn for this pair alone has the weight 1. If several pairs share n noise words, in place of K
     noise words for each pair, the weight is K / n.
     """
@@ -343,14 +347,18 @@ def step_terms(
         The text after sub-sampling, as (word, index of its document).
     first, size
         The position of the first center word in `words`, and the number of center words.
-    window, dynamic
-        The largest distance between the words of a pair, and whether its weight falls with the
-        distance, as in `window_pairs`.
+    window
+        The largest distance between the words of a pair.
+    dynamic
+        Whether the weight of a pair falls with the distance between its words, as in
+        `window_pairs`.
     negatives
         K, the number of noise words per pair. The 20 noise words are weighted as if each pair had
         drawn K of its own.
     noise
-        A function that returns the noise word at an index, such as `noise_word`.
+        A function that returns the noise word with a given index, such as `noise_word` with fixed
+        `key` and `last`. The center words at positions 64 b to 64 b + 63 of `words` share the noise
+        words with the indices 20 b to 20 b + 19.
     """
     terms = []
     for t in range(first, min(first + size, len(words))):

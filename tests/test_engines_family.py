@@ -119,8 +119,9 @@ def with_subwords(
 ) -> list[tuple[int, float, float]]:
     """Replace each word by the rows of the word and its n-grams, if the task trains subwords.
 
-    Words and rows are given as in `Prediction`: the row of the input matrix, its weight in the sum
-    from which words are predicted, and the factor from the gradient of the sum to that of the row.
+    `words` and the result have the form of `Prediction.rows`: (row of the input matrix, weight,
+    factor). In `words`, each row is that of a word. Other words are predicted from the weighted sum
+    of all rows; the gradient of a row is its factor times the gradient of this sum.
     """
     objective, size = task.objective, len(task.counts)
     if not objective.subwords:

@@ -373,7 +373,12 @@ ARGUMENTS: dict[str, Sequence[Any]] = {
 
 
 def written_code(name: str) -> str:
-    """Return the LLVM IR that a function of `w2v.engines.compiled.simd` generates."""
+    """Return the LLVM IR that the function `name` of `w2v.engines.compiled.simd` emits.
+
+    Such a function is an intrinsic of Numba: it inserts LLVM instructions where compiled code calls
+    it. The IR is the text of a module whose only function has these instructions. `name` is a key
+    of `ARGUMENTS`, such as "load".
+    """
     kinds = [cpu_target.target_context.get_value_type(kind) for kind in ARGUMENTS[name]]
     function = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), kinds), "test")
     builder = ir.IRBuilder(function.append_basic_block())
@@ -390,11 +395,12 @@ def test_every_instruction_is_known_here() -> None:
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_pointers_have_no_type(name: str) -> None:
-    """The generated code has no typed pointers such as ``float*``, which new LLVM rejects.
+    """Generated code has no typed pointers such as ``float*``, which newer versions of LLVM reject.
 
-    A function that accesses floats in memory has an instruction that computes the address of a
-    float from an untyped pointer. Functions that do not, and `load_address`, which loads a 64-bit
-    integer, have no such instruction.
+    `name` is the function of `w2v.engines.compiled.simd` that generates the LLVM code. The test
+    also checks which code has the instruction ``getelementptr float, ptr``, which computes the
+    address of a 32-bit element from an untyped pointer: that of all functions that load, store or
+    prefetch, except `load_address`, which loads a 64-bit integer; and that of no others.
     """
     code = written_code(name)
     assert "*" not in code

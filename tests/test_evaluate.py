@@ -53,10 +53,12 @@ def plausible(seed: int, recase: bool = False) -> WordVectors:
 
 
 def frequent_as_asked(vectors: WordVectors) -> WordVectors:
-    """Swap words so that each word is at least as frequent as the same word in upper case.
+    """Return vectors in which each word is at least as frequent as the same word in upper case.
 
-    `w2v.evaluate` looks up a word of a question as it is spelled; gensim ignores case and takes the
-    most frequent spelling. After the swaps, both find the same word.
+    Where the upper-case spelling of a word is more frequent, the two spellings trade places: each
+    gets the vector and the count of the other. `w2v.evaluate` looks up a word of a question as it
+    is spelled; gensim ignores case and takes the most frequent spelling. After the swaps, both find
+    the same word.
     """
     words = list(vectors.words)
     row_of = {word: row for row, word in enumerate(words)}

@@ -415,10 +415,11 @@ def test_equal_scores_are_equal_of_any_number_of_settings() -> None:
 @pytest.mark.parametrize("settings", [2, 3, 4])
 @pytest.mark.parametrize("items", [False, True])
 def test_one_training_under_several_names_is_one_observation(settings: int, items: bool) -> None:
-    """Copies of configurations change no comparison of others, and do not differ from each other.
+    """Adding copies of configurations changes no comparison of two different configurations.
 
-    With `items`, configurations are compared by their answers to the word pairs of a benchmark;
-    without, by their scores alone.
+    Two copies of one configuration are compared, too: no difference is shown, with p = 1 and the
+    interval [0, 0]. With `items`, configurations are compared by their answers to the word pairs of
+    a benchmark; without, by their scores alone.
     """
     benchmark, answers = simulated(np.random.default_rng(settings), settings, 2)
     once = compared(benchmark, answers)
@@ -733,11 +734,12 @@ def test_a_corrected_p_value_is_below_the_level_where_a_difference_is_shown() ->
 
 @pytest.mark.parametrize(("settings", "seeds"), [(3, 2), (6, 2), (4, 3)])
 def test_p_the_verdict_and_the_interval_agree(settings: int, seeds: int) -> None:
-    """The p-value is below 0.05 exactly where the interval excludes 0 and a difference is shown.
+    """A p-value below 0.05, an interval without 0, and the verdict "better" or "worse" go together.
 
-    The scores of one configuration vary much more over seeds than those of the others, so that
-    their variance determines the degrees of freedom. The test is repeated with a growing distance
-    of this configuration's scores from the others.
+    For each pair of configurations, all three hold or none does. The scores of one configuration
+    vary much more over seeds than those of the others, so that their variance determines the
+    degrees of freedom. The test is repeated with a growing distance of this configuration's scores
+    from the others.
     """
     random = np.random.default_rng(0)
     shown = []

@@ -121,7 +121,10 @@ def test_a_run_in_the_folder_of_an_earlier_one_leaves_no_file_of_that(tmp_path: 
 
 
 class Pruning(LongestWord):
-    """A stage that tries to delete all cached results while it runs, and checks that none is."""
+    """A stage that tries to delete all cached results while it runs, and checks that all are kept.
+
+    The results that a run in progress uses must not be deleted.
+    """
 
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         settings, make = super().prepare(context)

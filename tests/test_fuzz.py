@@ -1,4 +1,7 @@
-"""Test damaged files and random settings: each is accepted, ignored or refused in one line."""
+"""Test that damaged files and random settings cause no crash.
+
+Each is accepted, or refused with an error message of one line; damaged checkpoints are ignored.
+"""
 
 import io
 import warnings

@@ -70,7 +70,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
     """Yield a copy of the folder `made`, which has a module with a custom tokenizer.
 
-    While the copy is the current folder, this module is imported from it.
+    The module is imported from the current folder, so a test must change to the copy before it runs
+    a command that needs the module.
     """
     shutil.copytree(made, tmp_path / "copy", copy_function=shutil.copy2)
     forget_modules()
@@ -80,7 +81,10 @@ def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def forget_modules() -> None:
-    """Forget the imported custom tokenizer, so that the next test imports it from its own copy."""
+    """Remove the custom tokenizer's modules from `sys.modules`, so that they are imported anew.
+
+    Each test has its own copy of the files of these modules, and must import that copy.
+    """
     for name in ("tokenizer_of_plan", "helper_of_plan"):
         sys.modules.pop(name, None)
 
@@ -88,7 +92,8 @@ def forget_modules() -> None:
 def plan(folder: Path, *more: str, status: int = 3) -> dict[str, str]:
     """Return what ``plan=true`` prints for each stage: "cached", or why it would be computed.
 
-    `status` is the expected exit status: 3, or 0 if all stages are cached.
+    The command runs in `folder`, with the settings `GIVEN` and `more`. `status` is the expected
+    exit status: 3, or 0 if all stages are cached.
     """
     runs = sorted(folder.glob("outputs/*/*/*"))
     done = run(*GIVEN, "plan=true", *more, cwd=folder)
@@ -105,8 +110,9 @@ def steps_in(printed: str) -> dict[str, str]:
 def plan_without_command(folder: Path, *more: str) -> dict[str, str]:
     """Return what ``plan=true`` prints for each stage: "cached", or why it would be computed.
 
-    `plan_run` is called in this process, which is faster than the command that `plan` runs. At
-    least one stage must be left to compute.
+    Like the function `plan` of this file, but call `plan_run` directly, which is faster than the
+    whole command ``pipeline/run.py``. `more` are settings added to `GIVEN`, such as
+    "vocab.min_count=2". At least one stage must be left to compute.
     """
     out = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(out):

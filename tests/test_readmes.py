@@ -40,9 +40,12 @@ def blocks(name: str, language: str = "") -> Iterator[str]:
 
 
 def commands(program: str) -> list[tuple[str, list[str]]]:
-    """Return (line, arguments) for each line, in any page, that runs the given program.
+    """Find the command lines of a program in the Markdown pages; return (line, arguments) of each.
 
-    Only code blocks without a language are searched.
+    The pages are the files `NAMES` of the repository; only their code blocks without a language are
+    searched. A program is, for example, "python pipeline/run.py". `line` is the text of a command,
+    in which values replace placeholders such as ``<key>``; `arguments` are the words after the
+    program.
     """
     found = []
     for name in NAMES:

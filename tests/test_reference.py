@@ -341,9 +341,10 @@ OUTSIDE, NEGATIVES = 1, [0, 3, 3, 4]
 def note_c_row_o(v: Array, U: Array) -> Result:
     """Return the softmax loss and its gradients with a mistake, which a gradient check must find.
 
-    As in a published solution, the gradient of u_o, the vector of the outside word o, has the
-    predicted probability of another word in place of that of o. v is the center vector, and U the
-    outside vectors.
+    The mistake is one of a published solution of CS224N's assignment 2, part (c): the gradient of
+    u_o, the vector of the outside word o, is (ŷ_x - 1) v with another word x instead of
+    (ŷ_o - 1) v. Here v is the center vector, the rows of U are the outside vectors, and ŷ_w is the
+    predicted probability of word w.
     """
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
@@ -354,9 +355,10 @@ def note_c_row_o(v: Array, U: Array) -> Result:
 def note_c_other_rows(v: Array, U: Array) -> Result:
     """Return the softmax loss and its gradients with a mistake, which a gradient check must find.
 
-    As in a published solution, the gradient of the vector u_w of each word w but the outside word
-    has the predicted probability of another word in place of that of w. v is the center vector, and
-    U the outside vectors.
+    The mistake is one of a published solution of CS224N's assignment 2, part (c). For each word w
+    except the outside word, the gradient of its outside vector u_w is ŷ_x v with another word x
+    instead of ŷ_w v. Here v is the center vector, the rows of U are the outside vectors, and ŷ_w is
+    the predicted probability of word w.
     """
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
@@ -366,10 +368,12 @@ def note_c_other_rows(v: Array, U: Array) -> Result:
 
 
 def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
-    """Return the negative-sampling loss and gradients, with a mistake of a published solution.
+    """Return the negative-sampling loss and gradients with a mistake for a gradient check to find.
 
-    The gradient of the center vector v has the vector u_o of the outside word in place of each
-    noise vector u_k.
+    The mistake is one of a published solution of CS224N's assignment 2, part (e). In the gradient
+    of the center vector v, the term of each noise vector u_k is σ(u_o·v) u_o instead of
+    σ(u_k·v) u_k, where u_o is the vector of the outside word. The gradient of U, the outside
+    vectors, is returned as well, and is right.
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
@@ -379,10 +383,12 @@ def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
 
 
 def note_e_difference(v: Array, U: Array) -> Result:
-    """Return the negative-sampling loss and gradients, with a mistake of a published solution.
+    """Return the negative-sampling loss and gradients with a mistake for a gradient check to find.
 
-    In the gradient of v, the term of a noise vector u_k is u_k - (1 - σ(-u_k·v)), the difference of
-    two factors, instead of their product u_k (1 - σ(-u_k·v)). The other gradients are right.
+    The mistake is one of a published solution of CS224N's assignment 2, part (e). In the gradient
+    of the center vector v, the term of each noise vector u_k is the difference
+    u_k - (1 - σ(-u_k·v)) instead of the product u_k (1 - σ(-u_k·v)). The gradient of U, the outside
+    vectors, is returned as well, and is right.
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
@@ -392,10 +398,11 @@ def note_e_difference(v: Array, U: Array) -> Result:
 
 
 def note_e_by_u_k(v: Array, U: Array) -> Result:
-    """Return the negative-sampling loss and its gradients; those of noise vectors are wrong.
+    """Return the negative-sampling loss and gradients with a mistake for a gradient check to find.
 
-    As in a published solution, the gradient of a noise vector u_k is v (1 - σ(u_k·v)) instead of
-    v (1 - σ(-u_k·v)).
+    The mistake is one of a published solution of CS224N's assignment 2, part (e). The gradient of
+    each noise vector u_k, a row of U, is v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v)). The
+    gradient of the center vector v is returned as well, and is right.
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     grad_outside = np.zeros_like(U)
@@ -428,9 +435,10 @@ def test_the_note_fails(note: Callable[[Array, Array], Result], gradient: str) -
 
 
 def test_the_note_on_the_sigmoid_jacobian() -> None:
-    """The Jacobian of σ is diag(σ(1 - σ)), not diag(σ) or diag(-σ²).
+    """The Jacobian of the elementwise sigmoid σ is diag(σ(1 - σ)), not diag(σ) or diag(-σ²).
 
-    The two wrong ones are those of a published solution.
+    A published solution of CS224N's assignment 2, part (d), has the two wrong formulas. The
+    Jacobian is compared with finite differences.
     """
     x = np.array([-2.0, -0.5, 0.0, 1.5])
 
@@ -560,11 +568,11 @@ def test_curvature_of_a_row() -> None:
 
 @pytest.mark.parametrize("distance", [0.0, 1.0, 10.0, 100.0])
 def test_step_limit_stops_the_overshoot(distance: float) -> None:
-    """Gradient descent never increases the loss if the step size is at most 2 / h; else it may.
+    """Gradient descent never increases the loss if each step size is at most 2 / h; else it may.
 
-    The loss is the sum of terms w log(1 + exp(±s)) with weights w, where s = x·r is the score of
-    the vector r, which is trained, with another vector x. h is the sum of w κ̄ |x|² over the terms,
-    where κ̄ = 1 / (2 max(2, |s|)).
+    The loss is a sum of terms w log(1 + exp(±s)) with s = x·r. The vector r is trained; its start
+    is `distance` times a random vector. The vector x and the weight w of each term are fixed. h is
+    the sum of w κ̄ |x|² over the terms, where κ̄ = 1 / (2 max(2, |s|)).
     """
     rng = np.random.default_rng(13)
     X, start = rng.normal(size=(400, 5)), distance * rng.normal(size=5)
@@ -588,11 +596,13 @@ def test_step_limit_stops_the_overshoot(distance: float) -> None:
 
 
 def test_step_limit_far_from_the_valley() -> None:
-    """Gradient descent from far away converges with a step limit from κ̄, but not with one from σ'.
+    """Gradient descent converges if a parabola limits its steps, not if the second derivative does.
 
-    The limit is the inverse of the total curvature of the loss. The curvature of one of its terms
-    is taken to be the second derivative σ'(s) at the score s, or κ̄ = 1 / (2 max(2, |s|)), the
-    curvature of a parabola that lies above the term everywhere.
+    The loss is 500 (log(1 + exp(s)) + log(1 + exp(-s))). Descent starts at s = 6, far from the
+    minimum at 0. The step size is 0.025, but at most 1 / (1000 c), where c is the curvature of one
+    of the 1000 terms. With c = 1 / (2 max(2, |s|)), the curvature of a parabola that lies above the
+    term everywhere, descent converges. With the second derivative c = σ'(s), which is too small at
+    6, it does not.
     """
 
     def converges(curvature: Callable[[Array], Array]) -> bool:

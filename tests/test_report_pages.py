@@ -192,18 +192,21 @@ def wait_until(page: Page, condition: str | Callable[[], bool]) -> None:
 
 
 def settled(page: Page) -> Page:
-    """Wait until the map has stopped moving and is drawn; return the page."""
+    """Wait until the map of words on the page has stopped moving and is drawn; return the page.
+
+    The page is ``map.html``. Its map moves for a moment after some inputs, such as a search.
+    """
     wait_until(page, "wordMap.still()")
     return page
 
 
 def painted(page: Page) -> str:
-    """Return the image of the map as a data URL."""
+    """Return the drawn map of words of the page ``map.html``, a PNG image, as a data URL."""
     return str(settled(page).evaluate("document.getElementById('plot').toDataURL()"))
 
 
 def place_of(page: Page, word: str) -> tuple[float, float]:
-    """Return the position of a word of the map in the browser window, (x, y) in pixels."""
+    """Return where the browser window shows a word of the page's map of words: (x, y) in pixels."""
     at = settled(page).evaluate("word => wordMap.locate(word)", word)
     box = page.locator("#plot").bounding_box()
     assert box is not None

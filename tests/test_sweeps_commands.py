@@ -43,16 +43,21 @@ def summary_of(done: Done, cwd: Path, status: int = 0) -> dict[str, Any]:
 
 
 def sweep(*arguments: str, cwd: Path, status: int = 0) -> dict[str, Any]:
-    """Run a sweep in this process; return its summary, with its output added.
+    """Run a sweep in this process; return the content of its ``summary.json``, and its output.
 
-    The output is under the keys "stdout" and "stderr".
+    The output is added to the summary under the keys "stdout" and "stderr". `status` is the exit
+    status that the sweep must have.
     """
     done = run(*SMALL, *arguments, cwd=cwd)
     return summary_of(done, cwd, status) | {"stdout": done.stdout, "stderr": done.stderr}
 
 
 def sweep_process(*arguments: str, cwd: Path, status: int = 0) -> dict[str, Any]:
-    """Run a sweep in a new process, as some launchers need; return its summary."""
+    """Run a sweep in a new process, and return the content of its ``summary.json``.
+
+    The new process is for launchers that start processes themselves, such as joblib. `status` is
+    the exit status that the sweep must have.
+    """
     return summary_of(run_process(*SMALL, *arguments, cwd=cwd), cwd, status)
 
 

@@ -53,17 +53,21 @@ def test_the_better_half_is_of_configurations_over_their_seeds() -> None:
 
 
 def compared(ended: int, *finished: float | None) -> Sweep[Job]:
-    """Return the results of a sweep by successive halving, of one or two rounds.
+    """Return the comparison of the jobs of a made-up sweep by successive halving.
 
-    In the first round, jobs 0 to 3 train one epoch. In the second round, they are continued to two
-    epochs: job 1 by job 4, job 2 by job 5, and job 3 by job 6.
+    The sweep has one or two rounds. In the first round, jobs 0 to 3 train one epoch. In the second
+    round, up to three of them are continued to two epochs: job 1 by job 4, job 2 by job 5, and
+    job 3 by job 6.
 
     Parameters
     ----------
     ended
-        The number of jobs in rounds that have ended.
+        The number of jobs in the rounds that are complete, which says where the sweep was
+        interrupted: 0 for none of the rounds, 4 for the first one, and the number of all jobs for
+        both.
     finished
         The loss of each job of the second round, from job 4 on; None for a job that was killed.
+        There is no second round if no loss is given.
     """
     jobs = [job(n, lr, 0, loss) for n, (lr, loss) in enumerate(zip(LR, LOSS, strict=True))]
     for number, loss in enumerate(finished, start=4):

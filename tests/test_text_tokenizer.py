@@ -1,7 +1,7 @@
 """Test the tokenizers, and their fingerprints, which change with their settings and code.
 
-Tokens are compared with those of slow functions. Tokenizers given by users, as a pattern or a
-function, are tested as well.
+The tokens are compared with those of `tests.naive`, slow and simple functions with the same rules.
+Tokenizers given by users, as a pattern or a function, are tested as well.
 """
 
 import re

@@ -90,8 +90,8 @@ class Task:
     Attributes
     ----------
     model : Model
-        The vectors that training starts from. An engine trains these arrays or copies of them; the
-        trained vectors are in the model of the engine's attribute `task`.
+        The vectors that training starts from. After training, read the vectors from
+        ``engine.task.model``, because an engine may train copies of these arrays.
     objective : Objective
         The architecture, the loss and their settings.
     counts : int64 (V,)
@@ -140,9 +140,10 @@ class Engine(Protocol):
         """Train once on a shard, which is a part of the text; update the model of `Engine.task`.
 
         Return the number of the shard's tokens that are words of the vocabulary, before
-        sub-sampling; the summed weight of its (center, outside) pairs (for CBOW, the number of
-        predicted words); and the loss summed over the pairs. An engine need not report pairs and
-        loss (see `Tally`).
+        sub-sampling; the summed weight of its (center, outside) pairs; and the weighted sum of
+        their losses. The weight of a pair is 1 or, with a dynamic window, smaller for words that
+        are farther apart (`Tally.pairs`). For CBOW, each predicted word counts as one pair of
+        weight 1. An engine need not report pairs and loss.
 
         Parameters
         ----------

@@ -163,8 +163,9 @@ class GensimEngine:
 
         `random` gives the seed of gensim's random numbers. Return the number of words trained on,
         before sub-sampling, and the seconds spent on preparation, such as writing the text to a
-        file. The number of pairs, which gensim does not report, is None; it is 0 if there were
-        none, because of the text or of sub-sampling, so that the model has not changed.
+        file. The number of pairs and the loss are None, because gensim does not report them, except
+        in two cases, in which both are 0: the text has no pairs of words; or no vector has changed
+        in this call and all calls before, because sub-sampling has left no pairs.
 
         Raises
         ------

@@ -158,8 +158,9 @@ def descend(
     """Make one step of gradient descent for each row that has gradients; return the new model.
 
     A row is a center or an outside vector. Its gradients are added up. Its step size is the
-    learning rate, but at most 2 / h, where h is the sum of the row's curvature bounds. The NumPy
-    version is `w2v.engines.inputs.descend`.
+    learning rate, but at most 2 / h, where h is the sum of the row's curvature bounds. A curvature
+    bound is an upper bound on the second derivative of the loss along the row. The NumPy version is
+    `w2v.engines.inputs.descend`.
 
     Parameters
     ----------
@@ -173,7 +174,7 @@ def descend(
     gradients : float32 (n, d)
         The gradients of the loss with respect to these rows.
     curvature : float32 (n,)
-        For each gradient, a bound on the curvature of the loss along its row.
+        The curvature bound of each gradient.
     rate
         The learning rate.
     """
@@ -200,7 +201,8 @@ def sum_equal_rows(
     The sums are therefore bit-identical in every run. A scatter operation on a GPU would add in the
     order in which the threads happen to run.
 
-    An entry is the index of a row, with a gradient and a curvature bound. The entries, sorted by
+    An entry is the index of a row, with a gradient and a curvature bound: an upper bound on the
+    second derivative of the loss along the row, which limits the step size. The entries, sorted by
     row, are cut into groups. Within each group, the entries of equal rows are added up (gradients
     by a product with a 0/1 matrix). The first row of a group may have entries in earlier groups,
     too. The sum of the first row of each group is therefore not part of the result yet, but an

@@ -57,8 +57,8 @@ class Steps(Protocol):
         """Return, for each gradient of a step, the index of the row that it updates: int32 (n,).
 
         Center vectors have the indices 0 to V - 1, outside vectors V to 2 V - 1. The indices
-        serve to add up the gradients of each row. The step of the exact softmax computes one
-        gradient for each row, so nothing is added up: its result is empty.
+        serve to add up the gradients of each row. For the exact softmax, this method returns an
+        empty array, because a step computes only one gradient for each row.
 
         Parameters
         ----------

@@ -49,9 +49,9 @@ are found before the first of them is computed."""
 class NumbaEngine:
     """An engine that trains with compiled kernels; all threads work together on each training step.
 
-    The vectors do not depend on the number of threads. The exact softmax and tasks with frozen
-    vectors are trained by a `NumpyEngine` instead: the softmax spends its time in large matrix
-    products anyway, and the kernels do not support frozen vectors.
+    The vectors do not depend on the number of threads. With the exact softmax, or if some vectors
+    are frozen (not updated), the training is left to a `NumpyEngine`: the softmax spends its time
+    in large matrix products anyway, and the kernels do not support frozen vectors.
 
     Attributes
     ----------
@@ -92,8 +92,10 @@ class NumbaEngine:
 
         `rates` has the learning rate at the start and at the end of the shard, and `random`
         generates all random numbers. Return the number of tokens that are words of the vocabulary,
-        before sub-sampling; the summed weight of the (center, outside) pairs (for CBOW, the number
-        of predicted words); and the loss summed over the pairs.
+        before sub-sampling; the summed weight of the (center, outside) pairs; and the weighted sum
+        of their losses. The weight of a pair is 1 or, with the setting `dynamic_window`,
+        (m - j + 1) / m at distance j, for a window size of m. For CBOW, each predicted word counts
+        as one pair of weight 1.
         """
         if self.numpy is not None:
             return self.numpy.train(text, rates, random)
@@ -116,18 +118,20 @@ class NumbaEngine:
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the arrays, by name, that later updates depend on in addition to the model.
 
-        A task with the exact softmax or with frozen vectors is trained by a `NumpyEngine`. For
-        such a task, the arrays of that engine are returned, not copied. For any other task, the
-        dict is empty.
+        With the exact softmax, or if some vectors are frozen (not updated), this engine leaves the
+        training to a `NumpyEngine` of its own. The arrays of that engine are then returned, not
+        copied. Otherwise, the dict is empty.
         """
         return self.numpy.state() if self.numpy is not None else {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Copy the arrays of an earlier engine's state into this engine.
+        """Copy the arrays of an earlier engine's state into this engine, if there are any.
 
-        `state` is what the method `state` of that engine returned for the same task. Only tasks
-        with the exact softmax or with frozen vectors, which are trained by a `NumpyEngine`, can
-        have such arrays. For any other task, nothing is done.
+        With the exact softmax, or if some vectors are frozen (not updated), this engine leaves the
+        training to a `NumpyEngine` of its own. The arrays in `state` are copied into that engine.
+        Otherwise, nothing is done. `state` is what the method `state` of the earlier engine
+        returned. The earlier engine must have been made for the same training task: the same
+        objective, vocabulary and text.
         """
         if self.numpy is not None:
             self.numpy.restore(state)

@@ -38,8 +38,10 @@ class NumpyEngine:
 
         `rates` has the learning rate at the start and at the end of the shard, and `random`
         generates all random numbers. Return the number of tokens that are words of the vocabulary,
-        before sub-sampling; the summed weight of the (center, outside) pairs (for CBOW, the number
-        of predicted words); and the loss summed over the pairs.
+        before sub-sampling; the summed weight of the (center, outside) pairs; and the weighted sum
+        of their losses. The weight of a pair is 1 or, with the setting `dynamic_window`,
+        (m - j + 1) / m at distance j, for a window size of m. For CBOW, each predicted word counts
+        as one pair of weight 1.
         """
         key = draw_key(random)
         words, batches = self._batches(text, key)
@@ -60,7 +62,8 @@ class NumpyEngine:
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Copy the arrays of an earlier engine's state into this engine.
 
-        `state` is what the method `state` of that engine returned for the same task.
+        `state` is what the method `state` of that engine returned. That engine must have been made
+        for the same training task: the same objective, vocabulary and text.
         """
         for name, array in self.step.state().items():
             array[:] = state[name]
@@ -68,10 +71,12 @@ class NumpyEngine:
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
         """Sum the loss over a text, with sub-sampling, windows and noise words as in training.
 
-        Return the loss summed over the (center, outside) pairs; the summed weight of the pairs; and
-        the number of tokens that are words of the vocabulary, before sub-sampling. The model is not
-        changed. Two calls with equally seeded generators use the same random numbers, so that their
-        losses can be compared.
+        Return the weighted sum of the losses of all (center, outside) pairs; their summed weight;
+        and the number of tokens that are words of the vocabulary, before sub-sampling. The weight
+        of a pair is 1 or, with the setting `dynamic_window`, (m - j + 1) / m at distance j, for a
+        window size of m. For CBOW, each predicted word counts as one pair of weight 1. The model is
+        not changed. Two calls with equally seeded generators use the same random numbers, so that
+        their losses can be compared.
         """
         key = draw_key(random)
         words, batches = self._batches(text, key)

@@ -169,11 +169,14 @@ class SoftmaxStep:
     def draw(self, batch: Batch, key: Key, first: int) -> PairCounts:
         """Group the (input, predicted word) pairs of a batch by distinct input vector.
 
-        With skip-gram, all occurrences of a center word have the same input vector; no window sizes
-        are drawn, and `key` and `first` are not used. With CBOW, each position counts as an input
-        vector of its own. If window sizes are random, that of a position is a function of `key` and
-        of the position's index in the sub-sampled shard (part of the text); `first` is this index
-        for the first center position of the batch.
+        Nothing is random with skip-gram. All occurrences of a center word have the same input
+        vector. With a dynamic window, no window sizes are drawn; instead, the weight of a pair is
+        the probability that the window contains it. `key` and `first` are not used.
+
+        With CBOW, each position counts as an input vector of its own. With a dynamic window, the
+        window size of a position is a function of `key` and of the position's index in the
+        sub-sampled shard (part of the text); `first` is this index for the first center position of
+        the batch.
         """
         ids, documents = batch
         inputs = self.inputs.sums(batch, key, first)
@@ -206,10 +209,13 @@ class SoftmaxStep:
     def gradient(self, draw: PairCounts) -> tuple[float, F32, F32]:
         """Return the loss of a batch, and its gradients with respect to input and output vectors.
 
+        `draw` is the batch, as returned by the method `draw`: its M distinct input vectors, and the
+        summed weight of the pairs of each input vector with each output word.
+
         Returns
         -------
         loss
-            The sum over all pairs.
+            The weighted sum of the losses of all pairs.
         dC : float32 (M, d)
             The gradient with respect to each distinct input vector. The next call overwrites it.
         dU : float32 (V, d)

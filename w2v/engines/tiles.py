@@ -103,8 +103,8 @@ class Draw(NamedTuple):
         Which word vectors are added up, with which weights, to the input vector of each center
         word; padded to whole tiles of `CENTERS` center words.
     columns
-        The output vectors that the input vectors of each tile are multiplied with, and the weight
-        of each of these scores in the loss.
+        The output vectors of each tile. The dot product of an input vector and an output vector of
+        a tile is a score; the weight of each score in the loss is given, too.
     pairs
         The summed weight of the (center, outside) pairs for skip-gram, or the number of predicted
         words for CBOW.
@@ -147,10 +147,13 @@ class LogisticStep(ABC):
 
     @abstractmethod
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
-        """Return the output vectors of each tile of a batch, and the weight of each score.
+        """Choose the output vectors of each tile of a batch, and the weights of its scores.
 
-        A score is the dot product of an input and an output vector. A tile is `CENTERS` consecutive
-        center words, which share their output vectors.
+        A tile is `CENTERS` consecutive center words. Its input vectors are all multiplied with the
+        same output vectors: for negative sampling, those of the words in and around the tile and of
+        noise words drawn at random; for the hierarchical softmax, those of tree nodes. A score is
+        the dot product of an input and an output vector. The result has the row numbers of the
+        output vectors, and the weight of each score.
 
         Parameters
         ----------
@@ -159,7 +162,8 @@ class LogisticStep(ABC):
         weights : float32 (B, CENTERS, W)
             The weight of the pair of each center word and each of these words; 0 for no pair.
         key
-            The key from which the random numbers of the shard (part of the text) are computed.
+            The key from which random numbers, such as those for noise words, are computed. It
+            belongs to the shard, a part of the text.
         first
             The position of the batch's first center word in the sub-sampled shard.
         """
@@ -171,9 +175,10 @@ class LogisticStep(ABC):
     def draw(self, batch: Batch, key: Key, first: int) -> Draw:
         """Choose the input and output vectors of a batch, and the weights of their scores.
 
-        A score is the dot product of an input and an output vector. Its loss is multiplied by its
-        weight in the loss of the batch. All random choices of the batch are made here. The next
-        call of this method overwrites the weights in the result (`Columns.weights`).
+        A score is the dot product of an input and an output vector. The loss of the batch is the
+        sum of the losses of its scores, each multiplied by the score's weight. All random choices
+        of the batch are made here. The next call of this method overwrites the weights in the
+        result (`Columns.weights`).
 
         Parameters
         ----------
@@ -211,9 +216,10 @@ class LogisticStep(ABC):
         The summed weight is `Draw.pairs`. The model is not changed. The result does not count
         words: its ``words`` is 0.
 
-        Four arrays in ``self.buffers`` then contain what `update` needs: ``C`` the input vectors,
-        ``R`` the output vectors, ``G`` the derivative of the loss with respect to each score, and
-        ``S`` an upper bound on the second derivative (the scores in it are overwritten).
+        After the call, four arrays in ``self.buffers`` contain what `update` needs: ``C`` the input
+        vectors, ``R`` the output vectors, ``G`` the derivative of the loss with respect to each
+        score (the dot product of an input and an output vector), and ``S`` an upper bound on the
+        second derivative of the loss with respect to each score.
         """
         C, R, S, G, T = self._arrays(draw)[:5]
         columns = draw.columns

@@ -1,12 +1,15 @@
 """Compiled functions that compute the gradients of CBOW with the hierarchical softmax.
 
-The center words of a step are sorted by their paths in the Huffman tree and divided into tiles. The
-words of a tile then have similar paths, and so few different nodes. The gradients of a step are
-computed in three phases (see ``loop.py``):
+Each center word has an input row, the sum or mean of the vectors of its context words. It is scored
+with the nodes on the center word's path in the Huffman tree. The center words of a step are sorted
+by these paths and divided into groups, called tiles. The words of a tile then have similar paths,
+and therefore few different nodes. The text of the step is divided into strips. The gradients of a
+step are computed in three phases (see ``loop.py``):
 
-1. `read_strip` computes the input rows of each strip, a part of the step's text.
+1. `read_strip` computes the input rows of the center words of each strip.
 2. `compute_sorted` computes the gradients of the input rows and nodes of each tile.
-3. `share_sorted` computes the gradients of the words of each strip.
+3. `share_sorted` computes the gradients of the context words of each strip from the gradients of
+   its input rows.
 """
 
 import numpy as np
@@ -40,10 +43,11 @@ def read_strip(
     """For CBOW with the hierarchical softmax, compute the input rows of a strip.
 
     A strip is a part of the step's text. It has one input row for each center word, the sum or mean
-    of the vectors of its context words. The rows are stored in ``buffer.inputs``. Their entries of
-    ``buffer.input_curvature`` (bounds on the second derivative of the loss, to which tiles add
-    later) are set to zero. ``step`` is the number of the step in the shard (part of the text),
-    and ``strip`` that of the strip in the step.
+    of the vectors of its context words. The rows are stored in ``buffer.inputs``. For each of them,
+    ``buffer.input_curvature`` is set to zero. `compute_sorted` later replaces this zero by a bound
+    on the second derivative of the loss with respect to the input row, unless the center word has
+    no context words. ``step`` is the number of the step in the shard (part of the text), and
+    ``strip`` that of the strip in the step.
     """
     n, windows, zeros = step % len(plans.ids), scratch.windows, address(scratch.tile.zeros)
     centers = strip_centers(sizes, shard, step, strip)
@@ -84,7 +88,7 @@ def compute_sorted(
     Parameters
     ----------
     step
-        The number of the step in the shard.
+        The number of the step in the shard, a part of the text.
     strip
         The number of the job in the step. A job has ``sizes.strip`` tiles, or fewer if it is the
         last one. Their words come from anywhere in the text of the step.

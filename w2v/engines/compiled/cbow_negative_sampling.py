@@ -1,9 +1,11 @@
 """Compiled code for CBOW with negative sampling: each input row predicts one word, its center word.
 
-A tile is a group of `SHARED` center words. The input row of each center word is scored with the
-output vector of this word and with the tile's noise words. This module computes the scores with the
-output vectors of center words, and the gradients of these vectors and of the input rows.
-``negative_sampling.py`` does the rest, and describes the arrays.
+The input row of a center word is the sum or mean of the vectors of the other words in its window. A
+tile is a group of `SHARED` center words. The input row of each center word is multiplied with the
+output vector of this word and with those of the tile's noise words; these dot products are the
+scores. This module computes the scores with the output vectors of center words, and the gradients
+of these vectors and of the input rows. ``negative_sampling.py`` computes the scores with noise
+words and the gradients of noise words, and describes how the scores of a tile are stored.
 """
 
 from typing import Any
@@ -79,10 +81,21 @@ def score_centers(sizes: Sizes, outside: I64, norms: int, tile: Tile) -> None:
 def own_term(factor: int, row: int, column: int, zero: Any) -> Any:
     """Return a block of columns of a row, multiplied by a number, as a tuple of SIMD vectors.
 
-    The result is one term of a gradient: that of a center word's own score, which is the dot
-    product of its input row and its output vector. ``factor`` and ``row`` are the addresses of the
-    number and of the row, ``column`` is the first column of the block, and ``zero`` is a tuple of
-    as many zero vectors as the block has.
+    With CBOW, the input row of a center word is the sum or mean of the vectors of the other words
+    in its window, and predicts the center word. The dot product of the input row and the center
+    word's output vector is its own score. The number is the negative derivative of the loss with
+    respect to this score. If the row is the output vector, the result is a term of the negative
+    gradient of the input row; if it is the input row, the result is the negative gradient of the
+    output vector.
+
+    Parameters
+    ----------
+    factor, row
+        The addresses of the number and of the row.
+    column
+        The first column of the block.
+    zero
+        A tuple of zero SIMD vectors, as many as a row of the block has.
     """
     return multiply_add_each(splat(load_float(factor, 0)), load_each(zero, row, column), zero)
 

@@ -41,7 +41,8 @@ def compiled(function: Function) -> Function:
 def allocating(function: Function) -> Function:
     """Decorator: compile a function that is called from Python and may create arrays.
 
-    As with `compiled`, which does not allow this, the result is cached on disk.
+    The result is cached on disk, as with `compiled`. A function decorated with `compiled` may not
+    create arrays.
     """
     return cast(Function, numba.njit(cache=True, nogil=True, **OPTIONS)(function))
 
@@ -79,7 +80,8 @@ class InnerFunction(CPUDispatcher):
         """Store the result of compiling the function for some types of arguments.
 
         Numba finds the code of a compiled function by its entry point, an object that Python can
-        call. This function has none, so its code library is stored in place of the entry point.
+        call. An `InnerFunction` has no entry point, because only compiled code calls it; its code
+        library is stored in place of the entry point.
         """
         known = result._replace(entry_point=result.library)
         self.overloads[tuple(result.signature.args)] = known
@@ -89,7 +91,11 @@ class InnerFunction(CPUDispatcher):
 
 
 class InnerCompiler(Compiler):
-    """Numba's compiler for an `InnerFunction`; the resulting code is an `InnerLibrary`."""
+    """Compiles a function that only other compiled functions call (`InnerFunction`).
+
+    Unlike Numba's usual compiler, it makes no machine code, but only LLVM code, which is copied
+    into the functions that call the function. This code is in an `InnerLibrary`.
+    """
 
     def __init__(self, typing: Any, target: Any, _: Any, *arguments: Any) -> None:
         library = InnerLibrary(target.codegen(), "inner")  # type: ignore[no-untyped-call]
@@ -107,9 +113,9 @@ class InnerLibrary(JITCodeLibrary):
     """
 
     def _optimize_final_module(self) -> None:
-        """Do nothing: the code is optimized later, in the functions that it is copied into."""
+        """Do nothing: the LLVM code is optimized later, in the functions that it is copied into."""
 
     def _finalize_final_module(self) -> None:
-        """Mark the code as complete, without making machine code."""
+        """Mark the LLVM module as final; Numba's own method would also make machine code of it."""
         self._finalize_dynamic_globals()  # type: ignore[no-untyped-call]
         self._finalized = True

@@ -22,12 +22,13 @@ def lists_of(lists: Lists, n: int) -> Lists:
 def add_row(
     word: int, row: int, begin: int, joins: bool, count: int, heads: I32, lists: Lists
 ) -> int:
-    """Add a row of the gradient buffer to the rows of its word; return the new number of lists.
+    """Add a row of the gradient buffer to the list of its word; return the new number of lists.
 
-    The gradients of a word are added up separately in each half of a training step: the first half
-    of its strips, which are parts of the text, and the rest. Rows of the first half must be added
-    before those of the second. For tree nodes, which take the place of words, a step is not
-    divided: ``begin`` is 0.
+    A word has a row for each of its gradients in a training step. Its list begins with its first
+    row; `keep_lists` later removes the lists that have got no other row. The gradients of a word
+    are added up separately in each half of the step: the first half of its strips, into which its
+    text is divided, and the rest. Rows of the first half must be added before those of the second.
+    For tree nodes, which take the place of words, a step is not divided: ``begin`` is 0.
 
     Parameters
     ----------
@@ -36,16 +37,18 @@ def add_row(
     begin
         The number of the first row of the half that the row is in.
     joins
-        Whether the gradient of the row is to be added to an earlier row of the word in the same
-        half, if there is one; the row is then left out of the list. Otherwise, it becomes the last
-        row of the list.
+        Whether one thread computes the whole half (`Sizes.halves`). It then adds the gradient of
+        the row to the word's first row in the same half, if there is one, and the row is left out
+        of the list. In all other cases, the row becomes the last row of the list.
     count
-        The number of words that have a list.
+        The number of lists so far: one for each word that has got a row.
     heads
         For each word, the last row of its list, or -1 if there is none; updated.
     lists
-        The lists; updated. The element of ``lists.next`` for the first row of a word is `ALONE`
-        until another row is added.
+        The lists; updated. A new list gets the number ``count``: element ``count`` of
+        ``lists.words`` becomes the word, and that of ``lists.heads`` the first row. ``lists.next``
+        has, for each row, the next row of its list; for the only row of a word, it has `ALONE`
+        until the word gets another row.
     """
     head = heads[word]
     known, same = head >= 0, head >= begin
@@ -95,13 +98,14 @@ def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
 
 @inner
 def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lists: Lists) -> int:
-    """List the rows in the gradient buffer for each input word of a step; return how many lists.
+    """For each input word of a step, list its rows of the gradient buffer.
 
-    A training step consists of strips, which are parts of its text. Each occurrence of an input
-    word in a strip has a row. The rows of a word that has several (with subwords, of every word)
-    form a list, in the order of the text. The list marks where the second half of the step begins
-    (``Lists.next``), because gradients are added up separately for each half. If `Sizes.halves` is
-    true, the list has only the word's first row in each half.
+    The text of a training step is divided into strips. Each occurrence of an input word in a strip
+    has a row. If a word has at least two rows, they form a list, in the order of the text; with
+    subwords, a word with one row has a list, too. The list marks where the second half of the step
+    begins (``Lists.next``), because gradients are added up separately for each half. If
+    `Sizes.halves` is true, the list has only the word's first row in each half; the gradients of
+    its other rows in this half will be added to this row. Returns the number of lists.
 
     Parameters
     ----------
@@ -115,7 +119,7 @@ def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lis
         Working memory: for each word of the vocabulary, the last row of its list so far; -1 before
         and after the call.
     lists
-        Output: the lists of the words with several rows (with subwords, of all words).
+        Output: the lists of the words with at least two rows (with subwords, of all words).
     """
     lists.places[:] = -1  # also for rows without a word
     skipped, extra = (0, 2 * sizes.window) if sizes.windows else (sizes.window, 0)
@@ -134,16 +138,16 @@ def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lis
 def list_band(
     sizes: Sizes, centers: int, half: int, ids: I32, noise: I32, heads: I32, lists: Lists
 ) -> int:
-    """List the rows in the gradient buffer for each output word of a step; return how many lists.
+    """For each output word of a step, list its rows of the gradient buffer.
 
-    This is for negative sampling. A training step consists of strips, which are parts of its text.
-    The output words of a strip are the words that its center words may predict, and the noise words
-    drawn for it. Each occurrence of an output word in a strip has a row. The rows of a word that
-    has several form a list. It is ordered by tile, a group of center words that share noise words;
-    in each tile, the rows of words to predict come before those of noise words. The list marks
-    where the second half of the step begins (``Lists.next``), because gradients are added up
-    separately for each half. If `Sizes.halves` is true, the list has only the word's first row in
-    each half.
+    This is for negative sampling. The text of a training step is divided into strips. The output
+    words of a strip are the words that its center words may predict, and the noise words drawn for
+    it. Each occurrence of an output word in a strip has a row. If a word has at least two rows,
+    they form a list. It is ordered by tile, a group of center words that share noise words; in each
+    tile, the rows of words to predict come before those of noise words. The list marks where the
+    second half of the step begins (``Lists.next``), because gradients are added up separately for
+    each half. If `Sizes.halves` is true, the list has only the word's first row in each half; the
+    gradients of its other rows in this half will be added to this row. Returns the number of lists.
 
     Parameters
     ----------
@@ -184,11 +188,11 @@ def list_band(
 
 @inner
 def list_rows(nodes: I32, heads: I32, lists: Lists) -> int:
-    """List the rows in the gradient buffer for each tree node; return how many lists.
+    """For each tree node with several rows in the gradient buffer, list these rows.
 
-    The buffer has a row for each node of each tile, a group of center words of a training step. If
-    a node has several rows, they form a list, in the order of the buffer; a node with one row has
-    none.
+    A tile is a group of center words of a training step. The buffer has a row for each node of each
+    tile. If a node has several rows, they form a list, in the order of the buffer; a node with one
+    row has no list. Returns the number of lists.
 
     Parameters
     ----------

@@ -1,5 +1,13 @@
 """The compiled training loop of ``engine=numba``, for losses that are sums of logistic terms.
 
+A training step is one update of the model by a batch of center words. Its text is divided into
+*strips*, and a strip into *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text.
+The scores of a tile are computed together. The gradients of a step are computed from the model
+before the step. They are written to a buffer, which has a row for each place in the step where an
+input or output vector gets a gradient. A vector with a single row is updated at once (with
+subwords, this is done for output vectors only). The other vectors are updated at the end of the
+step.
+
 Each thread calls `train` with the same arguments, except for its own working memory. The work is
 divided into jobs, which the threads share (see ``jobs.py``). The result of a job does not
 depend on the thread that runs it. There are six kinds of jobs, listed below. First, jobs of kind 1
@@ -7,27 +15,25 @@ sub-sample the text. Then jobs of kind 2 prepare a few training steps, and jobs 
 compute these steps, one after the other; both are repeated until all steps are done.
 
 1. `subsample`: sub-sample a part of the text. A last job, `add_up`, counts the words kept.
-2. `plan`: prepare a training step, which is one update of the model by a batch of center words.
-   Copy its words, draw its random numbers, and list where each word occurs.
+2. `plan`: prepare a training step. Copy its words, draw its random numbers, and list where each
+   word occurs.
 3. `sum_parts`, with subwords: compute the vectors of some of the step's words.
-4. `compute_strip`: compute the gradients of a strip, a part of the step's text, from the model
-   before the step. They are written to a buffer. This has a row for each place in the step where an
-   input or output vector gets a gradient. A vector with a single row is updated at once (with
-   subwords, this is done for output vectors only). With one or two threads, a job computes all
-   strips of one half of the step. In this half, it adds up the gradients of an input vector in the
-   first row of this vector, and likewise for the output vectors of words, but not for those of tree
-   nodes (`Sizes.halves`). For CBOW with the hierarchical softmax, three kinds of jobs replace
-   `compute_strip`, one after the other: `read_strip` computes the input rows (sums or means over
-   windows) of a strip, `compute_sorted` the gradients of the input rows and tree nodes of some
-   tiles, and `share_sorted` the gradients of the words of a strip.
+4. `compute_strip`: compute the gradients of a strip.
 5. `sum_words`, with subwords: add up the gradients of some of the step's words.
 6. `move`: for some of the vectors that have not been updated, add up the gradients in a fixed
    order and update the model.
 
-A strip consists of *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text. With
-CBOW and the hierarchical softmax, tiles are not parts of strips: all center words of the step are
-sorted by their tree paths and then divided into tiles, so the words of a tile come from anywhere in
-the step's text.
+With one or two threads, a job of kind 4 computes all strips of one half of the step, one after the
+other (`Sizes.halves`). A word may get several gradients in this half. Each is added to the buffer
+row of the first one as soon as it is computed. The gradients of a tree node still have a row each.
+
+With CBOW and the hierarchical softmax, tiles are not parts of strips: all center words of the step
+are sorted by their tree paths and then divided into tiles, so the words of a tile come from
+anywhere in the step's text. The step is not divided into halves. Three kinds of jobs replace
+`compute_strip`, one after the other: `read_strip` computes the input rows (sums or means over
+windows) of a strip, `compute_sorted` the gradients of the input rows and tree nodes of some tiles,
+and `share_sorted` the gradients of the words of a strip.
+
 Jobs of kind 1 and 2 are in ``plans.py``, those of kind 4 in ``strips.py`` and
 ``cbow_hierarchical.py``, and the others in ``updates.py``.
 

@@ -74,11 +74,13 @@ class Terms(NamedTuple):
         The number of rows R[k].
     R
         The address of the rows R[k], which are contiguous.
-    rising, falling
-        Whether some factors of the first, or of the last, three rows are 0 and are skipped. If
-        ``rising``, row k is only in the sums p <= k, for k = 0, 1 and 2. If ``falling``, row
-        ``size`` - 3 is only in the sums p >= 1, the next row only in p >= 2, and the last only in
-        p >= 3. ``size`` is at least 3 if one of the two is true, and 6 if both are.
+    rising
+        Whether sum p begins with row R[p] instead of R[0]. The rows before R[p] have the factor 0
+        in this sum, and are skipped.
+    falling
+        Whether sum p ends with row R[``size`` - 4 + p] instead of R[``size`` - 1]. The rows after
+        it have the factor 0 in this sum, and are skipped. ``size`` is at least 3 if ``rising`` or
+        ``falling`` is true, and at least 6 if both are.
     """
 
     G: int
@@ -182,21 +184,28 @@ def score_columns(a: int, b: int, columns: int, vectors: int, out: int, down: in
 
 @inlined
 def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -> None:
-    """Compute the scores of `MR` center words with those words that not all of them predict.
+    """Compute the scores of words that only some of `MR` consecutive center words predict.
 
-    Center word p predicts words p to p + 2 ``reach`` of a group of 2 ``reach`` + `MR` words. All of
-    them predict words `MR` - 1 to 2 ``reach``, and some of them the `MR` - 1 words at each end.
+    A score is the dot product of the vector of a center word and the outside vector of a word. The
+    center words are numbered p = 0 to `MR` - 1. The words that they predict form a group of
+    2 ``reach`` + `MR` consecutive words, numbered from 0: center word p predicts words p to
+    p + 2 ``reach``. (Word p + ``reach`` is the center word itself; its score has the weight 0.) All
+    center words predict words `MR` - 1 to 2 ``reach``. The `MR` - 1 words before these and the
+    `MR` - 1 words after them are the two ends of the group. Only some of the center words predict a
+    word at one of the ends; its scores with these center words are computed here.
 
     Parameters
     ----------
     a, b
         The addresses of the first center vector, and of the first outside vector of the group;
         vectors are contiguous.
+    reach
+        The largest distance between a center word and a word that it predicts.
     vectors
         The number of SIMD vectors that make up one word vector.
     out
         The address for the score of center word 0 and word 0 of the group. Whole SIMD vectors are
-        stored, so up to three numbers after the scores of each end are overwritten. Therefore the
+        stored, so up to three numbers next to the scores of each end are overwritten. Therefore the
         caller must compute the scores of the words between the two ends, and those of noise words,
         after this call.
     down
@@ -227,10 +236,12 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
 
 @inlined
 def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
-    """Add row R[k], times its factor, to weighted sum p of ``terms``, in a block of columns.
+    """Add one term to a weighted sum of rows, in a block of columns; return the new sum.
 
-    ``y`` is the block of R[k], and ``sums`` the block of sum p so far; both are tuples of SIMD
-    vectors. Returns the new ``sums``.
+    ``terms`` has several rows, numbered k, and the factors of each row in several sums, numbered p.
+    The term that is added to sum ``p`` is row ``k`` times the factor of this row in this sum. ``y``
+    is the block of the row, and ``sums`` the block of the sum so far. Both are tuples of SIMD
+    vectors, and so is the result.
     """
     factor = splat(load_float(terms.G, p * terms.down + k * terms.along))
     return multiply_add_each(factor, y, sums)
@@ -564,8 +575,9 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     computes the others). They are computed from -∂J/∂S, the negative derivatives of the loss J with
     respect to the scores S, which `compute_scores` has written to ``tile.scores``. Each gradient is
     written to its target, which is stored in ``tile`` (`rows.Targets`): a row of the gradient
-    buffer, or the vector in the model, which is updated. The columns are divided into blocks; each
-    block is computed for all rows before the next one, so that the operands stay in the first-level
+    buffer, or the vector in the model, which is updated. The components of the vectors are divided
+    into blocks (blocks of columns, if the vectors are the rows of a matrix). Each block is computed
+    for all vectors of the tile before the next one, so that the operands stay in the first-level
     cache.
 
     Parameters

@@ -218,7 +218,7 @@ def window_weight(problem: Problem, ids: I32, low: int, high: int, center: int) 
 def strips_of_half(strips: int) -> int:
     """Return how many of the strips of a training step belong to its first half.
 
-    Strips are the parts of the step's text; ``strips`` is their number.
+    The text of the step is divided into strips; ``strips`` is their number.
     """
     return -(-strips // 2)
 
@@ -235,15 +235,32 @@ def plan(
 ) -> None:
     """Prepare a training step: find its words, its random numbers and where its gradients are kept.
 
-    The result is stored in ``plans``. It does not depend on the model's vectors. In the gradient
-    buffer, a word or tree node has one row or several. If it has several, it has a list (`Lists`);
-    with subwords, an input word has a list even if it has only one row. In ``shard.several``, this
-    function stores how many elements of these arrays of ``plans`` are in use:
+    The result is stored in ``plans``. It does not depend on the model's vectors. A word, or tree
+    node, may get several gradients in the step, one for each place where it occurs. In the gradient
+    buffer, each of them has a row of its own. A word or node with several rows has a list of these
+    rows, which are added up later (`Lists`). With subwords, an input word has a list even if it has
+    only one row. In ``shard.several``, this function stores how many elements of these arrays of
+    ``plans`` are in use:
 
     - ``center.words``: the input words that have a list.
     - ``outside.words``: the output words, or tree nodes, that have a list.
     - ``part_rows``, with subwords only: the rows of the input matrix that are added up to the
       vectors of the step's words.
+
+    Parameters
+    ----------
+    problem, sizes
+        The model with its settings, and the sizes of training steps and of their parts.
+    key
+        The key from which all random numbers of the shard, a part of the text, are computed.
+    step
+        The number of the step in the shard.
+    plans
+        Output: memory for the plans of a few steps. The plan of this step replaces an older one.
+    shard
+        The words of the shard after sub-sampling.
+    scratch
+        The working memory of the calling thread.
     """
     n, heads = step % len(plans.ids), scratch.heads
     ids, noise, nodes = plans.ids[n], plans.noise[n], plans.nodes[n]
@@ -311,16 +328,16 @@ def plan(
 def step_centers(sizes: Sizes, shard: Shard, step: int) -> int:
     """Return the number of center words of a training step.
 
-    This is `Sizes.step`, or less for the last step. ``step`` is the number of the step in the
-    shard, a part of the text.
+    This is `Sizes.step`, or less for the last step of a shard. A shard is a part of the text;
+    ``step`` is the number of the step in it.
     """
     return int(min(sizes.step, shard.starts[-1] - step * sizes.step))
 
 
 @inlined
 def step_strips(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of strips of a training step, the parts of its text.
+    """Return the number of strips into which the text of a training step is divided.
 
-    ``step`` is the number of the step in the shard, a part of the text.
+    The text is trained in parts, called shards; ``step`` is the number of the step in the shard.
     """
     return int(-(-step_centers(sizes, shard, step) // (sizes.strip * sizes.tile)))

@@ -157,40 +157,43 @@ def choose_targets(
     tile: Tile,
     first: int,
 ) -> None:
-    """Decide where the gradients of some rows are written: to the buffer, or directly to the model.
+    """Decide where some gradients are written: to the gradient buffer, or directly to the model.
 
-    A gradient updates the model directly if it is the only one of its word, or tree node, in the
-    training step. The results are stored in ``tile`` as `Targets`.
+    Each gradient belongs to a vector of the model, that of a word or tree node. In the buffer, each
+    gradient has a row of its own, called its gradient row. If the vector has no other gradient in
+    the training step, the gradient updates the vector directly. Otherwise it is written to its
+    gradient row, or added to an earlier one. The results are stored in ``tile`` as `Targets`.
 
-    Each row of a step must be in exactly one call, which comes after all contributions to its
-    element of ``curvature`` have been added up. If `Sizes.halves` is true, the gradients that a
-    word has in one half of the step are added up in the word's first row in this half: the first
-    gradient overwrites the row, and the later ones are added to it. The rows of a word must
-    therefore come in the order in which `list_inputs` or `list_band` has listed them.
+    Each gradient row of a step must be in exactly one call, which comes after all contributions to
+    its element of ``curvature`` have been added up. If `Sizes.halves` is true, one thread computes
+    one half of the step's text, and adds up the gradients that a vector has in this half in the
+    vector's first gradient row in this half: the first gradient overwrites the row, and the later
+    ones are added to it. The gradient rows of a vector must therefore come in the order in which
+    `list_inputs` or `list_band` has listed them.
 
     Parameters
     ----------
     matrix
-        The matrix of the model that the rows belong to.
+        The matrix of the model with the vectors.
     ids
-        The word, or tree node, of each row.
+        The row of ``matrix``, which is the number of a word or tree node, for each gradient.
     places
-        For each row of the gradient buffer, the row that its gradient is written or added to;
-        `ALONE` if it updates the model directly, and -1 for an unused row (``Lists.places``).
+        For each gradient row of the step, the gradient row that its gradient is written or added
+        to; `ALONE` if it updates the vector directly, and -1 for an unused row (``Lists.places``).
     curvature
-        For each row of the buffer, a bound on the curvature (second derivative) of the loss with
-        respect to the vector. It limits the step size (`limit`). Updated here: if the gradient is
-        added to another row, the bound is added to that of the other row.
+        For each gradient row, a bound on the curvature (second derivative) of the loss with respect
+        to the vector. It limits the step size (`limit`). Updated here: if the gradient is added to
+        another gradient row, the bound is added to that of the other row.
     rate
         The learning rate.
     copies
-        The address of copies of the rows ``ids`` of the model, in this order, from before the step.
-        If it is 0, there are no copies; the step has not yet changed these rows of the model, and
-        they are read instead.
+        The address of copies of the vectors, in the order of ``ids``, from before the step. If it
+        is 0, there are no copies; the step has not yet changed these vectors in the model, and they
+        are read there.
     gradients
         The address of the gradient buffer.
     start
-        The number, in the buffer, of the first of the rows.
+        The number of the first of the gradient rows in the buffer; the others follow.
     tile
         The working memory in which the targets are stored.
     first

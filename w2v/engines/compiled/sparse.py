@@ -1,10 +1,13 @@
 """Compiled products of sparse matrices with dense matrices.
 
-The sparse matrices have two uses: the subwords of words, and the scores of the tree nodes of
-hierarchical softmax. A row of them has from a few to a hundred nonzero elements, each of which
-selects a row of the dense matrix. The selected rows are read one at a time, while their weighted
-sum stays in vector registers. Four sparse rows with nonzero elements in nearly the same columns are
-computed together, with four factors for each column, some of them zero.
+There are two kinds of sparse matrices. With subwords, a row of the sparse matrix stands for a word,
+a column for a row of the input matrix, and an element is the weight of this row in the word's
+vector (or the transposed matrix is used). In the hierarchical softmax, a row stands for a center
+word, a column for a tree node, and an element is their score, or the derivative of the loss with
+respect to it. A row has from a few to a hundred nonzero elements, each of which selects a row of
+the dense matrix. The selected rows are read one at a time, while their weighted sum stays in vector
+registers. Four center words with nearly the same tree nodes are computed together: their four
+sparse rows share one list of columns, with four factors for each column, some of them zero.
 """
 
 from typing import Any, NamedTuple, TypeAlias
@@ -140,9 +143,10 @@ def combine(
 
 @inlined
 def row_address(rows: Rows, places: int, e: int) -> int:
-    """Return the address of the row of a matrix whose number is element ``e`` of an array.
+    """Return the address of a row of the matrix ``rows``, given by an element of a list.
 
-    ``rows`` is the matrix, and ``places`` the address of the array, which is int32.
+    ``places`` is the address of the list, an int32 array of row numbers. Its element ``e`` is the
+    number of the row.
     """
     return int(rows.base + 4 * np.int64(load_int(places, e)) * rows.stride)
 

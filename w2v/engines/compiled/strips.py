@@ -131,11 +131,12 @@ def choose_band_targets(
     noise
         The noise words of the tile.
     places
-        For each output row of the gradient buffer, the row that its gradient is written or added
-        to; `ALONE` for the only one of a word (``Lists.places``).
+        A word has a row of the gradient buffer for each of its gradients in the step. For each row
+        for output vectors, `places` has the number of the row that its gradient is written or added
+        to, or `ALONE` if it is the only such row of its word in the step (``Lists.places``).
     curvature
-        For each output row of the gradient buffer, a bound on the curvature (second derivative) of
-        the loss with respect to the row's vector. Updated here with the tile's bounds, from
+        For each of these rows, a bound on the curvature (second derivative) of the loss with
+        respect to the output vector. Updated here with the tile's bounds, from
         ``own.sums``: the bound of a context word is added to the element of the word's row; that of
         a noise word replaces the element.
     rate
@@ -147,7 +148,7 @@ def choose_band_targets(
     last
         Whether the tile is the last one of the strip.
     gradients, row
-        The address of the output rows of the gradient buffer, and the number of the first of them
+        The address of the buffer's rows for output vectors, and the number of the first of them
         that belongs to the strip.
     """
     contexts, size = sizes.contexts, 4 * sizes.vectors * LANES
@@ -369,10 +370,17 @@ def compute_strip(
 
     Parameters
     ----------
+    problem, sizes
+        The model with its settings, and the sizes of training steps and of their parts.
     step, strip
-        The number of the step in the shard, and of the strip in the step.
-    plans, buffer, shard
-        Memory that all threads share.
+        The number of the step in the shard, which is a part of the text, and of the strip in the
+        step.
+    plans
+        The words of the step, and where its gradients are kept.
+    buffer
+        The memory for the gradients of the step. All threads share it.
+    shard
+        The arrays of the shard that all threads share, such as the losses (`Shard`).
     rate
         The learning rate.
     scratch

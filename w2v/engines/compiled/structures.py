@@ -76,9 +76,11 @@ class Parts(NamedTuple):
         The weight of each summand: 1 / n for a word with n summands, whose vector is their mean.
         If `Problem.by_rows` is true, the vector is their sum, and all weights are 1.
     shares : float32 (E,)
-        The factor by which the gradient of the word is multiplied to get that of the summand's row:
-        1 / n with ``subword_gradient="exact"``, 1 with ``"fasttext"``. If `Problem.by_rows` and
-        `Problem.exact` are both true, the factors are n times as large: 1 and n.
+        The factor by which the gradient of the word is multiplied to get that of the summand's row.
+        For a word with n summands, it is 1 / n with the setting ``subword_gradient="exact"``, and 1
+        with ``subword_gradient="fasttext"``. It is n times as large, 1 or n, if `Problem.by_rows`
+        and `Problem.exact` are both true. (`Problem.exact` is another setting,
+        ``context_gradient="exact"``.)
     totals : float32 (V,)
         For each word, the sum of the weights 1 / n of its summands, which is 1 up to rounding. It
         is not n, even if `Problem.by_rows` is true and all `weights` are 1.
@@ -153,11 +155,14 @@ class Problem(NamedTuple):
         For CBOW: whether the words of a window are averaged instead of summed.
     by_rows
         For CBOW with `mean` and subwords: whether the mean is over all rows of the words and of
-        their n-grams. The vector of each word in `parts` is then the sum of its rows.
+        their n-grams. If so, `parts` gives each row of a word the weight 1, so that the word's
+        vector is the sum of its n rows. Otherwise `parts` gives each row the weight 1 / n, and the
+        word's vector is their mean.
     exact
         For CBOW with `mean`: whether each word gets its exact gradient, which is that of the mean
         times the weight of the word, 1 / n if each of n words weighs the same. Otherwise each word
-        gets the whole gradient of the mean, as in word2vec's code.
+        gets the whole gradient of the mean, as in word2vec's code. This is the setting
+        ``context_gradient``.
     pairs, paths, parts
         The weights of pairs, the Huffman tree, and the subwords.
     """
@@ -264,12 +269,13 @@ class Sizes(NamedTuple):
     parts
         Whether word vectors are sums of rows (subwords).
     halves
-        Whether a step is computed in two halves: the first half of its strips, and the rest. One
-        thread then computes the strips of a half, in the order of the text, and adds up the
+        Whether a step is computed in two halves: the first half of its strips, and the rest. If so,
+        one thread computes the strips of a half, in the order of the text, and adds up the
         gradients of a word in this half as it computes them. Otherwise each strip may be computed
         by another thread, and all gradients are kept in the buffer until the end of the step. The
-        sums have the same order, and thus the same bits. `halves` is true with one or two threads,
-        but for CBOW with the hierarchical softmax. The gradients of tree nodes are always kept.
+        sums have the same order in both cases, and thus the same bits. `halves` is true with one or
+        two threads, except for CBOW with the hierarchical softmax, where it is false. The gradients
+        of tree nodes are kept in the buffer in any case.
     """
 
     reach: int
@@ -299,10 +305,10 @@ class Sizes(NamedTuple):
 class Lists(NamedTuple):
     """For each of several training steps, the rows of the gradient buffer that belong to each word.
 
-    A word, or tree node, has a row for each of its gradients in the step (`Buffer`). Those with
-    several rows have a list of their rows. With subwords, input words with a single row have one,
-    too. If `Sizes.halves` is true, the list of a word has only the word's first row in each half of
-    the step; the gradients of its other rows in this half are added to this row as they are
+    A word, or tree node, has a row for each of its gradients in the step (`Buffer`). A word or node
+    with several rows has a list of its rows. With subwords, an input word with a single row has a
+    list, too. If `Sizes.halves` is true, the list of a word has only the word's first row in each
+    half of the step; the gradients of its other rows in this half are added to this row as they are
     computed. How many lists a step has is stored in ``Shard.several``; the elements of `words` and
     `heads` after them have no meaning.
 
@@ -311,10 +317,10 @@ class Lists(NamedTuple):
     words, heads : int32 (steps, rows)
         The words that have a list, and the first row of each list.
     next : int32 (steps, rows)
-        For each row in a list, the next row of the list; -1 for the last one. The first row that
-        the list has in the second half of the step is stored as ``~row``, unless the list begins
-        with it. This is a number of at most -3, because rows 0 and 1 are always in the first half;
-        so it is neither -1 nor `rows.ALONE`, which is -2.
+        For each row in a list, the number of the next row of the list; -1 for the last row. If the
+        next row, r, is the first one that the list has in the second half of the step, the element
+        is ``~r`` instead, which is -r - 1. This is at most -3, because rows 0 and 1 are always in
+        the first half; so it is neither -1 nor `rows.ALONE`, which is -2.
     places : int32 (steps, rows)
         For each row, the row to which its gradient is written or added: the row itself, if it is
         in a list. It is `rows.ALONE` for a row whose word has no list, and -1 for an unused row,
@@ -332,8 +338,9 @@ class Plans(NamedTuple):
 
     Each array has one row for each of n steps. A step has up to ``step`` center words. They are
     divided into ``tiles`` tiles, groups of center words whose scores are computed together. The
-    text of the step is divided into ``strips`` strips, which are computed one at a time. See
-    `Sizes` for these and other sizes.
+    text of the step is divided into ``strips`` strips, which are computed one at a time. In the
+    shapes below, ``step``, ``tile``, ``strips``, ``slots``, ``input_slots``, ``contexts``,
+    ``depth`` and ``entries`` are attributes of `Sizes`, and m is the window size.
 
     The gradient buffer has rows for the words of each strip and the tree nodes of each tile (see
     `Buffer`). How many elements of `part_rows` a step uses is stored in ``Shard.several``; the
@@ -343,12 +350,15 @@ class Plans(NamedTuple):
     ----------
     ids, documents : int32 (n, step + tile + 2 m)
         The words of the text, beginning m positions before the step's first center word, and the
-        numbers of their documents; -1 where there is no word. m is the window size.
+        numbers of their documents; -1 where there is no word.
     noise : int32 (n, tiles * Sizes.noise)
         For negative sampling: the noise words.
     center, outside
-        The lists of the rows of ``Buffer.center`` and of ``Buffer.outside``, which have strips *
-        input_slots and strips * slots rows.
+        A list for each word, or tree node, with several gradients in the step (with subwords, for
+        each input word): the rows of the gradient buffer that have these gradients. They are added
+        up to update its vector (`Lists`). The lists in `center` are for input vectors; their rows
+        are some of the strips * input_slots rows of ``Buffer.center``. Those in `outside` are for
+        output vectors, with some of the strips * slots rows of ``Buffer.outside``.
     lows, highs : int32 (n, step)
         For CBOW: the start and the end (excluded) of each center word's window, as indices in
         ``ids``.
@@ -572,9 +582,10 @@ class Tile(NamedTuple):
         The dot products of input and output vectors; then the negative derivative of the loss with
         respect to each. For negative sampling, each center word has `Sizes.row` elements (the
         layout is in ``negative_sampling.py``); those for words beyond the window may never be
-        written, and then stay 0. For the hierarchical softmax, there are `MR` numbers for each
-        element of the sparse matrix in `Nodes`: the scores of the element's tree node with each of
-        the `MR` center words of the element's group.
+        written, and then stay 0. For the hierarchical softmax, the tile is divided into groups of
+        `MR` center words. A sparse matrix has a row for each group and a column for each tree node
+        of the tile (`Nodes`). For each of its elements, `scores` has `MR` numbers: the scores of
+        the column's node with each center word of the row's group.
     curvature : float32 (size,)
         A bound on the second derivative of the loss with respect to each score, in the same layout.
     out, old, steps : int64, int64 and float32, one element for each gradient that is written
@@ -620,14 +631,17 @@ class Band(NamedTuple):
         of `LANES`.
     noise_norms : float32 (Sizes.noise rounded up to a multiple of LANES,)
         Their squared lengths, padded with 0.
-    mask : float32
-        1 for each of the `Sizes.noise` noise words, padded with 0 to whole SIMD vectors; then 1 for
-        each of the 2 reach + 1 words from `Sizes.reach` positions before a center word to
-        `Sizes.reach` after it, padded likewise.
+    mask : float32, two parts, each as long as its ones, rounded up to a multiple of LANES
+        Factors of 1 or 0. The scores of a center word are read as whole SIMD vectors; the factors
+        of 0 cancel the scores of other words, which the last vector may have, too. The first part
+        is for noise words: `Sizes.noise` ones, then zeros. The second part is for the words from
+        `Sizes.reach` positions before the center word to `Sizes.reach` after it:
+        2 * `Sizes.reach` + 1 ones, then zeros.
     sums : float32 (MR, contexts + Sizes.noise + LANES)
-        There is a column for the output vector of each context word, then of each noise word. The
-        `MR` numbers in a column add up to a bound on the curvature (second derivative) of the loss
-        with respect to the vector (`negative_sampling.sum_curvature`).
+        Bounds on the curvature (second derivative) of the loss with respect to output vectors, in
+        `MR` summands. There is a column for the output vector of each context word, then of each
+        noise word; its `MR` numbers add up to the bound. Row p has what center words p, p + MR,
+        p + 2 MR and so on of the tile contribute (`negative_sampling.sum_curvature`).
     """
 
     weights: F32
@@ -649,8 +663,9 @@ class Windows(NamedTuple):
 
     Attributes
     ----------
-    rows : int64, one for each word of the strip and the m words before and after it
-        The address of the word's input vector.
+    rows : int64 (n + 2 m rounded up to a multiple of MR,)
+        The addresses of the input vectors of words, in the order of the text: of the m words before
+        the strip, of the n words of the strip, and of the m words after it.
     outside : int64 (tile + Sizes.noise,)
         For negative sampling: the address of the output vector of each center word of a tile, and
         then of each noise word of the tile.
@@ -711,8 +726,9 @@ class Nodes(NamedTuple):
         For skip-gram: the weight of the pair of each word and each center word of a group. The
         words are those from `Sizes.reach` positions before the group to `Sizes.reach` after it.
     sums : float32 (2 * columns, MR)
-        For skip-gram: the summed weight of each node and branch for each center word of a group.
-        Row 2 * column + code is for the node's branch of this code, 0 or 1.
+        For skip-gram, for each branch of each node and each center word of a group: the summed
+        weight of the center word's pairs with words whose tree paths take this branch. Row
+        2 * column + code is for the branch of this code, 0 or 1, of the node of this column.
     curvature : float32 (columns, MR)
         For each node, `MR` summands, one for each position in a group of center words. Their sum is
         a bound on the curvature (second derivative) of the loss with respect to the node's vector.
@@ -724,7 +740,9 @@ class Nodes(NamedTuple):
         For CBOW: for each node, the factor by which the derivatives in `factors` have been
         multiplied: the step size if `out` is a vector in the model, 1 if it is a row of the buffer.
     bits : float32 (16, MR)
-        The `MR` bits of each number from 0 to 15, the lowest bit first, as 0 or 1.
+        For CBOW: a table that converts bits to factors. Row i has the `MR` bits of the number i,
+        the lowest bit first, as 0 or 1. In ``Plans.keys``, such a number says which center words of
+        a group have a node on their paths, and another one says which of them take branch 1 there.
     """
 
     starts: I32
@@ -843,8 +861,8 @@ def with_parts(sizes: Sizes, parts: Parts) -> Sizes:
     """Return a copy of ``sizes`` for training with subwords, where word vectors are sums of rows.
 
     In the copy, ``parts`` is True, ``words`` is the largest possible number of distinct input words
-    of a step, and ``entries`` is the largest possible number of summands of their vectors. The
-    argument ``parts`` has the summands of each word's vector.
+    of a step, and ``entries`` is the largest possible number of summands of all their vectors
+    together. The argument ``parts`` has the summands of each word's vector.
     """
     lengths = np.sort(np.diff(parts.starts))[::-1]
     words = min(len(lengths), sizes.strips * sizes.input_slots)

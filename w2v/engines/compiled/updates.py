@@ -57,17 +57,16 @@ def add_sums(
     """Update a block of columns of a row: add ``step`` times the sum of a list of gradient rows.
 
     The list has the gradients of one word, or tree node, in a training step. `add_list` calls this
-    function for each block of columns. The rows of the list that belong to the first half of the
-    step are added up in the order of the list, then those of the second half, and then the two
-    sums. The rows of a tree node are not divided into halves.
+    function for each block of columns, and describes the order of summation.
 
     Parameters
     ----------
     first
         The number of the first row of the list.
     after
-        The address of the array ``Lists.next``, which has, for each row, the next row of its list,
-        and marks where the second half of the step begins.
+        The address of the array ``Lists.next``. It has, for each row, the next row of its list, or
+        -1 after the last row. If the next row, r, is the first one in the second half of the step,
+        it has ``~r`` instead.
     gradients
         The address, in row 0 of the gradients, of the block of columns that is added.
     width
@@ -98,11 +97,12 @@ def add_sums(
 def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: int) -> None:
     """Multiply the sum of a list of gradient rows by the factor ``step``, and add it to a row.
 
-    The rows of a word from the first half of the training step are added up in the order of the
-    list, then those from the second half, and then the two sums. If `Sizes.halves` is true, the
-    list has at most one row for each half: the sum of its gradients, which one thread has added up
-    in the same order. So the result is the same in both cases. For a tree node, all rows are added
-    up in the order of the list.
+    The list has the gradients of one word, or tree node, in a training step, whose text is divided
+    into two halves. For a word, three sums are computed: of the rows from the first half, in the
+    order of the list; of the rows from the second half, likewise; and of these two sums. If
+    `Sizes.halves` is true, the list has at most one row for each half. This row is the sum of the
+    word's gradients in this half, which one thread has added up in the same order, so the result is
+    the same. For a tree node, all rows are added up in the order of the list.
 
     Parameters
     ----------
@@ -113,8 +113,9 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
     head
         The number of the first row of the list.
     after
-        The address of the array ``Lists.next``, which has, for each row, the next row of its list,
-        and marks where the second half of the step begins.
+        The address of the array ``Lists.next``. It has, for each row, the next row of its list, or
+        -1 after the last row. If the next row, r, is the first one in the second half of the step,
+        it has ``~r`` instead.
     step
         The factor by which the sum is multiplied, in every lane of a SIMD vector.
     out
@@ -136,8 +137,10 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
 def add_curvatures(curvature: int, head: Any, after: int) -> Any:
     """Return the sum of the curvature bounds that belong to a list of gradient rows.
 
-    They are added up in the same order as the rows in `add_list`: first those of each half of the
-    training step, then the two sums.
+    The text of a training step is divided into two halves. For a word, the bounds of the rows from
+    the first half are added up, then those from the second half, and then the two sums. For a tree
+    node, all bounds are added up in the order of the list. This is the order in which `add_list`
+    adds up the rows.
 
     Parameters
     ----------
@@ -147,8 +150,9 @@ def add_curvatures(curvature: int, head: Any, after: int) -> Any:
     head
         The number of the first row of the list.
     after
-        The address of the array ``Lists.next``, which has, for each row, the next row of its list,
-        and marks where the second half of the step begins.
+        The address of the array ``Lists.next``. It has, for each row, the next row of its list, or
+        -1 after the last row. If the next row, r, is the first one in the second half of the step,
+        it has ``~r`` instead.
     """
     total, row = load_float(curvature, head), load_int(after, head)
     while row >= 0:
@@ -306,10 +310,12 @@ def move_parts(
 
 @inlined
 def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of jobs in which `move` updates input vectors in a training step.
+    """Return the number of jobs in which the input vectors of a training step are updated.
 
-    ``step`` is the number of the step in the shard, a part of the text. With subwords, the jobs
-    update the rows of the input matrix, whose sums are the input vectors.
+    A job is a piece of work that one thread takes. In each, `move` updates up to `WORDS` of the
+    vectors that have several gradients in the step; the others have been updated already. With
+    subwords, a job updates up to `PARTS` rows of the input matrix, whose sums are the input
+    vectors. A shard is a part of the text; ``step`` is the number of the step in it.
     """
     if sizes.parts:
         return int(-(-shard.several[step, 2] // PARTS))
@@ -318,10 +324,12 @@ def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
 
 @inlined
 def output_jobs(shard: Shard, step: int) -> int:
-    """Return the number of jobs in which `move` updates output vectors in a training step.
+    """Return the number of jobs in which the output vectors of a training step are updated.
 
-    The vectors are those of words or of tree nodes. ``step`` is the number of the step in the
-    shard, a part of the text.
+    The vectors are those of words or of tree nodes. A job is a piece of work that one thread takes.
+    In each, `move` updates up to `WORDS` of the vectors that have several gradients in the step;
+    the others have been updated already. A shard is a part of the text; ``step`` is the number of
+    the step in it.
     """
     return int(-(-shard.several[step, 1] // WORDS))
 
@@ -339,11 +347,13 @@ def move(
 ) -> None:
     """Update some vectors of the model by the sums of their gradients in a training step.
 
-    The vectors are in ``problem`` and updated in place, and the gradients are in ``buffer``. One
-    job updates the vectors of up to `WORDS` words, or tree nodes. The first jobs of a step, as many
-    as the function `input_jobs` returns, update input vectors (with subwords, up to `PARTS` rows of
-    the input matrix each); the others update output vectors. ``job`` is the number of the job in
-    the step. ``plans`` lists what to update, and ``shard.several`` has the lengths of its lists.
+    The vectors are in ``problem`` and updated in place, and the gradients are in ``buffer``. A job
+    is a piece of work that one thread takes; ``job`` is its number in the step. The first jobs of a
+    step, as many as the function `input_jobs` returns, update input vectors; the others update
+    output vectors. One job updates the vectors of up to `WORDS` words, or tree nodes. With
+    subwords, a job for input vectors instead updates up to `PARTS` rows of the input matrix.
+    ``plans`` lists the vectors and rows to update, and ``shard.several`` has the lengths of these
+    lists.
     """
     n = step % len(plans.ids)
     jobs = input_jobs(sizes, shard, step)

@@ -1,6 +1,7 @@
-"""Work with files: replace them atomically, decompress, hash, link, mark and delete them.
+"""Work with files: replace them atomically, decompress, hash, link and delete them.
 
-It also reads and writes ``vocabulary.tsv``, and tells which text is a number (`is_number`).
+This module also marks files as in use, reads and writes ``vocabulary.tsv``, and tells which text is
+a number (`is_number`).
 """
 
 import bz2

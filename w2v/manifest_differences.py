@@ -235,7 +235,8 @@ def shown(value: Any) -> str:
 def file_reasons(new: Mapping[str, str], old: Mapping[str, str]) -> Iterator[str]:
     """Yield phrases that say how the input files of two results differ, such as ``a.txt is new``.
 
-    If both results have the same files, the phrase says that they are read in another order.
+    The caller knows that the inputs differ. If all paths and hashes are equal, only the order in
+    which the files are read can differ, and the phrase says so.
 
     Parameters
     ----------

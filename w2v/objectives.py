@@ -3,10 +3,11 @@
 An architecture and a loss together are an objective, which training optimizes. The settings of the
 losses are in `w2v.losses`.
 
-To add an architecture, write its settings here as a subclass of `Architecture`, and a subclass of
-these settings with a field ``loss``. Add a line to `ARCHITECTURES`, the formula to `w2v.reference`,
-the input vectors to ``w2v/engines/inputs.py``, and the file ``conf/model/<name>.yaml``. No other
-file has to be changed.
+To add an architecture, write two classes here, as `CbowArchitecture` and `Cbow` are: the settings
+of the architecture, a subclass of `Architecture`; and the settings of the objective, a subclass of
+the first class with the additional field ``loss``. Add a line to `ARCHITECTURES`, the formula to
+`w2v.reference`, the input vectors to ``w2v/engines/inputs.py``, and the file
+``conf/model/<name>.yaml``. No other file has to be changed.
 """
 
 from dataclasses import dataclass

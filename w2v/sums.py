@@ -67,8 +67,9 @@ class Sums:
     def equal(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Group equal sums, so that the caller can compute one sum for each group.
 
-        If `starts` is None, each sum is a single row, and sums of the same row are a group.
-        Otherwise sums may have several rows and are not compared: each is a group of its own.
+        Each of the n sums is a weighted sum of rows of a table. If `starts` is None, each sum is a
+        single row with the weight 1, and the sums of the same row form a group. Otherwise sums may
+        have several rows and are not compared: each is a group of its own.
 
         Returns
         -------
@@ -86,17 +87,18 @@ class Sums:
     def distinct(self) -> int:
         """Return how many different sums there are; sums without any row are not counted.
 
-        If each sum is a single row (`starts` is None), all sums of the same row count as one.
-        Otherwise sums may have several rows and are not compared: each counts.
+        A sum is a weighted sum of rows of a table. If each sum is a single row (`starts` is None),
+        all sums of the same row count as one. Otherwise sums may have several rows and are not
+        compared: each counts.
         """
         return int(np.count_nonzero(self.used()[self.equal()[1][:-1]]))
 
     def used(self) -> NDArray[np.bool_]:
-        """Return whether each sum has at least one row: bool (n,)."""
+        """Return, for each of the n sums, whether it adds up any rows of the table: bool (n,)."""
         return np.diff(self.borders()) > 0
 
     def totals(self) -> F32:
-        """Return the total weight of each sum: float32 (n,)."""
+        """Return, for each of the n weighted sums of rows, the sum of its weights: float32 (n,)."""
         if self.weights is None or self.starts is None:
             return np.ones(len(self.ids), np.float32)
         owner = np.repeat(np.arange(self.count), np.diff(self.starts))

@@ -127,7 +127,7 @@ def measure(
 
 
 def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, Timings, Timings]]:
-    """Yield two groups of timings for each pair of a loss and an engine that trained it.
+    """Yield two groups of timings for each pair of a loss and an engine that trained with it.
 
     The first group shows how the time depends on the vocabulary size V, and the second how it
     depends on the number of noise words K.
@@ -137,10 +137,11 @@ def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, T
     loss, way : str
         The name of the loss, and that of the engine, or `PAIRWISE` for `w2v.losses.naive_softmax`.
     over_vocabulary : list of dict
-        The timings for every V. For negative sampling, K is ``settings.at_negatives`` in all.
+        The timings for every V. For negative sampling, each of them has the same K, which is
+        ``settings.at_negatives``.
     over_negatives : list of dict
-        The timings for every K, with V = ``settings.at_vocabulary`` in all. The softmax has no
-        noise words; for it, these are simply the timings with this V.
+        The timings for every K. Each of them has the same V, which is ``settings.at_vocabulary``.
+        The softmax has no noise words; for it, these are simply the timings with this V.
     """
     for loss, way in dict.fromkeys((timing["loss"], timing["way"]) for timing in timings):
         own = [timing for timing in timings if (timing["loss"], timing["way"]) == (loss, way)]

@@ -32,15 +32,18 @@ F64 = NDArray[np.float64]
 def row_terms(task: Task) -> tuple[F64, F64]:
     """Return for each row of the model how many terms of the loss contain it, per word of the text.
 
-    For each predicted word, noise word or inner node, the loss has one term, which contains the
-    output vector of this word or node, and the input vector. The numbers are expected values.
+    For each predicted word, noise word or inner node, the loss has one term. A term contains the
+    output vector of this word or node, and the input vector that predicts it. The numbers are
+    expected values.
 
     Returns
     -------
-    center, outside : float64 (rows,)
-        A number for each row of the input matrix, and one for each row of the output matrix. With
-        CBOW, a word of the text is counted as if it were in one window only, though it is in
-        several.
+    center : float64 (rows,)
+        A number for each row of the input matrix. With CBOW, the input vector of a term combines
+        the rows of all context words in a window. A word of the text is in several windows, but it
+        is counted as if it were in one only.
+    outside : float64 (rows,)
+        A number for each row of the output matrix.
 
     Raises
     ------

@@ -73,10 +73,12 @@ def combine(
     changes
         For each worker, the rows that it changed, with their new values.
     how
-        One of `w2v.cluster.settings.COMBINERS`.
+        How changes of the same row are combined, one of `w2v.cluster.settings.COMBINERS`.
     approach : float32 (rows,)
-        For ``sequential``: the larger this number is, the closer the changes of one worker bring
-        the row to its optimum. It comes from `w2v.cluster.approach.approach`.
+        For ``sequential``, which estimates the change if the workers trained one after another: how
+        close the training of one worker brings each row to its optimum, from 0 (not at all) up. If
+        it is 0, the changes of the workers are added up; the larger it is, the less each further
+        worker adds. It comes from `w2v.cluster.approach.approach`.
 
     Returns
     -------

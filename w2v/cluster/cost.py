@@ -20,7 +20,8 @@ def changed_rows(task: Task, words: int) -> float:
 
     The rows of the input and the output matrix are counted. For skip-gram with negative sampling
     and without subwords, the words of the text and the noise words are assumed to be drawn
-    independently. For other objectives, an upper bound is returned, the number of all rows.
+    independently. For other objectives, an upper bound is returned, the number of all rows. `task`
+    is the training task: the model, the objective and the counts of the words.
     """
     loss = task.objective.loss
     rows = sum(len(table) for table in task.model)
@@ -37,7 +38,10 @@ def changed_rows(task: Task, words: int) -> float:
 def message_bytes(task: Task, words: int) -> int:
     """Estimate the size in bytes of what a worker sends after training on `words` words.
 
-    It sends the rows of the model that it changed, and their indices.
+    The worker sends the rows of the model that it changed, and their indices. `changed_rows`
+    estimates their number; for objectives other than skip-gram with negative sampling and without
+    subwords, the result is an upper bound. `task` is the training task: the model, the objective
+    and the counts of the words.
     """
     return round(changed_rows(task, words) * (4 * task.objective.dim + ROW_NUMBER))
 
@@ -45,11 +49,15 @@ def message_bytes(task: Task, words: int) -> int:
 def replica_bytes(task: Task, words: int, workers: int) -> int:
     """Estimate the memory in bytes that training takes in one process, without the text.
 
-    The process holds the model before the round, the model in training, the changes of its workers,
-    and part of the changes of all workers.
+    Training proceeds in rounds: each worker trains on its part of the text, and then the processes
+    exchange the changes of all workers, and each process combines a part of them. A process
+    therefore holds the model before the round, the model in training, the changes of its own
+    workers, and the part of all changes that it combines.
 
     Parameters
     ----------
+    task
+        The training task: the model, the objective and the counts of the words.
     words
         The number of words that a worker trains on in a round.
     workers

@@ -75,7 +75,10 @@ class Pool(Protocol):
         ...
 
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
-        """Train one round with all workers, and update all copies with their combined changes.
+        """Train one round with all workers, and apply their combined changes to the model.
+
+        Each process has a copy of the model. Each worker trains on its part of the text; then the
+        changes of all workers are combined, and all processes apply the result to their copies.
 
         Parameters
         ----------
@@ -151,9 +154,9 @@ class ClusterEngine:
     workers
         The number of workers.
     words
-        The number of tokens in a round, divided by the number of workers. Rounds at the start of
-        training are shorter if this is above `MIN_ROUND_WORDS`, and the last round of a shard may
-        have up to 1.5 times as many tokens as the others.
+        The number of tokens that each worker gets in a round; a round has `workers` times as many.
+        Rounds at the start of training are shorter if `words` is above `MIN_ROUND_WORDS`, and the
+        last round of a shard may have up to 1.5 times as many tokens as the others.
     how
         How changes are combined, one of `w2v.cluster.settings.COMBINERS`.
     """

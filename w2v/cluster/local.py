@@ -20,10 +20,10 @@ class LocalPool:
     processes = 1
 
     def start(self, engine: str, task: Task, text: Text) -> float:
-        """Make one copy of the model of `task`, which all workers use, one after another.
+        """Make a single copy of the model of `task`, on which the workers train one after another.
 
-        `engine` is the name of the engine that trains the copy on the documents of `text`. Return
-        the seconds spent on compiling or loading kernels.
+        All workers run in this process. `engine` is the name of the engine that trains the copy on
+        the documents of `text`. Return the seconds spent on compiling or loading kernels.
         """
         self.replica = Replica(engine, task, text)
         return self.replica.compile_seconds()

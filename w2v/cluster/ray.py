@@ -333,8 +333,9 @@ def to_send(text: Text, how: str) -> Text | TokenFile:
 
     If `how` is ``path`` and the tokens are memory-mapped from a file, the result is a `TokenFile`,
     which has the path of this file. Otherwise it is a `Text` with the tokens themselves, for Ray's
-    object store. Its `Text.spans`, the start and end of each document, is empty: the documents that
-    a worker trains on are given to it with each `Part`.
+    object store. The attribute `spans` of this `Text`, the start and end of each document, is
+    empty. Neither result needs it: in each round of training, a worker gets a `Part`, which has the
+    start and end of each document that it trains on.
     """
     path = getattr(text.tokens, "filename", None)
     if how == "path" and path is not None:
@@ -363,11 +364,12 @@ class RayReplica(Replica):
 class RayPool:
     """The processes of a Ray cluster in which workers train, each with a copy of the model.
 
-    It implements `w2v.cluster.engine.Pool`. If a process is lost, the processes that are left go
-    back to the model from before the round and do the round again. Meanwhile, another process
-    starts; it joins them when it is ready. The trained vectors are bit-identical to those of a
-    training that loses no process, because the random generators of a round do not depend on the
-    processes.
+    It implements `w2v.cluster.engine.Pool`. Training proceeds in rounds: each worker trains on its
+    part of the text, and then the changes of all workers are combined. If a process is lost during
+    a round, the other processes go back to the model from before this round and repeat the round.
+    Meanwhile, another process starts; it joins them when it is ready. The trained vectors are
+    bit-identical to those of a training that loses no process, because the random generators of a
+    round do not depend on the processes.
 
     Parameters
     ----------
@@ -379,8 +381,8 @@ class RayPool:
         How processes get the text: ``path``, from a file that all machines share; or ``store``,
         through Ray's object store.
     report
-        A function that is called with messages on processes that are lost, or that cannot start at
-        once and join the training later.
+        A function that is called with messages on processes that are lost, or that cannot start
+        immediately and join the training later.
     """
 
     def __init__(
@@ -422,7 +424,10 @@ class RayPool:
         return seconds
 
     def close(self) -> None:
-        """End the processes."""
+        """End the pool's training processes, also those that are still starting.
+
+        The Ray cluster keeps running.
+        """
         for one in (*self.replicas, *(one for one, _ in self.starting.values())):
             with suppress(self.ray.exceptions.RayError):
                 self.ray.kill(one)
@@ -437,10 +442,11 @@ class RayPool:
         self.loaded = False
 
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
-        """Train one round with all workers, and update all copies with their combined changes.
+        """Train one round with all workers, and apply their combined changes to the model.
 
-        Each process has a copy of the model, and the workers are divided among the processes. If a
-        process is lost, the round is repeated.
+        Each process has a copy of the model, and the workers are divided among the processes. Each
+        worker trains on its part of the text; then the changes of all workers are combined, and all
+        processes apply the result to their copies. If a process is lost, the round is repeated.
 
         Parameters
         ----------

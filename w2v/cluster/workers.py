@@ -114,6 +114,9 @@ def open_cluster(
 ) -> Iterator[Cluster | None]:
     """Context manager: yield the `Cluster`, the workers of a training; None with ``cluster=none``.
 
+    Training proceeds in rounds: each worker trains on its part of the text, and then the changes of
+    all workers are combined.
+
     With ``cluster=ray``, this process is connected to a Ray cluster first. The processes of the
     workers end with the ``with`` block, and so does the connection, unless this process already had
     one. `Cluster.make_engine` starts the workers.
@@ -131,8 +134,8 @@ def open_cluster(
         number with which all processes fit on the machines of the Ray cluster.
     report
         A function that is called with messages: how many bytes a worker will send in a round and
-        how much memory a process takes; which processes cannot start at once and join the training
-        later; and which are lost.
+        how much memory a process takes; which processes cannot start immediately and join the
+        training later; and which processes are lost.
 
     Raises
     ------

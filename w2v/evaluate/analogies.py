@@ -419,7 +419,10 @@ class _Lists(NamedTuple):
         return cls(numbers, np.cumsum([0, *map(len, lists)], dtype=np.intp))
 
     def of(self, some: slice) -> "_Lists":
-        """Return the lists whose indices are in the slice `some`, without copying the numbers."""
+        """Return the lists of integers whose indices are in the slice `some`.
+
+        The result shares memory with this object: the integers are not copied.
+        """
         starts = self.starts[some.start : some.stop + 1]
         return _Lists(self.numbers[starts[0] : starts[-1]], starts - starts[0])
 
@@ -687,9 +690,10 @@ def count_answers(
 
 
 def total_of(categories: Sequence[CategoryResult], section: str) -> CategoryResult:
-    """Add up the results of several categories into one, for a category called ``all``.
+    """Add up the results of several categories of analogy questions into one result.
 
-    `section` is the name of this total, such as ``syntactic``; it is only copied into the result.
+    The result has the category ``all`` and the section `section`, which names the group of
+    categories, such as ``syntactic``.
     """
     correct = sum(c.correct for c in categories)
     correct_5 = sum(c.correct_5 for c in categories)

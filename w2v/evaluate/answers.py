@@ -56,10 +56,11 @@ class Given(NamedTuple):
 
 
 def save_answers(path: Path, answers: Mapping[str, Answers]) -> None:
-    """Save the answers of one run to several benchmarks, as a compressed NumPy file.
+    """Save what one run answered to the items of several benchmarks, as a compressed NumPy file.
 
-    The items of each benchmark are saved in a separate file in the same folder (`items_file`),
-    unless this file exists already.
+    The answer to a word pair is a cosine; the answer to an analogy question is the rank of the
+    correct answer. The items of each benchmark are saved in a separate file in the same folder
+    (`items_file`), unless this file exists already.
 
     Parameters
     ----------

@@ -106,7 +106,7 @@ class Change:
     shifts
         The shift of each word, ranked as `change` describes.
     runs
-        The number of runs of each text.
+        The number of training runs on the first text, and on the second text.
     resampled
         Whether each run was trained on a bootstrap sample of the documents.
     inflation
@@ -116,8 +116,9 @@ class Change:
         distance has by chance alone. The words are divided into bands of similar frequency. The
         factor of a band is the median statistic of its words, divided by the median expected by
         chance; the p-values of the band are corrected for this factor. `inflation` is the median of
-        the factors, each counted once for every word of its band. It is None if each text has a
-        single run; else 1 if no text has three runs.
+        the factors, each counted once for every word of its band. It is not estimated if no text
+        has three or more runs: it is then 1 if a text has two runs, and None if each text has a
+        single run.
     anchors
         The number of words from which the rotations that align the vectors were computed.
     """
@@ -149,9 +150,12 @@ class _Noise(NamedTuple):
         Estimates of δ·Σδ, which need two runs. δ is the difference between the word's mean vectors
         in the two texts.
     skew
-        The factor (tr C²)⁴ / (tr C tr C³)², by which the degrees of freedom of the F distribution
-        are multiplied to correct its skewness. C is the sum of all Σ, each divided by its trace and
-        multiplied by the number of runs less 1. It is at most 1; 1 if C is isotropic.
+        The factor (tr C²)⁴ / (tr C tr C³)². In the test of whether a word is used alike in both
+        texts, the statistic is δ·δ, divided by its mean under the null hypothesis. It is compared
+        with an F distribution. The numerator's degrees of freedom are multiplied by this factor, so
+        that the distribution is as skewed as the statistic. C is the sum of Σ over all words of all
+        texts with two or more runs, where each Σ is divided by its trace and multiplied by the
+        number of runs less 1. The factor is at most 1; 1 if C is isotropic.
     """
 
     trace: NDArray[np.float64]
@@ -258,13 +262,15 @@ class _Found(NamedTuple):
         The 95 % confidence interval of `moved`, and the p-value of the null hypothesis that the
         word is used alike, corrected for the number of words. None if no text has three runs.
     rank
-        The number by which words are ordered, the largest first. If a text has three or more runs,
-        it is the z value of the test. If not, but a text has two runs, it is the squared distance
-        between the word's mean vectors in the two texts (means over the runs), divided by the
-        squared distance expected by chance. With one run of each text, it is the squared distance.
+        The statistic by which words are ordered, the largest first. If a text has three or more
+        runs, it is the z value of the test. If the larger number of runs is two, it is the
+        squared Euclidean distance between the word's mean vectors in the two texts (means over the
+        runs), divided by the squared distance expected by chance. With one run of each text, it is
+        the squared Euclidean distance between the word's two vectors.
     inflation
         By what factor the test statistics exceed those expected under the null hypothesis, as in
-        `Change.inflation`. None if both texts have a single run; else 1 if no text has three runs.
+        `Change.inflation`. It is not estimated if no text has three or more runs: it is then 1 if a
+        text has two runs, and None if each text has a single run.
     """
 
     distance: NDArray[np.float64]
@@ -356,17 +362,19 @@ def _noise(
 ) -> _Noise:
     """Estimate how much the vector of each word varies between training runs on the same text.
 
-    There are two texts, `before` and `after`. The result has estimates for each text and word.
+    There are two texts. For each text and word, the result has estimates of the trace of the
+    covariance of the word's vector over the runs, of the trace of the covariance squared, and of
+    the variance of the vector in the direction of `delta`. A text with too few runs for an estimate
+    gets the estimate of the other text.
 
     Parameters
     ----------
     before, after
-        The aligned unit vectors of each run on the text, (V, d). At least one text has two or more
-        runs; if the other has only one, the estimates for the first are used for both.
+        For each run on the first text, and for each run on the second text, the aligned unit
+        vectors of the V words, (V, d). At least one text must have two or more runs.
     delta : (V, d)
-        For each word, the difference between its mean vectors in the two texts. Among the estimates
-        is the variance of the dot product of the word's vector with this difference
-        (`_Noise.along`).
+        For each word, the difference between its mean vectors in the two texts. The variance in
+        this direction (`_Noise.along`) is that of the dot product with the difference.
 
     Raises
     ------

@@ -252,10 +252,10 @@ class MeanOfSets(Benchmark):
     """The mean of Spearman's correlation over several sets of word pairs, by Fisher's z-transform.
 
     The z values of the correlations are averaged, and the mean is transformed back to a
-    correlation. A set is left out if fewer than `MIN_PAIRS_FOR_INTERVAL` different pairs of it are
-    used (the argument `used` of the methods). The items are the pairs of all sets, one set after
-    the other; n is their number. A pair that occurs several times, in one set or in several, is one
-    sampling unit.
+    correlation. A set is left out if fewer than `MIN_PAIRS_FOR_INTERVAL` distinct pairs of it are
+    used (the argument `used` of the methods). The last axis of the methods' array arguments has the
+    n items: the word pairs of all sets, one set after the other. A pair that occurs several times,
+    in one set or in several, is one sampling unit.
 
     Attributes
     ----------
@@ -285,10 +285,11 @@ class MeanOfSets(Benchmark):
         return np.split(array, np.cumsum([len(one.people) for one in self.sets])[:-1], axis=-1)
 
     def counted(self, used: NDArray[np.bool_]) -> list[int]:
-        """Return the indices of the sets that count in the mean.
+        """Return the indices of the sets of word pairs whose correlation enters the mean.
 
-        These are the sets with `MIN_PAIRS_FOR_INTERVAL` or more different used pairs. `used`, bool
-        (n,), says which pairs of all sets, one set after the other, are used.
+        These are the sets of which at least `MIN_PAIRS_FOR_INTERVAL` distinct pairs are used.
+        `used`, bool (n,), says which of the pairs of all sets, one set after the other, are used to
+        compute scores.
         """
         pieces = zip(self.sets, self.split(used), strict=True)
         sizes = [one.units(inside) for one, inside in pieces]
@@ -325,13 +326,17 @@ class MeanOfSets(Benchmark):
         return np.asarray((sums_by_pair(parts, self.words) ** 2).sum(0))[None]
 
     def interval(self, answers: NDArray[Any]) -> tuple[float, Interval] | None:
-        """Return the mean correlation of one run, and its 95 % confidence interval over word pairs.
+        """Return the mean correlation of one run over the sets, and its 95 % confidence interval.
 
-        `answers`, (n,), has the cosines of the pairs of all sets, NaN for pairs with an unknown
-        word. If `oov` is ``skip``, pairs with NaN are not used; if it is ``zero``, they count as a
-        cosine of 0. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` different used pairs are left
-        out. The result is None if no set remains, or if any remaining set has an undefined
-        correlation, for example because its cosines are all equal.
+        For each set of word pairs, Spearman's correlation of the cosines with human ratings is
+        computed; the correlations are averaged. The interval is for the choice of word pairs.
+
+        `answers`, (n,), has the cosines of the pairs of all sets, one set after the other, NaN for
+        pairs with an unknown word. If the attribute `oov` is ``skip``, pairs with NaN are not used;
+        if it is ``zero``, they count as a cosine of 0. Sets with fewer than
+        `MIN_PAIRS_FOR_INTERVAL` distinct pairs that are used are left out. The result is None if no
+        set remains, or if any remaining set has an undefined correlation, for example because its
+        cosines are all equal.
         """
         used = self.known(answers)
         values, parts = self.scores(answers[None], used)
@@ -506,11 +511,11 @@ def analogy_benchmark(questions: Sequence[Question], oov: Unknown = "skip") -> A
 def similarity_benchmark(pairs: Sequence[Pair], oov: Unknown = "skip") -> SimilarityBenchmark:
     """Make a `SimilarityBenchmark` of word pairs.
 
-    The result has the human ratings and, in place of the two words of each pair, a hash of them,
-    which ignores their order and case. It serves to recognize equal pairs. Vectors are not looked
-    up with the result: its method `scores` takes cosines, in the order of `pairs`. `oov` says how
-    pairs with a word that has no vector are treated: ``skip`` leaves them out, ``zero`` counts them
-    as a cosine of 0.
+    The result has the human rating of each pair. In place of the two words, it has a hash of them,
+    which ignores their order and case; equal hashes show that pairs are equal. The words themselves
+    are not needed, because the method `scores` of the result is given the cosine of each pair, in
+    the order of `pairs`. `oov` says how pairs with a word that has no vector are treated: ``skip``
+    leaves them out, ``zero`` counts them as a cosine of 0.
 
     Raises
     ------

@@ -58,13 +58,17 @@ class Evaluate(EvaluationSettings):
             )
 
     def check_paths(self) -> None:
-        """Check that the vectors and the file of counts that the settings name exist.
+        """Check the paths in the settings `vectors`, `counts` and `compare`.
 
         Raises
         ------
         InputError
-            The file of counts does not exist, the vectors do not exist or cannot be read, or the
-            setting `compare` names a sweep that cannot be compared with (`compared_path`).
+            One of these holds:
+
+            - the file of counts does not exist;
+            - the vectors that `vectors` or `compare` names do not exist or cannot be read;
+            - `compare` names the folder of a sweep whose runs differ in a setting, other than the
+              seed, that changes vectors.
         """
         self.vectors_path()
         self.compared_path()

@@ -13,12 +13,13 @@ by
     seeds + items,   seeds = var(d_s) / S,   items = max(0, q(mean of e_s) - min(noise, seeds)).
 
 Here, q(e) estimates the variance, over random samples of items, of a difference to which the items
-contribute e: the sum of e_i e_j over all items i and j that depend on each other; for independent
-items, it is the sum of the squares of e. ``noise`` estimates the part of q(mean of e_s) that is due
-to the seeds: it is the sum of q(e_s - mean of e_s) over the seeds, divided by S (S - 1). It is
-subtracted because ``seeds`` contains it, too. With few seeds, the estimate ``seeds`` may happen to
-be smaller, or even 0. Then only ``seeds`` is subtracted, so that the estimated variance is never
-below q(mean of e_s), the variance over items if the trained vectors are taken as given.
+contribute e: the sum of e_i e_j over all items i and j that depend on each other, such as two
+questions with a word pair in common; for independent items, it is the sum of the squares of e.
+``noise`` estimates the part of q(mean of e_s) that is due to the seeds: it is the sum of
+q(e_s - mean of e_s) over the seeds, divided by S (S - 1). It is subtracted because ``seeds``
+contains it, too. With few seeds, the estimate ``seeds`` may happen to be smaller, or even 0. Then
+only ``seeds`` is subtracted, so that the estimated variance is never below q(mean of e_s), the
+variance over items if the trained vectors are taken as given.
 
 The contributions of the n items sum to 0, as if their mean had been subtracted from each. This
 lowers the expected value of a product e_i e_j by about V / n², the variance of that mean, where V
@@ -33,9 +34,9 @@ v_a + v_b and 2 v is therefore used in place of var(d_s). Here, v_a and v_b are 
 seeds of the scores of the two configurations, and v is the mean of such variances over all
 configurations (`spread_over_seeds`).
 
-A setting that does not change the score, such as a number of threads, gives one training several
-names. Configurations whose runs have the same scores, and the same answers to all items, are one
-configuration in all of this: one observation in v and its degrees of freedom, and one of the
+If a setting does not change the result of training, as with the number of threads, several
+configurations have equal runs: the same scores, and the same answers to all items. They count as
+one configuration, both in the mean v and its degrees of freedom, and in the number of
 configurations that are compared.
 
 The test is corrected for comparing all pairs of configurations at once. Critical values are those
@@ -130,13 +131,14 @@ class Noise(NamedTuple):
 
         The result is a critical value for `family`, the comparisons that are corrected together. A
         critical value depends on the degrees of freedom of the estimated variance of the
-        difference. This variance is the sum of two: one is due to seeds (`seeds`), the other to
-        items (`items`).
+        difference. This variance is the sum of two variances: one is due to seeds (`seeds`), the
+        other to benchmark items, which are word pairs or questions (`items`).
 
-        If the attribute `careful` is true, there is a critical value for each of the two, from its
-        own degrees of freedom. The result is the mean of these critical values, weighted by the
-        variances (Cochran). If `careful` is false, the result is the critical value for the degrees
-        of freedom of the sum (Satterthwaite). If the sum is 0, the result is 0.
+        If the attribute `careful` is true, a critical value is computed for each of the two
+        variances, from its own degrees of freedom. The result is the mean of the two critical
+        values, weighted by the variances (Cochran). If `careful` is false, the result is the
+        critical value for the degrees of freedom of the sum (Satterthwaite). If the sum is 0, the
+        result is 0.
         """
         if not self.error:
             return 0.0
@@ -149,10 +151,12 @@ class Noise(NamedTuple):
         return float(np.average(found, weights=weights))
 
     def with_seeds(self, seeds: int, wanted: int) -> "Noise":
-        """Estimate the variance of the difference between two mean scores for `wanted` seeds.
+        """Return the variance of the difference between two mean scores for `wanted` seeds.
 
-        `seeds` is the number of seeds of each configuration, at least 2, from which this object was
-        estimated. The variance due to seeds falls with their number; that due to items stays.
+        The result is a `Noise`: the variance, split by cause. The variance due to seeds falls with
+        their number. The variance due to benchmark items (word pairs or questions) stays. `seeds`
+        is the number of seeds of each configuration, at least 2, from which this object was
+        estimated.
         """
         freedom = self.seeds_freedom * (wanted - 1) / (seeds - 1)
         return self._replace(seeds=self.seeds * seeds / wanted, seeds_freedom=freedom)
@@ -176,9 +180,9 @@ class Difference:
 
         - ``one seed``: the two have fewer than two seeds in common;
         - ``too few pairs``: there are fewer than `MIN_PAIRS` different word pairs, or questions of
-          an analogy benchmark; or too many items depend on each other to estimate the variance: of
-          all combinations of two items, more than the fraction `MAX_SHARE` have a word pair in
-          common;
+          an analogy benchmark; or too many items depend on each other to estimate the variance:
+          more than the fraction `MAX_SHARE` of all combinations of two items. Two items depend on
+          each other if they are the same word pair or are questions with a word pair in common;
         - ``undefined``: the score of a run is NaN, such as the loss of a training that diverged;
         - ``no spread``: the scores differ, but the estimated variance of the difference is 0, so
           that its true variance is unknown. This is always so for a score without items if
@@ -262,9 +266,10 @@ class Family:
     def p_value(self, ratio: float, critical: float, shown: bool) -> float:
         """Return the p-value of a difference, corrected for all comparisons by all scores.
 
-        It is below `whole` exactly if `shown` is true. Critical values have small errors from
-        interpolation. A p-value that is on the wrong side of `whole` because of them is replaced by
-        the nearest value on the right side.
+        The result is below the attribute `whole` exactly if `shown` is true. `whole` is the
+        accepted probability of any false positive in all families of comparisons together. Critical
+        values have small errors from interpolation. If they put the p-value on the wrong side of
+        `whole`, the nearest value on the right side is returned.
 
         Parameters
         ----------
@@ -272,8 +277,8 @@ class Family:
             The absolute value of the difference, in standard errors.
         critical
             The value that `ratio` must exceed to be significant. The degrees of freedom are found
-            from it: they are those for which the method `critical` returns this value. It must not
-            be larger than the critical value for one degree of freedom.
+            from it: they are those for which the method `Family.critical` returns this value. It
+            must not be larger than the critical value for one degree of freedom.
         shown
             Whether the difference is significant: whether `ratio` exceeds `critical`.
         """
@@ -523,9 +528,10 @@ class Comparison:
             `seeds`. If the score is a mean over several sets of items, the items of sets that the
             mean leaves out are not used. None without seeds, or for a score without items.
         few : bool
-            Whether these items are too few: they have fewer than `MIN_PAIRS` sampling units
-            (`Benchmark.units`), or, of all combinations of two items, more than the fraction
-            `MAX_SHARE` have a word pair in common.
+            Whether these items are too few: they have fewer than `MIN_PAIRS` sampling units, which
+            are different word pairs (`Benchmark.units`), or too many of the n items depend on each
+            other, more than the fraction `MAX_SHARE` of all n² combinations. Two items depend on
+            each other if they are the same word pair, or questions with a word pair in common.
         """
         careful = self.distinct.settings == 2 or len(seeds) == 2
         if self.benchmark is None:
@@ -595,10 +601,11 @@ class Comparison:
 
     @cached_property
     def _results(self) -> list[dict[str, tuple[str, bytes]]]:
-        """For each configuration, a value for each seed, by which equal runs are recognized.
+        """For each configuration, a dict by seed of values by which equal runs are recognized.
 
-        Runs of two configurations with the same seed are equal if these values are: the score as
-        text, and a hash of the answers to the benchmark items.
+        The value for a seed is a pair: the score of the run as text, and a hash of the run's
+        answers to the benchmark items. Two configurations have equal runs with a seed if their
+        values for this seed are equal.
         """
         given = self.answers or [{}] * len(self.values)
         return [
@@ -611,10 +618,11 @@ class Comparison:
 
     @cached_property
     def distinct(self) -> Family:
-        """A copy of `family` whose number of configurations counts those with equal runs once.
+        """A copy of `family` in which configurations with equal runs count as one configuration.
 
-        Runs are equal if they have the same seed, the same score and the same answers. The number
-        of configurations is at least 2.
+        The family describes the comparisons that are corrected together for multiple testing. Runs
+        are equal if they have the same seed, the same score and the same answers to the benchmark
+        items. The number of configurations in the result is at least 2.
         """
         settings = len({frozenset(runs.items()) for runs in self._results})
         return replace(self.family, settings=max(2, settings))
@@ -665,11 +673,12 @@ class Comparison:
 
         If the sum is the larger value, its degrees of freedom are Satterthwaite's, multiplied by
         (k - 1) / k for k different configurations, because the removed effects make the two
-        variances depend on each other. They are at most those of the pooled variance. They are at
-        least the smaller of those of the two variances, each of which has one less than its
-        configuration has seeds: for normally distributed scores, the variances have chi-squared
-        distributions, and the sum of two such variances cannot have fewer. If the pooled variance
-        is used, they are those that `spread_over_seeds` returns.
+        variances depend on each other. The degrees of freedom are at least min(n_a, n_b) - 1, for
+        n_a seeds of `a` and n_b seeds of `b`: for normally distributed scores, the two variances
+        have chi-squared distributions with n_a - 1 and n_b - 1 degrees of freedom, and their sum
+        cannot have fewer than the smaller number. They are at most the degrees of freedom of the
+        pooled variance, which `spread_over_seeds` returns. If the pooled variance is used, these
+        are its degrees of freedom.
 
         Parameters
         ----------
@@ -725,7 +734,11 @@ MAX_KEPT = 64
 
 
 def _digest(answers: NDArray[Any] | None) -> bytes:
-    """Return a hash of a run's answers, which is empty if they are None."""
+    """Return a hash of a run's answers to the items of a benchmark, to recognize equal runs.
+
+    `answers` has the cosine of each word pair, or the rank of the correct answer to each question.
+    If it is None, the hash is empty.
+    """
     return b"" if answers is None else hashlib.sha256(answers.tobytes()).digest()
 
 

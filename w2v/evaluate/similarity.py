@@ -340,9 +340,10 @@ def pair_answers(vectors: WordVectors, pairs: Sequence[Pair]) -> PairAnswers:
     The cosine of a word with itself is exactly 1, or 0 if its vector is zero.
 
     A word that is not in the vocabulary as written may match a word in another case, or with ``_``
-    in place of spaces (`w2v.WordVectors.find`). A word without such a match gets a vector made from
-    its n-grams (subwords) if `vectors` has vectors of n-grams and knows any of the word's
-    (`ngram_vectors`). Otherwise, it has no vector.
+    in place of spaces (`w2v.WordVectors.find`). If `vectors` has vectors of n-grams (subwords), a
+    word without such a match gets the mean of the vectors of its n-grams (`ngram_vectors`). It has
+    no vector if this mean is zero, for example because the word is too short to have n-grams, or if
+    `vectors` has no vectors of n-grams.
 
     Raises
     ------
@@ -395,7 +396,8 @@ def ngram_vectors(vectors: WordVectors, missing: Sequence[str]) -> dict[str, NDA
     """Return vectors (d,) for words outside the vocabulary, made from their n-grams, by word.
 
     If all words of the vocabulary are in lower case, the n-grams are those of the lowercased words.
-    Words without known n-grams are left out. If `vectors` has no subwords, the result is empty.
+    Words without n-grams, and words for which the mean of their vectors is zero, are left out. If
+    `vectors` has no vectors of n-grams, the result is empty.
     """
     if vectors.subwords is None:
         return {}

@@ -147,11 +147,12 @@ class Configuration(Generic[R]):
     def overlap(self, runs: int) -> float | None:
         """Return the share of words' nearest neighbors that two runs have in common, from 0 to 1.
 
-        Of the runs that have a file of vectors, the first `runs` are compared, each with each, by
-        the 10 nearest neighbors of each of the first 500 words; fewer in a small vocabulary. The
-        result is the mean over these pairs of runs (`mean_neighbour_overlap`). It is None if there
-        are fewer than two such runs, if a file no longer exists, or if the runs differ in their
-        words or in the order of the words, or have fewer than two words.
+        Of the runs that have a file of vectors, only the first `runs` are used. Each two of them
+        are compared: for the first 500 words of the vocabulary, or all words of a smaller one, by
+        the 10 nearest neighbors of each word. The result is the mean over all pairs of runs
+        (`mean_neighbour_overlap`). It is None if there are fewer than two such runs, if a file no
+        longer exists, or if the runs differ in their words or in the order of the words, or have
+        fewer than two words.
         """
         files = [(Path(run.vectors), run) for run in self.runs.values() if run.vectors][:runs]
         if not all(file.exists() for file, _ in files):
@@ -212,7 +213,8 @@ class Sweep(Generic[R]):
     def vectors_given(self) -> bool:
         """Whether the vectors of all finished runs were given (``evaluate.vectors``), not trained.
 
-        Runs that differ in the seed only then count as one run, since the seed changes nothing.
+        If so, runs that differ in nothing but the seed count as one run, since the seed changes
+        nothing.
         """
         return all(run.settings.get("evaluate.vectors") for run in self.finished)
 
@@ -269,8 +271,9 @@ class Sweep(Generic[R]):
         A group has the configurations that can be compared by the objective: those with equal
         values of the settings in `compared_within`. The keys are these values as one text, as
         `group` returns it for a run. Configurations trained for more epochs come before those
-        trained for fewer. Those trained for equally many epochs are ordered by the mean objective
-        with equal seeds (`Configuration.compared_mean`), and by name where it is equal.
+        trained for fewer. Those trained for equally many epochs are ordered by the mean objective,
+        estimated as if all of them had runs of the same seeds (`Configuration.compared_mean`).
+        Where this is equal, they are ordered by name.
         """
         members: dict[tuple[str | None, ...], dict[str, R]] = {}
         for run in self.finished:
@@ -321,10 +324,11 @@ class Sweep(Generic[R]):
     def judged(self) -> list[Judged]:
         """Significance tests of the differences between configurations, as `Verdicts` makes them.
 
-        There is one `Judged` for each score and each group of several configurations that can be
-        compared by the score. In a group of up to `MAX_ALL_PAIRS` configurations, all pairs are
-        compared; in a larger group, each configuration only with one of them, the reference. The
-        reference of a group is
+        The objective is the metric by which the sweep ranks its configurations, best first
+        (`ranking`). There is one `Judged` for each score and each group of several configurations
+        that can be compared by the score. In a group of up to `MAX_ALL_PAIRS` configurations, all
+        pairs are compared; in a larger group, each configuration is compared only with one of them,
+        the reference. The reference of a group is
 
         - for the objective, the best configuration of the group by the objective;
         - for another score, if all configurations of the sweep can be compared by the objective,
@@ -332,7 +336,7 @@ class Sweep(Generic[R]):
         - for another score otherwise, the best one of the group by a benchmark score: the mean over
           the similarity benchmarks, or else the first benchmark score. It must be defined (not NaN)
           for all runs of the sweep, and all configurations must be comparable by it. If there is no
-          such score, the reference is the first configuration of the group in `ranking`.
+          such score, the reference is the configuration of the group that comes first in `ranking`.
 
         A configuration is left out if another one, with which it can be compared by the objective,
         was trained for more epochs.
@@ -469,8 +473,8 @@ class Sweep(Generic[R]):
         At most ``MAX_OVERLAP // 2`` configurations are included: first the best one of each group,
         then the second best of each, and so on. A group has the configurations that can be compared
         by the objective (`group`). Configurations with fewer than two files of vectors are left
-        out. The vectors of two runs of each configuration are compared, or of more if no more than
-        `MAX_OVERLAP` files are then read in all.
+        out. At most `MAX_OVERLAP` files of vectors are read in all. Within this limit, as many runs
+        of each configuration as possible are compared, and at least two.
         """
         several = [
             [one for one in ranked if len(one.vectors) > 1] for ranked in self.ranking.values()

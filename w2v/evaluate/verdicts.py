@@ -109,7 +109,7 @@ class Judged:
         """Return the comparison of the configuration called `name` with the reference.
 
         The reference is the configuration with which all others are compared. The result is None if
-        `name` names the reference itself, or no configuration in `settings`.
+        `name` names the reference itself, or if no configuration has this name.
         """
         for one in self.differences:
             if one.b == self.reference and self.settings[one.a].name == name:
@@ -120,7 +120,8 @@ class Judged:
         """Return whether a comparison has too few seeds to show any possible difference.
 
         This is so if ``one.detectable``, the smallest true difference that is likely to be
-        significant with this number of seeds, is more than `largest`.
+        significant with this number of seeds, is more than the attribute `largest`, the largest
+        difference that two scores can have.
         """
         return one.detectable is not None and one.detectable > self.largest
 
@@ -425,8 +426,8 @@ def needed(one: Difference, digits: int, largest: float) -> str:
     smaller than ``one.detectable``, and not 0 when rounded to `digits` decimals, the sentence also
     says what is needed to show a difference of ``one.size``:
 
-    - if ``one.seeds_needed`` is a number: how many seeds more than ``one.seeds``, or nothing if
-      ``one.seeds_needed`` is not larger;
+    - if ``one.seeds_needed`` is a number: ``one.seeds_needed - one.seeds`` more seeds; if this is
+      not above 0, nothing is said;
     - if it is None, and the score is computed from word pairs or analogy questions: more of these
       ("pairs" in the text), not more seeds;
     - if it is None, and the score is another one, such as a loss: over 1,000 seeds.
@@ -499,11 +500,16 @@ def compare(
     Raises
     ------
     InputError
-        `settings` is no mapping, has fewer than two configurations, or has one without a list of
-        runs, a run has no vectors, `asked` is empty, is a path or holds something else than pairs
-        or questions, `oov` is unknown, the score of a pair or a vector that is used contains NaN or
-        an infinity, `asked` has questions and `vocabulary` is no whole number of at least 1, or
-        `size` is neither None nor a finite number above 0.
+        One of these holds:
+
+        - `settings` is no mapping, has fewer than two configurations, or has a configuration
+          without a list of runs; or a run has no vectors;
+        - `asked` is empty, is a path, or holds something else than word pairs or questions; or the
+          score of a word pair is NaN or infinite;
+        - a vector that is used contains NaN or an infinity;
+        - `oov` is unknown;
+        - `asked` has questions, and `vocabulary` is no whole number of at least 1;
+        - `size` is neither None nor a finite number above 0.
     """
     check_choice("oov", oov, UNKNOWN)
     if size is not None:

@@ -51,6 +51,8 @@ class Panel:
 class Cloud:
     """The costs and scores of the training runs of one configuration.
 
+    The runs differ in the seed only. The cost of a run is, for example, its training time.
+
     Attributes
     ----------
     label
@@ -69,7 +71,10 @@ class Cloud:
 
     @property
     def mean(self) -> tuple[float, float]:
-        """The mean cost and the mean score of the runs."""
+        """The mean cost, such as the training time, and the mean score of a configuration's runs.
+
+        The runs differ in the seed only.
+        """
         cost, value = np.mean(self.points, axis=0).tolist()
         return cost, value
 

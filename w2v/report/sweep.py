@@ -172,8 +172,9 @@ def score_table(judged: Judged) -> dict[str, Any]:
         - ``asked``: the word for what a score is computed from: ``questions`` of analogies, or
           ``pairs`` of words;
         - ``digits``: the number of decimals of the means;
-        - ``apart``: whether a difference is visibly not that of the two means, which may be over
-          other seeds, pairs or questions;
+        - ``apart``: whether any comparison has a difference that visibly does not equal the
+          difference of the two means shown. A difference is computed only from the seeds, and the
+          pairs or questions, that both configurations share; a mean may be over more of them;
         - ``scale``: the axis for drawing the differences, a `Scale`.
     """
     sign = -1 if judged.larger_is_better else 1
@@ -218,8 +219,9 @@ def sought(judged: Sequence[Judged], size: float | None) -> str:
 
     The column has the number of seeds that must be added for a difference between configurations
     to become significant. For benchmark scores, the difference is `size`, or the observed one if
-    `size` is None or 0. For other scores, such as a loss, it is always the observed one; the text
-    names these scores if there are benchmark scores with `size`.
+    `size` is None or 0. For other scores, such as a loss, it is always the observed one. `judged`
+    has the comparisons by each score. If it has benchmark scores, and `size` is used for them, the
+    text gives `size` and names the other scores as exceptions.
     """
     others = dict.fromkeys(readable(one.score) for one in judged if "/" not in one.score)
     if not size or all("/" not in one.score for one in judged):

@@ -213,7 +213,9 @@ class TypeTable:
         self.counts = np.zeros(0, np.int64)
 
     def add(self, lines: bytes, count: int, ids: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Add the types and tokens of a block of documents to the table.
+        """Add a block of documents to the table: new types (distinct tokens), and all counts.
+
+        The table gives each type an id, and counts how often the type occurs in the corpus.
 
         Parameters
         ----------

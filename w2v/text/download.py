@@ -67,7 +67,17 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
 
 
 class PoochProgress:
-    """A progress bar for the download library pooch that passes the progress to a function."""
+    """Passes the progress of a download by the library pooch to a function.
+
+    pooch updates this object as a progress bar, but it draws nothing.
+
+    Parameters
+    ----------
+    name
+        The name of the file that is downloaded.
+    show
+        A function of this name, the bytes received so far, and the bytes in all (None if unknown).
+    """
 
     def __init__(self, name: str, show: ShowDownload) -> None:
         self.name, self.show, self.done = name, show, 0

@@ -1,4 +1,8 @@
-"""List the files of text that paths, folders and glob patterns name; count those left out."""
+"""List the text files that paths, folders and glob patterns name, and report what is skipped.
+
+Hidden files, files that operating systems create, pipes and devices are skipped and counted.
+Excluded folders and symbolic links to folders are not searched, and are listed.
+"""
 
 import glob
 import os
@@ -190,7 +194,8 @@ def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
     Three kinds of matching files are not added: those in folders that `skip` excludes, those behind
     a symbolic link that ``**`` matched, and files that operating systems create, such as
     ``Thumbs.db``. For the first two kinds, `found` lists the folder or link; it counts the third.
-    It also lists every folder that matches and is not empty, but in which nothing matches.
+    It also lists every folder that is not empty and whose own path matches the pattern, if nothing
+    in the folder matches.
     """
     # With more than one **, a path matches in several ways.
     matches = {*glob.glob(pattern, recursive=True)}  # noqa: PTH207 (it takes absolute patterns)
@@ -219,14 +224,16 @@ def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
 
 
 def _linked_folders(path: Path, pattern: Path) -> list[Path]:
-    """Return the folders of a path that ``**`` in a glob pattern matched and that are links.
+    """Return those parent folders of `path` that are symbolic links and were matched by ``**``.
 
-    Links are symbolic links; the outermost comes first. The caller refuses what is behind them.
+    The outermost folder comes first. The caller leaves out what is behind such a link.
 
     Parameters
     ----------
-    path, pattern
-        A path, and the glob pattern that matched it.
+    path
+        A path that the glob pattern `pattern` matched.
+    pattern
+        The glob pattern, which may contain ``**``.
     """
     stars = [number for number, part in enumerate(pattern.parts) if part == "**"]
     if not stars:

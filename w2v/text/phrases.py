@@ -262,9 +262,10 @@ def write_phrases(path: Path, phrases: Iterable[Phrase]) -> None:
 
 
 def read_phrases(settings: Phrases) -> list[Phrase]:
-    """Read the table of phrases at the path ``settings.from_``; return them sorted by pass.
+    """Read phrases from the table at the path ``settings.from_``, and sort them by pass.
 
-    The path may also be that of a folder, in which the table has the name `PHRASES`.
+    Phrases are found in passes over a text, numbered from 1: a pass may join the phrases of earlier
+    passes. The path may also be that of a folder, in which the table has the name `PHRASES`.
 
     Raises
     ------
@@ -382,11 +383,12 @@ class _Corpus:
         return (nodes * types + left) * types + right
 
     def _nodes(self, ids: Ids, left: Ids, gaps: Ids) -> Ids:
-        """Return the number of the sequence of connectors inside each pair of words: int64 (p,).
+        """Return an id of the connectors between the two words of each pair: int64 (p,).
 
-        Connectors are words such as "of" that may stand inside a phrase. Their sequences are the
-        nodes of a trie, and are numbered in the order in which they are found; 0 is the empty
-        sequence. Sequences that are new are added to the trie.
+        Connectors are words such as "of" that may stand inside a phrase. Pairs with the same
+        sequence of connectors get the same id. The sequences are the nodes of a trie; their ids are
+        given in the order in which they are found, and 0 is the empty sequence. Sequences that are
+        new are added to the trie.
 
         Parameters
         ----------
@@ -408,16 +410,16 @@ class _Corpus:
         return nodes
 
     def child(self, step: int) -> int:
-        """Return the number of a sequence of connectors that is one longer than a known sequence.
+        """Return the id of a sequence of connectors that is one longer than a known sequence.
 
         Connectors are words such as "of" that may stand inside a phrase. Their sequences are the
         nodes of a trie: the longer sequence is a child of the known one. It is added to the trie,
-        and gets the next number, if it is new.
+        and gets the next id, if it is new.
 
         Parameters
         ----------
         step
-            The known sequence and the added connector as one integer: the number of the sequence,
+            The known sequence and the added connector as one integer: the id of the known sequence,
             times the number of types (distinct tokens), plus the type id of the connector.
         """
         if step not in self.children:
@@ -737,24 +739,27 @@ def _join_learnt(
 
 
 def _taken(window: _Window, found: _Found, starts: Flags, ends: Flags) -> tuple[Ids, Ids]:
-    """Choose which phrases in a part of a corpus to join: from left to right, without overlaps.
+    """Choose which occurrences of phrases in a part of a corpus to join.
+
+    They are chosen from left to right. An occurrence that overlaps a chosen one is left out.
 
     Parameters
     ----------
     window
         The part: consecutive tokens, and the pairs of neighboring words among them.
     found
-        All phrases that are to be joined in this pass over the corpus.
+        The different phrases of this pass over the corpus, each with the key of its pair of words.
     starts, ends : bool (types,)
         For each type (distinct token), whether any phrase starts with it, and whether any phrase
-        ends with it. By this, most pairs are excluded quickly.
+        ends with it. They exclude most pairs of neighboring words, so that few pairs must be looked
+        up in `found`.
 
     Returns
     -------
     pairs : int64 (k,)
-        For each phrase to join, the index of its first word in ``window.words``.
+        For each chosen occurrence, the index of its first word in ``window.words``.
     rows : int64 (k,)
-        The index of each of these phrases in `found`.
+        For each chosen occurrence, the index of the phrase in `found`.
     """
     left = window.ids[window.words[window.pairs]]
     right = window.ids[window.words[window.pairs + 1]]

@@ -62,8 +62,8 @@ class Records:
         Raises
         ------
         InputError
-            A file cannot be read, a record is malformed, or the field is missing or does not hold
-            text.
+            A file cannot be read, a record is malformed, or the field that holds the text of a
+            document (the attribute `field`) is missing or does not hold text.
         """
         for block in self.blocks():
             yield from (text for text in document_texts(block) if text and not text.isspace())
@@ -85,8 +85,8 @@ class Records:
         Raises
         ------
         InputError
-            A file cannot be read, a record is malformed, or the field is missing or does not hold
-            text.
+            A file cannot be read, a record is malformed, or the field that holds the text of a
+            document (the attribute `field`) is missing or does not hold text.
         """
         return documents_to_blocks(self._texts(), limit)
 
@@ -110,8 +110,8 @@ class Records:
         Raises
         ------
         InputError
-            A file cannot be read, a record is malformed, or the field is missing or does not hold
-            text.
+            A file cannot be read, a record is malformed, or the field that holds the text of a
+            document (the attribute `field`) is missing or does not hold text.
         """
         for path in self.files.paths:
             if Path(path).is_file():
@@ -461,14 +461,16 @@ def names_in(files: Files, path: str) -> list[str]:
 
 
 def lines_of(texts: Iterable[ValidText]) -> Iterator[tuple[bytes, int]]:
-    """Yield each line of a file, and how many bytes of the file, as stored, are read so far.
+    """Yield each line of a file, with the number of bytes of the file that have been read so far.
 
-    A line includes its line feed, which the last line may lack.
+    A line includes its line feed, which the last line may lack. The bytes are those of the file as
+    stored, before it is decompressed and decoded.
 
     Parameters
     ----------
     texts
-        The parts of the text of the file.
+        The text of the file in consecutive parts. Each has a piece of the text (`ValidText.data`),
+        and the number of bytes that had been read when this piece was complete (`ValidText.place`).
     """
     rest, place = b"", 0
     for text in texts:

@@ -258,7 +258,9 @@ class CompiledTypeTable:
         self.counts = np.zeros(1 << 16, np.int64)
 
     def add(self, lines: bytes, count: int, ids: I32) -> I32:
-        """Add the types and tokens of a block of documents to the table.
+        """Add a block of documents to the table: new types (distinct tokens), and all counts.
+
+        The table gives each type an id, and counts how often the type occurs in the corpus.
 
         Parameters
         ----------

@@ -328,10 +328,10 @@ class Whitespace(Tokenizer):
         return lambda text: invisible.sub("", text).split()
 
     def make_kinds(self) -> NDArray[np.uint8]:
-        """Return the kind of each Unicode code point, by which the compiled scanner finds tokens.
+        """Return the kind of each Unicode code point: uint8 (1114112,).
 
-        It is `SPACE` for white space, `INVISIBLE` for characters that are removed, and `LETTER` for
-        all others: uint8 (1114112,).
+        The kind is `SPACE` for white space, `INVISIBLE` for characters that are removed, and
+        `LETTER` for all others. The compiled scanner finds tokens by it.
         """
         kinds = np.where(character_kinds() == SPACE, SPACE, LETTER).astype(np.uint8)
         kinds[[ord(character) for character in self._invisible()]] = INVISIBLE

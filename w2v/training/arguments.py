@@ -368,7 +368,8 @@ def check_vocabulary(
         - `vocabulary` has another value;
         - it is ``"given"`` or ``"union"``, and there are no initial vectors;
         - it is ``"given"`` or ``"union"``, and the loss is negative sampling with a noise exponent
-          of 0 or less, by which words that the text lacks would be noise words;
+          of 0 or less: with such an exponent, words that do not occur in the text would be drawn as
+          noise words;
         - it is ``"given"``, and `words` is not None.
     """
     if vocabulary not in get_args(VocabularyOf):

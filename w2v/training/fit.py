@@ -69,6 +69,12 @@ def fit(
     **options
         Other arguments of `w2v.training.train.train`.
 
+    Returns
+    -------
+    Trained
+        The trained vectors, the history of losses, and figures such as times. If initial vectors
+        were given, it says how many words started from one (`Trained.given`).
+
     Raises
     ------
     InputError

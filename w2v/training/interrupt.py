@@ -23,9 +23,9 @@ class Interrupt:
     def defer(self) -> None:
         """From now on, let the first Ctrl-C set `received` and raise nothing.
 
-        A second Ctrl-C raises `KeyboardInterrupt`. The end of the ``with`` block restores Python's
-        own handler. Outside the main thread, or if the handler is not Python's own, this method
-        does nothing.
+        A second Ctrl-C, or one before this call, raises `KeyboardInterrupt`. This object is a
+        context manager: the end of its ``with`` block restores Python's own handler. Outside the
+        main thread, or if the handler is not Python's own, this method does nothing.
         """
         usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if usual and threading.current_thread() is threading.main_thread():

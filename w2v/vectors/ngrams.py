@@ -46,7 +46,7 @@ class Subwords(NamedTuple):
     def means(
         self, words: Sequence[bytes], own: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Return the mean of each word's n-gram vectors and, if `own` is given, one more vector.
+        """For each word, average its n-gram vectors and, if `own` is given, its vector in `own`.
 
         Parameters
         ----------
@@ -96,17 +96,19 @@ class Subwords(NamedTuple):
     def _means(
         self, words: Sequence[bytes], own: NDArray[np.float32], counts: bool
     ) -> NDArray[np.float64]:
-        """Return the mean of each word's n-gram vectors and one more vector: float64 (words, d).
+        """For each word, average its n-gram vectors and its vector in `own`: float64 (words, d).
 
         The hashes of all n-grams are in memory at the same time, so there must be few words.
 
         Parameters
         ----------
+        words
+            The words as bytes, in `encoding`.
         own : float32 (words, d)
-            For each word, the vector that is added to the sum of its n-gram vectors.
+            For each word, another vector, which is added to the sum of its n-gram vectors.
         counts
-            Whether this vector counts when the sum is divided by the number of vectors. If False,
-            `own` must be zero, and the result is the mean of the n-gram vectors only.
+            Whether this other vector counts when the sum is divided by the number of vectors. If
+            False, `own` must be zero, and the result is the mean of the n-gram vectors only.
         """
         sums, parts = own.astype(np.float64), np.full(len(words), counts, np.intp)
         with_ngrams = [row for row, word in enumerate(words) if word != END_OF_SENTENCE]

@@ -310,10 +310,11 @@ def read_once(read: Callable[[Path], Sequence[Any]], path: Path) -> Sequence[Any
 def _read_unchanged(
     read: Callable[[Path], Sequence[Any]], path: Path, stamps: tuple[tuple[str, int, int], ...]
 ) -> Sequence[Any]:
-    """Read a benchmark, and cache its items.
+    """Read a benchmark from a file or folder by calling ``read(path)``, and cache its items.
 
-    `stamps` has the path, the size and the time of the last change of each file, so that changed
-    files are read again.
+    `stamps` has the path, the size and the time of the last change of the file, or of each file in
+    the folder. It is a part of the key of the cache, so that `read` is called again if a file has
+    changed.
     """
     del stamps
     return read(path)

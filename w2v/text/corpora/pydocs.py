@@ -22,8 +22,9 @@ class PyDocsCorpus(Corpus):
     )
 
     def source(self, outputs: Path, *_: Any, **__: Any) -> PyDocs:  # noqa: ARG002
-        """Return an object that yields the docstrings of the packages, one per document.
+        """Return an object that yields the docstrings of Python packages, one per document.
 
-        The arguments, which are those of `Corpus.source`, are not used.
+        The setting `packages` names the packages, which must be installed. The arguments, which are
+        those of `Corpus.source`, are not used.
         """
         return PyDocs(tuple(self.packages), workers=os.cpu_count() or 1)

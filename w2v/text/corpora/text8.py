@@ -32,8 +32,9 @@ def read_text8(path: Path, words: int, open: Open = open_binary) -> Iterator[str
     ------
     InputError
         The text is not UTF-8; it has a word that is too long for text8; or the zip archive does not
-        hold one ``text8``. A word of at least twice `MAX_WORD_BYTES` bytes (2 MiB) is always too
-        long. One of more than `MAX_WORD_BYTES` is only noticed at some positions in the file.
+        hold one ``text8``. A word of 2 MiB or more (twice `MAX_WORD_BYTES`) always raises the
+        error, and a word of 1 MiB or less never does. For a word of a length in between, it depends
+        on the word's position in the file.
     """
     document: list[str] = []
     rest, offset = b"", 0

@@ -93,7 +93,10 @@ class Experiment:
         self.context.display.say(line, "yellow")
 
     def _result(self, stage: Stage) -> Entry:
-        """Find a stage's result, or compute it if in ``config.stages``; else raise `InputError`."""
+        """Return a stage's result from the cache; compute it if it is not there.
+
+        `InputError` is raised if it is not there, and ``config.stages`` does not name the stage.
+        """
         context, folder = self.context, self.context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
         settings, compute = stage.prepare(context)

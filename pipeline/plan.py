@@ -55,9 +55,9 @@ class Planner:
     def plan(self, config: Config, job: int | None = None) -> list[Step]:
         """Return a `Step` for each stage of a run: whether, why and at what cost it would run.
 
-        If the cache lacks only the plots of a single run's report, they get a `Step`, too. So does
-        a speed test (``config.measure``). `job` is the number of the run in a sweep; None: a single
-        run. `InputError` is raised for invalid stages or files.
+        There is a further `Step` for a single run's plots if the cache lacks only them, and one for
+        the speed test in ``config.measure``, if any. `job` is the number of the run in a sweep;
+        None: a single run. `InputError` is raised for invalid stages or files.
         """
         check_paths(config)
         cores = available_cores()
@@ -78,7 +78,10 @@ class Planner:
         return steps
 
     def _step(self, stage: Stage, context: Context) -> Step:
-        """Plan one stage, and store its cached or expected result in ``context.entries``."""
+        """Return the `Step` of one stage: whether, why and at what cost a run would compute it.
+
+        ``context.entries`` gets the cached result or, in its place, an entry with estimated facts.
+        """
         folder = context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
         settings, _ = stage.prepare(context)
@@ -145,10 +148,10 @@ class Planner:
 
 
 def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, at_once: int) -> int:
-    """Print the plan of each run and the total cost; return 0 if all is cached, 3 otherwise.
+    """Print the plan of each run, and the time, memory and disk space that all runs need.
 
-    `plans` has the steps of each run, by the title of the run. `at_once` is the number of jobs run
-    in parallel. `outputs` is the folder in which the runs would write.
+    Return 0 if all is cached, 3 otherwise. `plans` has the steps of each run, by the run's title.
+    `at_once` is how many jobs run in parallel. The runs would write to the folder `outputs`.
     """
     works = [step for steps in plans.values() for step in steps if step.why]
     for title, steps in plans.items():
@@ -175,7 +178,7 @@ def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, a
 
 
 def line_of(step: Step) -> str:
-    """Describe a stage in a plan: cached, made by an earlier job, or why it runs, and the cost."""
+    """Say if a result is cached or made by an earlier job, or why and at what cost it is made."""
     if not step.why:
         return "cached"
     if step.job is not None:
@@ -188,10 +191,7 @@ def line_of(step: Step) -> str:
 
 
 def plan_run(config: Config, run_dir: Path) -> int:
-    """Print the plan of a single run; return 0 if there is nothing to compute, 3 otherwise.
-
-    Hydra has made the folder `run_dir` for the run. It is deleted if it has only files of Hydra.
-    """
+    """Print a run's plan; return 0 if all is cached, else 3; remove Hydra's files in `run_dir`."""
     planner = Planner()
     steps = planner.plan(config)
     remove_run_folder(run_dir)
@@ -212,7 +212,7 @@ def show_jobs(jobs: Mapping[tuple[str, ...], Config], at_once: int) -> int:
 
 
 def result_keys(config: Config) -> list[str]:
-    """Return the cache keys of a run's results, which depend on its settings, input and code."""
+    """Return a run's cache keys, one per stage: hashes of the stage's settings, input and code."""
     context = Context(config, Display(), Tracker(), StopRequest(), cores=1, threads=1)
     for stage in stages_of(config):
         with stage.explaining(config):

@@ -77,10 +77,7 @@ def run_tracked(
 
 
 def parameters(config: Config) -> dict[str, Any]:
-    """Return the settings that MLflow records as parameters of a run, by key such as ``train.lr``.
-
-    Settings that are null or do not affect the result, such as ``tracking.*``, are left out.
-    """
+    """Return a run's MLflow parameters: by key, settings that affect results and are not null."""
     settings = config.as_dict()
     if config.evaluate.vectors is not None:  # nothing is trained
         settings = {"evaluate": settings["evaluate"]}

@@ -61,13 +61,14 @@ def measure(path: Path, stage: str, key: str, kind: str) -> Item:
 
 
 def prune(outputs: Path, stages: Sequence[str], older: float, to: float, dry: bool) -> list[Item]:
-    """Delete unfinished and damaged cache entries, and then old entries and checkpoints.
+    """Delete unfinished, damaged and old items of the cache; return the items that were deleted.
 
-    Return the items that were deleted or, with `dry`, that would be. Those that a run in progress
-    makes or uses, or that cannot be deleted, are kept. `stages` names the stages whose items may be
-    deleted (``checkpoints``: the checkpoints); empty means all. Of these items, those not used for
-    `older` days are deleted, then the least recently used until at most `to` bytes of them are
-    left; `math.inf` means no such limit. `outputs` has the folders ``cache`` and ``checkpoints``.
+    An item is a cache entry or a training checkpoint. `stages` names the stages whose items may be
+    deleted (``checkpoints``: the checkpoints); empty: all. First, unfinished and damaged entries
+    are deleted, then items not used for `older` days, then the least recently used items, until
+    those left have at most `to` bytes; `math.inf` means no such limit. Items that a run in progress
+    makes or uses, or that cannot be deleted, are kept. With `dry`, nothing is deleted, but the same
+    items are returned. `outputs` has the folders ``cache`` and ``checkpoints``.
     """
     garbage = ("part", "damaged")
     found = list_items(outputs, stages)
@@ -140,10 +141,11 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line `arguments` (None: those of the process), and return the exit status.
+    """List, verify or prune the results in the cache, as `arguments` say; return the exit status.
 
-    It is 2 for an unknown folder or stage; 1 if ``verify`` finds damage, except in entries that a
-    run has already renamed to ``<key>.damaged-<time>``; else 0.
+    `arguments` are those of the command line, such as ``["verify"]``; None: those of the process.
+    The status is 2 for an unknown ``--outputs`` or ``--stage``; 1 if ``verify`` finds damage,
+    except in entries that a run has already renamed to ``<key>.damaged-<time>``; else 0.
     """
     given = make_parser().parse_args(arguments)
     outputs: Path = given.outputs

@@ -146,7 +146,10 @@ def move_aside(path: Path) -> Path:
 
 
 def made_from(path: Path) -> list[Path]:
-    """Return all entries made from the entry `path`, directly or not, and all checkpoints."""
+    """Return the entries made from the entry `path`, directly or not, and every checkpoint.
+
+    The checkpoints are those of all trainings, as they do not say what they were made from.
+    """
     every = {one: read_manifest(one)[0] for one in path.parents[1].glob("*/[!.]*")}
     sources = {
         one: manifest["upstream"] | manifest["facts"].get("made_from", {})

@@ -69,10 +69,11 @@ def meaning(path: Path) -> str:
 
 
 def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield two texts for each setting of a class: ``key=default``, and its meaning with limits.
+    """Yield two texts for each setting of a class: ``key=default``, ``meaning (values allowed)``.
 
-    If the default is missing or empty, the first text is just the key. Each key begins with
-    `prefix`, such as ``loss.``. Settings of nested classes are included unless `prefix` is empty.
+    If the default is missing or empty, the first text is just the key: ``<prefix><setting>`` or,
+    in a nested class, ``<prefix><field>.<setting>``. A `prefix` is, for example, ``loss.``; if it
+    is empty, nested classes are left out, as the help has a section for each.
     """
     made = {field.name: field for field in fields(kind)}
     for one in describe(kind):

@@ -172,8 +172,7 @@ def check_value(key: str, value: Any, where: str = "") -> None:
     """Raise `InputError` if OmegaConf would misread the value; `where` begins the message.
 
     For a boolean setting, integers other than 0 and 1 are refused: OmegaConf would read 2 as true.
-    In a list of strings, booleans and numbers are refused: YAML has read an unquoted ``no`` as
-    False, for example, or Hydra has read 1e5 as 100000.0.
+    So are booleans and numbers in a list of strings: YAML reads ``no`` as False, for example.
     """
     kind = known_keys().get(key.lstrip("+"))
     if kind is bool and re.fullmatch("[-+]?[0-9]+", str(value)) and str(value) not in ("0", "1"):
@@ -184,7 +183,11 @@ def check_value(key: str, value: Any, where: str = "") -> None:
 
 
 def texts(names: Iterable[tuple[str, str]], hydra: Any) -> list[tuple[str, Path, str]]:
-    """Find files by (package, name) in Hydra's search path; return package, path, text of each."""
+    """Find files of settings in Hydra's search path; return the package, path and text of each.
+
+    `names` has a package (the key below which Hydra puts the settings) and a file name for each,
+    with or without ``.yaml``. Missing files are skipped. `hydra`: a configuration's node ``hydra``.
+    """
     folders = [Path(one.path) for one in hydra.runtime.config_sources if one.schema == "file"]
     files = [(k, name.lstrip("/").removesuffix(".yaml") + ".yaml") for k, name in names]
     paths = [(k, folder / file) for k, file in files for folder in folders]
@@ -194,8 +197,8 @@ def texts(names: Iterable[tuple[str, str]], hydra: Any) -> list[tuple[str, Path,
 def check_files(hydra: Any) -> None:
     """Raise `InputError` if a YAML file of the settings has a value that `check_value` refuses.
 
-    The files are those from which Hydra composes the settings: the main one, and all that defaults
-    lists or arguments name. `hydra` is the node ``hydra`` of the composed configuration.
+    Hydra composes the settings from these files: the main file, and each file that a ``defaults``
+    list or an argument selects. `hydra` is the node ``hydra`` of the composed configuration.
     """
     overrides: Any = OmegaConf.to_container(hydra.overrides)  # interpolations stay
     given = [*overrides["hydra"], *overrides["task"]]

@@ -1,7 +1,6 @@
 """The settings of an experiment: frozen dataclasses that validate their values.
 
-The classes for the parts of the library, such as model and training, are defined in `w2v`.
-`pipeline.config.schema` creates the objects from ``conf/`` and the command line.
+Those of the library are in `w2v`. `schema` makes the objects from ``conf/`` and the command line.
 """
 
 from dataclasses import asdict, dataclass
@@ -93,10 +92,7 @@ class Tracking(Settings):
 
 @dataclass(frozen=True)
 class Search(Settings):
-    """Settings of a sweep: the metric by which runs are compared, and what difference matters.
-
-    The results of the sweep say how many seeds are needed to detect a difference of this size.
-    """
+    """Settings of a sweep: the metric that compares its runs, and what difference in it matters."""
 
     objective: str = setting(
         "heldout_loss, loss, words_per_second, seconds, or a score as in MLflow, such as "
@@ -196,7 +192,7 @@ class Config(Settings):
     def _check_curves(self) -> None:
         """Raise `InputError` if ``evaluate.curves`` names a score that this run does not compute.
 
-        Also raise it if early stopping needs the score ``train.watch`` after epochs that have none.
+        Also raise it if ``train.watch`` names a score that early stopping gets too rarely or never.
         """
         evaluate, watch = self.evaluate, self.train.watch
         known = [name for name in figure_names(evaluate) if not name.startswith("stability/")]

@@ -42,8 +42,8 @@ def make_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
 class Display:
     """Prints the progress and the results of a run or a sweep.
 
-    With `quiet`, used for jobs of a sweep, only lines given to `say`, such as warnings, and the
-    progress bar are shown. Jobs that run in parallel need ``bars=False``.
+    With `quiet`, used for jobs of a sweep, only the progress bar and lines given to `say`, such as
+    warnings, are shown. Jobs that run in parallel need ``bars=False``.
     """
 
     def __init__(self, file: Any = None, quiet: bool = False, bars: bool = True) -> None:
@@ -161,9 +161,8 @@ class Display:
     ) -> None:
         """Print a run's scores, nearest neighbors and the path of the report, unless `quiet`.
 
-        Each of `lines` is (name of the score, score, its 95 % confidence interval, how many items
-        of the benchmark were used); None is shown as a dash. Of `neighbours`, the first eight words
-        are shown, each with all of its nearest neighbors.
+        Each of `lines` is (name of a score, score, 95 % confidence interval, how many items of the
+        benchmark were used); None gives a dash. Only the first eight of `neighbours` are shown.
         """
         if self.quiet:
             return

@@ -13,9 +13,8 @@ from typing import Any, NoReturn
 class StopRequest:
     """Handles Ctrl-C (SIGINT) and SIGTERM, and remembers whether one was received.
 
-    By default, the first signal raises `KeyboardInterrupt` or `SystemExit`. After `defer`, it only
-    makes `requested` return true, so that training can write a checkpoint before it stops. A second
-    signal ends the process at once.
+    The first signal raises `KeyboardInterrupt` or `SystemExit`. After `defer`, it only makes
+    `requested` return true, so training can save a checkpoint. A second ends the process at once.
     """
 
     def __init__(self) -> None:
@@ -27,7 +26,10 @@ class StopRequest:
 
     @contextmanager
     def handling_signals(self) -> Iterator[None]:
-        """In the block, handle SIGINT and SIGTERM as `StopRequest` says, if in the main thread."""
+        """In a ``with`` block, handle SIGINT and SIGTERM; do nothing outside the main thread.
+
+        The first signal requests a stop (see `defer`); a second one ends the process at once.
+        """
         main = threading.current_thread() is threading.main_thread()
         signals = (signal.SIGINT, signal.SIGTERM) if main else ()
         before: dict[int, Any] = {n: signal.signal(n, self._receive) for n in signals}
@@ -42,16 +44,16 @@ class StopRequest:
         return self.signum is not None or (self.file is not None and self.file.exists())
 
     def defer(self) -> None:
-        """Do not raise an exception on a signal until the `deferrable` block ends."""
+        """From now on, raise a signal's exception at the end of the ``with deferrable()`` block."""
         self._deferred = True
 
     @contextmanager
     def deferrable(self) -> Iterator[None]:
-        """Context manager whose block may call `defer`, so that a signal stops it only at its end.
+        """Context manager: once its block has called `defer`, signals stop it only at its end.
 
-        A signal before that call raises its exception at once. That of a later signal is raised at
-        the end of the block, in place of any error that the block raises after the signal. If
-        the file `self.file`, which asks to stop, exists at the end, `KeyboardInterrupt` is raised.
+        A signal before that call raises its exception at once, a later one at the end of the block,
+        in place of any error that the block raises after the signal. If the file `self.file`, which
+        asks to stop, exists at the end, `KeyboardInterrupt` is raised.
         """
         try:
             yield

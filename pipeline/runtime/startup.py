@@ -9,7 +9,10 @@ import sys
 
 
 def start() -> None:
-    """Prepare the process of a command line: its output, Ctrl-C, and the collection of garbage."""
+    """Prepare the process of a command line before its slow imports.
+
+    Unencodable output is escaped; Ctrl-C exits without a traceback; garbage is collected rarely.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # escape what the encoding lacks; do not fail
             stream.reconfigure(errors="backslashreplace")
@@ -19,9 +22,6 @@ def start() -> None:
 
 
 def collect_rarely() -> None:
-    """Let Python look for garbage more rarely, and not at its exit.
-
-    It would look again and again through the half million objects that imports make, which stay.
-    """
+    """Look for garbage rarely, and not at exit: half a million objects of imports stay anyway."""
     gc.set_threshold(50_000, 20, 20)
     atexit.register(gc.freeze)

@@ -18,9 +18,8 @@ def write_error_line(
     """Return a one-line message for an error in writing a file, or None for an unexpected error.
 
     A full disk always has a message; it names the running stage if `outputs` and `stage` are given.
-    Other errors have a message if they name a file. If `outputs` is given, there are two more
-    conditions: the file is in that folder, and the cause is a missing permission, a file in place
-    of a folder, or a folder in place of a file.
+    Other errors have one if they name a file. With `outputs`, the file must be in that folder, too,
+    and the cause a missing permission, a file in place of a folder, or a folder in place of a file.
     """
     # NumPy raises errors without an errno: "5 requested and 3 written".
     is_disk_full = error.errno in DISK_FULL or "requested and" in str(error)
@@ -44,9 +43,10 @@ def write_error_line(
 
 @contextmanager
 def explain_write_errors(outputs: Path | None = None, stage: str | None = None) -> Iterator[None]:
-    """In the block, turn each `OSError` that `write_error_line` explains into an `InputError`.
+    """In a ``with`` block, turn errors in writing files (`OSError`) into `InputError`.
 
-    Other errors pass. `outputs` and `stage` are passed on to `write_error_line`.
+    The message is that of `write_error_line`; an error without one passes. If `outputs` is given,
+    errors outside this folder pass, too, unless the disk is full: then the message names `stage`.
     """
     try:
         yield

@@ -41,7 +41,7 @@ class Context:
 
     @property
     def outputs(self) -> Path:
-        """The folder of the output files of all runs, including the cache."""
+        """The folder of everything that is written: the folders of all runs, and the cache."""
         return Path(self.config.outputs)
 
     @cached_property
@@ -56,7 +56,7 @@ class Context:
 
     @property
     def words(self) -> int:
-        """How many words training read, or 0; in MLflow, this is the step of the final metrics."""
+        """Words read in all training epochs (0 if none); in MLflow, the step of final metrics."""
         return int(self.entries["train"].facts["words"]) if "train" in self.entries else 0
 
 
@@ -67,7 +67,7 @@ Make = Callable[[Path], dict[str, Any]]
 class Expected(NamedTuple):
     """The expected cost of a computation: seconds, if known, and bytes of memory and disk.
 
-    `start` is a text on the earlier computation that this one would continue; empty: there is none.
+    `start` tells the user what would be continued, as in "it goes on from 2 epochs"; "": nothing.
     """
 
     seconds: float | None = None
@@ -122,7 +122,10 @@ class Stage(ABC):
     def finish(
         self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
     ) -> None:
-        """Write a report on the result into `run_dir` at a run's end; by default, do nothing."""
+        """Write a report into the folder `run_dir` at a run's end; by default, do nothing.
+
+        `entry` is this stage's result; `summary` is the content of the run's ``summary.json``.
+        """
 
     def key(self, context: Context, settings: dict[str, Any]) -> str:
         """Return the result's cache key, a hash of `settings`, code and the keys of its inputs."""

@@ -66,7 +66,7 @@ class Ended:
 
     @property
     def shown(self) -> dict[str, Any]:
-        """The title of the run, and those of its settings on which its plots depend."""
+        """The run's ``title`` and, by name, the settings of ``evaluate`` that change its plots."""
         names = ("map", "map_words", "vocabulary")
         return {"title": self.title, **{name: getattr(self.settings, name) for name in names}}
 

@@ -134,8 +134,7 @@ class Tokenize(Stage):
     def record(self, context: Context, entry: Entry) -> None:
         if "phrases" in entry.facts:
             context.tracker.files([entry.path / PHRASES], "tables")
-        # Most counts of faults in a text are zero, and MLflow's UI would list them all. The jobs of
-        # a sweep have these figures in their summary and in the profile of their dataset.
+        # MLflow's UI would list all zeros. A job has these in its summary and dataset's profile.
         found = {name: value for name, value in numbers("corpus", entry.facts).items() if value}
         if context.job is None:
             context.tracker.scores(found, 0)

@@ -76,7 +76,7 @@ class Train(Stage):
     def going_on(self, context: Context) -> tuple[str, float]:
         """Find what a training would continue: a checkpoint, or a cached result of fewer epochs.
 
-        Return a sentence on it for the plan, and how many epochs it had; "" and 0 if there is none.
+        Return a text on it for ``plan=true`` to print, and its number of epochs; if none, "" and 0.
         """
         config, settings = context.config, key_settings(context.config, context.hashes)
         checkpoints = Checkpoints(context.outputs / CHECKPOINTS / self.key(context, settings))
@@ -93,7 +93,8 @@ class Train(Stage):
     def make(self, context: Context, settings: dict[str, Any], out: Path) -> dict[str, Any]:
         """Train, save the vectors and the training history in `out`, and return facts.
 
-        `settings` are those of the cache key. Facts, such as losses, are stored with the result.
+        `settings` are those on which the vectors depend: their hash is part of the key under which
+        the result is cached. Facts, such as losses, are stored with the result.
         """
         from w2v.cluster.workers import open_cluster  # loads SciPy
 
@@ -155,11 +156,11 @@ class Train(Stage):
         return facts
 
     def fewer_epochs(self, context: Context, settings: dict[str, Any]) -> Entry | None:
-        """Return a cached training with the same settings but fewer epochs; None: there is none.
+        """Return the longest cached training with `settings`, but fewer epochs, or None.
 
-        The longest is returned; this one can continue it if `more_epochs_can_follow`. Its number of
-        epochs is a multiple of ``evaluate.every``, if set, so that the continued training has
-        scores, which early stopping reads, after the same epochs as one from the beginning.
+        A training with `settings` can continue it if `more_epochs_can_follow`, which callers check.
+        Its number of epochs is a multiple of ``evaluate.every``, if set. Thus, after continuing,
+        early stopping finds scores after the same epochs as in a training from the beginning.
         """
         config, folder = context.config, context.outputs / "cache" / self.name
         every = config.evaluate.every or 1
@@ -202,10 +203,7 @@ class Train(Stage):
 
 
 def more_epochs_can_follow(config: Config) -> bool:
-    """Return whether a training with the settings `config` can later be continued to more epochs.
-
-    It can if the learning rates and sizes of its steps do not depend on the number of epochs.
-    """
+    """Return whether a training can go on to more epochs: if no step depends on their number."""
     falls = config.train.min_lr < config.train.lr or config.loss.step_depends_on_length
     return config.train.decay_epochs is not None or not falls
 
@@ -265,7 +263,7 @@ def require_resources(context: Context) -> None:
 def callbacks(context: Context) -> dict[str, Any]:
     """Return callback arguments of `fit` that show and record the progress of training.
 
-    After ``on_start``, the first Ctrl-C or SIGTERM stops training between two parts of the text.
+    Once `fit` calls ``on_start``, Ctrl-C or SIGTERM stops it after the current part of the text.
     """
     display, tracker, stop = context.display, context.tracker, context.stop
 

@@ -20,8 +20,8 @@ def write_ensembles(folder: Path, result: Sweep[Job]) -> list[Path]:
 
     Return the paths of the pages: a report, a map of words unless ``evaluate.map`` is empty, and,
     with ``evaluate.compare``, a comparison with the vectors of another text; [] if no configuration
-    has several seeds. If a page cannot be made, a warning is printed. If configurations are ranked
-    in groups, as not all scores compare, the best is that of the first group with several seeds.
+    has several seeds. If a page cannot be made, a warning is printed. Configurations that cannot be
+    compared are in separate groups; the best is from the first group where one has several seeds.
     """
     every = (one for ranked in result.ranking.values() for one in ranked)
     best = next((one for one in every if len(one.vectors) > 1), None)

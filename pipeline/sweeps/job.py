@@ -77,7 +77,7 @@ def end_after(process: multiprocessing.process.BaseProcess) -> None:
 
 
 def run_in_process(shared: bytes, number: int, overrides: Sequence[str]) -> utils.JobReturn:
-    """Run a job in this worker process, given the bytes that `pickled` made; return its result."""
+    """Run job `number` in this worker process; `shared` has Hydra's state, saved by `pickled`."""
     return run_composed(prepare_process(shared), number, overrides)
 
 
@@ -178,7 +178,7 @@ def run_job(
     `composed` is the configuration of the job, as composed by Hydra. `run` is a function that runs
     the experiment, and returns its summary. If the job fails, the error is written into the job's
     folder, and ``None`` is returned. Only `KeyboardInterrupt` and `SystemExit` are raised again.
-    But if `context.stop_file` exists, the main process waits until every job has returned: then
+    Once the sweep is to stop, `context.stop_file` exists and the main process awaits all jobs. Then
     these exceptions also give ``None``, and a job that has not started returns ``None`` at once.
     """
     if context.stop_file.exists():

@@ -71,10 +71,10 @@ def limit_threads_of_child_processes(threads: int) -> None:
 def prepare_processes(config: DictConfig) -> None:
     """Prepare the processes in which Hydra's launcher will run the jobs of a sweep.
 
-    Environment variables tell them where the project is and, if several run at once on this
-    machine, how many threads each may use. Hydra's joblib launcher is replaced by our own. If it
-    will run several jobs at once, a fork server is started, on systems that can have one: it
-    imports the program once, and joblib's worker processes are forked from it.
+    Environment variables tell the processes where the project is and, if several run at once on
+    this machine, how many threads each may use. Our own launchers replace Hydra's for joblib and
+    local submitit. If joblib will run several jobs at once, a fork server is started, on systems
+    that can have one: it imports the program once, and joblib's processes are forked from it.
     """
     # Processes must find the project, and Hydra in them must find our sweepers and launchers.
     paths = [str(ROOT), str(ROOT / "pipeline" / "sweeps"), os.environ.get("PYTHONPATH", "")]
@@ -129,8 +129,8 @@ def launch_in_thread(
 ) -> Sequence[JobReturn]:
     """In a thread, call ``launch``, which runs jobs in other processes, and return its result.
 
-    In a thread, Ctrl-C and SIGTERM do not interrupt the call, which would kill the jobs. Instead,
-    this function creates a file in the sweep's `folder` that makes jobs stop, and waits for them.
+    An interruption of the call would kill the jobs, but signals do not reach the thread. On Ctrl-C
+    or SIGTERM, a file made in the sweep's `folder` stops the jobs, and the function waits for them.
     A terminal sends Ctrl-C to the jobs' processes, too, but they block it, as does the thread.
     """
     block = signal.pthread_sigmask, signal.SIG_BLOCK, [signal.SIGINT]

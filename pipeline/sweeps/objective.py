@@ -69,7 +69,7 @@ def compare_jobs(
 
 
 def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Return a run's metrics: losses of the epoch whose vectors are saved, speed, time, scores."""
+    """Return a run's metrics: speed, time, scores; losses of the epoch whose vectors are saved."""
     figures: dict[str, float | None] = {}
     if "train" in summary:
         train = summary["train"]

@@ -21,7 +21,7 @@ Jobs = Sequence[Sequence[str]]
 
 
 def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Split overrides at ``=``; yield key, without ``+``, ``~`` and ``@package``, and value."""
+    """Split each override at ``=`` into key and value; cut ``+``, ``~``, ``@package`` off keys."""
     for override in overrides:
         key, separator, text = override.partition("=")
         if separator:
@@ -90,10 +90,7 @@ def value_texts(override: Override) -> list[str]:
 
 
 def set_hydra(config: DictConfig, group: str, key: str, value: int | str) -> None:
-    """Set ``hydra.<group>.<key>`` in `config`, for the sweep and for all of its jobs.
-
-    It is also added to ``config.hydra.overrides.hydra``, from which Hydra composes every job.
-    """
+    """Set ``hydra.<group>.<key>`` in `config` and in the overrides that Hydra gives all jobs."""
     overrides = config.hydra.overrides.hydra
     with read_write(config.hydra[group]), read_write(overrides):
         OmegaConf.update(config.hydra[group], key, value)
@@ -138,7 +135,10 @@ def is_plain(key: str) -> bool:
 
 
 def has_setting(config: DictConfig, key: str) -> bool:
-    """Return whether a configuration has or accepts a key; true for every key with +, ~ or @."""
+    """Return whether an override of `key` changes a setting that `config` has.
+
+    Also true for a key in a dict, whose keys the user chooses, and, unchecked, with +, ~ or @.
+    """
     node: Any = config
     for part in key.split(".") if is_plain(key) else ():
         if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():

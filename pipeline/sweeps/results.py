@@ -1,8 +1,8 @@
 """Read and write the files by which a sweep and its jobs communicate.
 
-A sweep's folder has ``sweep.json``, which its jobs read, and, to stop jobs in other processes,
-``stop``. A job's folder has ``job.json``, later ``summary.json``, and ``failure.json`` if the job
-failed. While a sweep or a job runs, it locks the file ``.lock`` in its folder.
+A sweep's folder has ``sweep.json``, which its jobs read. The sweep creates the file ``stop`` there
+to stop jobs in other processes. A job's folder has ``job.json``, later ``summary.json``, and, if it
+failed, ``failure.json``. While a sweep or a job runs, it locks the file ``.lock`` in its folder.
 """
 
 import json

@@ -1,7 +1,4 @@
-"""Prepare the Optuna study of a search for Hydra's Optuna sweeper.
-
-A command given again resumes its study and repeats killed trials. Optuna is imported when needed.
-"""
+"""Prepare the Optuna study of a search for Hydra; a command given again resumes its study."""
 
 import logging
 import re
@@ -98,11 +95,11 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[float | None]:
 
 
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
-    """Check the search space; return the settings with the first choice of each searched group.
+    """Check the search space; return settings with the first choice of each config group in it.
 
     `InputError` is raised if `space` has the seed, a glob, a range that does not rise, or a setting
-    that changes what `objective` measures. It is also raised if a combination of choices is invalid
-    or lacks a setting of `space`.
+    that changes what `objective` measures. Every configuration with one choice of each group in
+    `space` must be valid and have all settings in `space`; else `InputError` is raised, too.
     """
     if SEED in space:
         raise InputError(

@@ -92,7 +92,7 @@ def tracked_run(
 ) -> AbstractContextManager[Tracker]:
     """Return a context manager that opens the MLflow run of a sweep, and yields its tracker.
 
-    `folder` is the sweep's folder. `shared` gets the queue of MLflow calls, which jobs use, too.
+    `folder` is the sweep's folder. The queue of MLflow calls is stored in `shared` for the jobs.
     """
     settings: Any = OmegaConf.to_container(config.tracking, resolve=True)
     parameters = {
@@ -146,9 +146,9 @@ def close_sweep(
 ) -> None:
     """Save, record and print the results of a sweep; ``summary.json`` gets `facts`, too.
 
-    `error` is the exception that ended the sweep early, or None. It is raised again in three cases:
-    it comes from Ctrl-C or SIGTERM; it is an `InputError`, and not all jobs failed; all jobs have
-    finished. In any other case, `SweepFailedError` is raised if a job failed or never started.
+    `error` is the exception that ended the sweep early, or None. It is raised again if it comes
+    from Ctrl-C or SIGTERM, if it is an `InputError` and not every job failed, or if every job ended
+    successfully. Otherwise, `SweepFailedError` is raised if a job failed or never started.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show

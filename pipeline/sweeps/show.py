@@ -26,8 +26,7 @@ from w2v.report.sweep_text import MAX_SHOWN, VERDICTS, failure_lines
 from w2v.tables import Row, typed_rows, without_nan, write_table
 
 MAX_SENTENCES = 6
-"""The most sentences to print on differences between configurations; all are in ``verdicts.csv``.
-Those on the sweep's objective come first, then those on other scores."""
+"""The most sentences on differences to print, the objective's first; ``verdicts.csv`` has all."""
 
 NOT_COMPARABLE = "These settings change what is measured, so no two of them compare."
 BY_SCORE = " Different models do by a score: search.objective=similarity/wordsim353/spearman"
@@ -39,7 +38,10 @@ ONE_SEED_SEARCH = (
 
 
 def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a sweep's tables, plots, HTML page and summary (with `facts`); return the summary."""
+    """Write a sweep's tables, plots, HTML page and ``summary.json`` into its `folder`.
+
+    Return the content of ``summary.json``: `facts`, such as ``seconds``, the counts and the tables.
+    """
     tables = {"configurations": result.configurations, "effects": result.effects}
     columns = dict(result.columns)
     tables["verdicts"] = result.verdicts
@@ -95,7 +97,10 @@ def jobs_table(result: Sweep[Job]) -> tuple[list[Row], dict[str, str]]:
 def print_results(
     display: Display, result: Sweep[Job], summary: Mapping[str, Any], reports: Sequence[Path]
 ) -> None:
-    """Print a sweep's tables, advice, failures and `reports`; `summary` is from `write_results`."""
+    """Print a sweep's ranking, advice on how to read it, failures, and the paths of `reports`.
+
+    `summary` is the content of ``summary.json``, as `write_results` returns it.
+    """
     groups = by_group(result)
     if groups:
         each = max(1, MAX_SHOWN // len(groups))

@@ -63,7 +63,7 @@ class Watch:
         self.start_reports(max(1, available_cores() // 2))
 
     def start_reports(self, processes: int) -> None:
-        """If no report process is running, start up to `processes`, which write all reports due."""
+        """Unless report processes run, start at most `processes`, to write all missing reports."""
         self.processes = [process for process in self.processes if process.poll() is None]
         if self.processes:
             return

@@ -28,7 +28,7 @@ def record_vectors(tracker: Tracker, folder: Path) -> None:
 
 
 def record_job_vectors(folder: Path) -> None:
-    """If ``tracking.vectors=best``, upload the vectors of the job in `folder` to its MLflow run."""
+    """Upload the vectors of the best job, in `folder`, to MLflow if ``tracking.vectors=best``."""
     summary = json.loads((folder / "summary.json").read_bytes())
     tracking = Tracking(**summary["config"]["tracking"])
     if tracking.vectors == "best" and "train" in summary["stages"]:

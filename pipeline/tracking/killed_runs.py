@@ -1,6 +1,6 @@
 """Find runs whose process was killed, and close those that MLflow shows as RUNNING.
 
-A run's process locks a file, named in a tag, until it is killed or the run is recorded.
+A tag of each run names a file that its process locks; a file left unlocked shows a killed process.
 """
 
 import os
@@ -70,10 +70,10 @@ def close_killed_runs(
 ) -> None:
     """Set the status KILLED for an experiment's runs whose process on this machine was killed.
 
-    If such a run is a sweep, the lock files of its killed jobs are deleted, too, as MLflow may have
-    no runs of them. If ``sweep`` is the run ID of a sweep that has ended, its jobs first get ten
-    seconds each to stop. At the end, `RuntimeError` is raised if some of them were killed before
-    their run was created, as their lock files in ``outputs`` show.
+    A lock file in ``outputs`` that is not locked shows that its run was killed; it is deleted. If
+    the run is a sweep, so are those of its killed jobs, as MLflow may have no runs of them. If
+    ``sweep`` is the run ID of a sweep that has ended, its jobs first get ten seconds each to stop;
+    at the end, `RuntimeError` is raised if a job has left a lock file, but no run in MLflow.
     """
     closed = []
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):

@@ -57,9 +57,8 @@ class MlflowTracker(Tracker):
     """Records one run in MLflow.
 
     Models are registered under ``register``, a name or ``name@alias``; None: they are not. The
-    first `flush` sends ``parameters``. If artifacts are local, files below the folder ``linked``
-    become hard links where possible; other files are copied. ``creation`` has the arguments with
-    which `flush` creates the run in MLflow; None if the run exists.
+    first `flush` creates the run, with the arguments ``creation`` (None: it exists), and sends
+    ``parameters``. Local artifacts become hard links if below ``linked`` and possible, else copies.
     """
 
     def __init__(
@@ -89,8 +88,7 @@ class MlflowTracker(Tracker):
     def flush(self, min_seconds: float = 0.0, status: str | None = None) -> None:
         """Send the collected metrics, parameters, tags and datasets, and create the run if needed.
 
-        Do nothing if the last flush was less than ``min_seconds`` ago. If there is a ``status``,
-        such as ``FINISHED``, end the run with it.
+        Do nothing within ``min_seconds`` of the last flush. End the run with ``status``, if given.
         """
         # A failed call is repeated as a whole, so methods flush before they collect new values.
         if time.monotonic() - self.flushed < min_seconds:
@@ -206,10 +204,7 @@ class MlflowTracker(Tracker):
 
 @contextmanager
 def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator[Tracker]:
-    """Yield a tracker to add files to a run that has ended; `outputs` has the files of all runs.
-
-    If the store cannot be used, a warning is printed, and the tracker records nothing.
-    """
+    """Yield a tracker to add files to an ended run; if the store fails, warn and record nothing."""
     quiet_loggers()
     store = store_uri(config.uri, outputs)
     try:
@@ -251,7 +246,7 @@ def queue_of_jobs(shared: SharedStore, store: str) -> RetryQueue | None:
     """Return the queue of MLflow calls that all jobs of this process share: ``shared.calls``.
 
     In the main process, the sweep has made it. In a child process of `multiprocessing`, the first
-    job makes it; it is closed when the process ends, and names the address `store` in warnings. In
+    job makes it, and it is closed when the process ends. Its warnings show the address `store`. In
     other processes, such as submitit's, None is returned: each job must make a queue of its own.
     """
     if shared.calls is None and multiprocessing.parent_process() is not None:

@@ -30,10 +30,7 @@ def provenance_tags() -> dict[str, str]:
 
 
 def git_tags(root: Path) -> dict[str, str]:
-    """Return MLflow tags: the git commit, and whether tracked files have uncommitted changes.
-
-    There are none without git, or if ``root`` is not the top of a repository with a commit.
-    """
+    """Return MLflow tags: git commit of ``root``, and if tracked files differ; {} if no commit."""
     options = ["--porcelain=v2", "--branch", "--untracked-files=no"]
     command = ["git", "-C", str(root), "status", *options]
     try:

@@ -25,9 +25,9 @@ MAX_WAIT = 30.0
 
 
 class RetryQueue:
-    """Makes calls in a thread, one after the other, and repeats calls that fail temporarily.
+    """Makes calls to a store of runs in a thread, in order; repeats those that fail temporarily.
 
-    Calls that fail permanently are dropped. ``name`` is the name of the store in messages.
+    Calls that fail permanently are dropped. ``name`` is what messages call the store.
     """
 
     def __init__(self, name: str) -> None:
@@ -55,8 +55,7 @@ class RetryQueue:
     def close(self, max_wait: float = MAX_WAIT) -> str:
         """Wait until all calls are made; return the errors of calls that failed permanently, or "".
 
-        If a call has failed for ``max_wait`` seconds, give up this call and all later ones, and
-        return its error.
+        If a call fails for ``max_wait`` seconds, drop it and all later ones; return its error.
         """
 
         def ended(seconds: float) -> bool:

@@ -37,10 +37,9 @@ class WordVectorModel(PythonModel):
 
         `model_input` has the column ``word``; for analogies ("a is to b as word is to ?"), also
         ``a`` and ``b``. `params` may have ``task``: vector (default), neighbours or analogy; and
-        ``k``: how many words (default 10). For each row, a dict is returned: ``word``; ``unknown``,
-        the words without a vector; and the answer, None if there are unknown words. The answer is
-        ``vector`` (list of float) for the task vector, and for the other tasks ``neighbours``
-        (dicts with ``word`` and ``cosine``, best first).
+        ``k``: how many words (default 10). Each row gives a dict: ``word``; ``unknown``, the words
+        without a vector; and the answer, None if there are any. For the task vector, the answer is
+        ``vector`` (list of float), else ``neighbours`` (dicts: ``word``, ``cosine``; best first).
         """
         params = params or {}
         task, k = str(params.get("task", "vector")), int(params.get("k", 10))

@@ -56,7 +56,7 @@ def store_uri(uri: str | None, outputs: Path) -> str:
 
 
 def sqlite_file(store: str) -> Path | None:
-    """Return an SQLite store's file, else None; raise `InputError` if its address names no file."""
+    """Return the file of an SQLite address `store` (`InputError` if none); None for others."""
     if not store.startswith("sqlite:"):
         return None
     _, _, path = store.partition("?")[0].partition(":///")
@@ -127,7 +127,7 @@ class SharedSessions:
     def together(self, new_id: str | None) -> Iterator[None]:
         """Context manager in which MLflow calls of this thread share one transaction.
 
-        A run created in the block gets the ID `new_id`; None: the ID that MLflow generates.
+        A run created in the block gets the ID `new_id`; if this is None, MLflow generates the ID.
         """
         with self.make(read_only=False) as session:
             self.thread.session = Uncommitted(session, new_id)
@@ -138,9 +138,9 @@ class SharedSessions:
 
 
 class Uncommitted:
-    """A database session that several MLflow calls share; it is committed after the last one.
+    """A database session for all MLflow calls in a block of `together`, which commits at its end.
 
-    A new run gets the ID `new_id`; None: the ID that MLflow generates.
+    A run created in the block gets the ID `new_id`; if this is None, MLflow generates the ID.
     """
 
     def __init__(self, session: Any, new_id: str | None) -> None:
@@ -196,7 +196,7 @@ def open_experiment_again(
 
 
 def run_to_create(experiment_id: str, location: str, run_id: str) -> Run:
-    """Return an MLflow run not in the store yet; its artifacts are below the URI `location`."""
+    """Make the `Run` object of a run to be stored later; its artifacts go below URI `location`."""
     now = int(time.time() * 1000)
     address = f"{location.rstrip('/')}/{run_id}/{SqlAlchemyStore.ARTIFACTS_FOLDER_NAME}"
     info = RunInfo(run_id, experiment_id, "", "RUNNING", now, None, "active", address)
@@ -206,9 +206,8 @@ def run_to_create(experiment_id: str, location: str, run_id: str) -> Run:
 def make_sqlite_store(database: Path, artifacts: Path) -> None:
     """Create the SQLite file `database` of a tracking store atomically; replace an older one.
 
-    Artifacts of its default experiment go to `artifacts`. MLflow creates the tables in about 300
-    steps, and waits for the disk after each. Here they are created without waiting, in a temporary
-    file that is renamed at the end.
+    Artifacts of its default experiment go to `artifacts`. MLflow creates tables in 300 steps, and
+    waits for the disk after each; this function does not, and renames a temporary file at the end.
     """
 
     def do_not_sync(connection: Any, _: Any) -> None:

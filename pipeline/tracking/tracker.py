@@ -56,13 +56,13 @@ class Tracker:
         """Record the vectors in a folder as an MLflow model; register it if settings say so."""
 
     def choose_model(self, run_id: str, move: bool = True) -> None:
-        """Give a run's model the alias in ``tracking.register``, if unused or `move` is true."""
+        """Give a run's model the alias in ``tracking.register`` if it is free or `move` is true."""
 
     def wait(self) -> None:
-        """Wait until queued MLflow calls, also other jobs', have been made (`RetryQueue.wait`)."""
+        """Wait until the MLflow calls that any job has queued are made (see `RetryQueue.wait`)."""
 
     def close_killed_jobs(self) -> None:
-        """Close those runs of this sweep's jobs whose process was killed."""
+        """Set the MLflow status KILLED for each of this sweep's jobs whose process was killed."""
 
 
 class SharedStore:

@@ -53,7 +53,7 @@ class JoblibLauncher(ProcessLauncher):
 
 
 class LocalLauncher(ProcessLauncher):
-    """Hydra's launcher for submitit on this machine, with jobs that Ctrl-C and SIGTERM stop."""
+    """Like Hydra's launcher for submitit on this machine, but Ctrl-C and SIGTERM stop its jobs."""
 
     def __init__(self, **options: Any) -> None:
         self.options = options

@@ -33,7 +33,10 @@ class ProjectSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Store Hydra's arguments and check settings; unless ``plan=true``, prepare processes."""
+        """Store Hydra's arguments, check settings, and prepare the processes that will run jobs.
+
+        With ``plan=true``, no job will run: no process is prepared, and only a grid is allowed.
+        """
         shared: Any = SharedComposition(hydra_context.config_loader)
         self.hydra_context: HydraContext = HydraContext(shared, hydra_context.callbacks)
         self.shared = SharedStore()
@@ -73,7 +76,7 @@ class GridSweeper(ProjectSweeper):
             self.run(launcher, folder, [list(job) for job in jobs])
 
     def check(self, settings: list[Config]) -> None:
-        """Raise `InputError` if this sweeper cannot run jobs with `settings`; `GridSweeper` can."""
+        """Let a subclass raise `InputError` for settings that it cannot run; a grid can run all."""
 
     def run(self, launcher: Launcher, folder: Path, jobs: Jobs) -> None:
         run_all_jobs(launcher, self.config, folder, jobs)

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -54,14 +55,23 @@ def source_digests(
         root = path.parents[name.count(".") + (path.stem == "__init__")]
         files = [path, *sorted(path.parent.glob((data or {}).get(name, "-")))]
         found |= {file.relative_to(root).as_posix(): file for file in files}
-        imported = imported_modules(path.read_text(encoding="utf-8"), packages)
-        waiting += [one for one in imported if one not in without]
-    return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        for name, path in sorted(found.items())
-    }
+        waiting += [one for one in imports_of(path, packages) if one not in without]
+    return {name: digest_of(path) for name, path in sorted(found.items())}
 
 
+@cache
+def digest_of(path: Path) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of a file, as this process first read it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+@cache
+def imports_of(path: Path, packages: tuple[str, ...]) -> list[str]:
+    """Return what a source file imports (`imported_modules`), as this process first read it."""
+    return [*imported_modules(path.read_text(encoding="utf-8"), packages)]
+
+
+@cache
 def module_file(name: str) -> Path | None:
     """Return the source file of a module; None if `name` does not name a module with a file.
 

@@ -196,10 +196,11 @@ def make(cases: list[Case]) -> list[JaxEngine]:
 
 
 def rate(case: Case, made: JaxEngine) -> tuple[float, str]:
-    """Train an engine for a case; return the words per second, and a hash of the trained model.
+    """Train the engine `made`; return the words per second, and a hash of the trained model.
 
-    `made` is the engine. It trains on up to nine shards (pieces of the text). The first is not
-    timed. If it is the only one, it is trained on again and timed then.
+    `made` is the engine that `make` returned for `case`, and has its settings. `case` has the text.
+    The engine trains on up to nine shards (pieces) of the text. The first is not timed. If it is
+    the only one, the engine trains on it again, and is timed then.
     """
     shards = case.corpus.text.shards(made.shard_words)
     made.train(shards[0], (0.025, 0.025), generator(0, "train"))

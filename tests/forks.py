@@ -1,10 +1,12 @@
 """Run the command ``pipeline/run.py`` many times quickly, in forks of one process.
 
 The one process first imports the modules that the command needs. Then it reads requests from
-standard input, one JSON object per line, and prints the replies. ``{"start": [arguments], ...}``,
-with the other parameters of `child`, starts a command in a fork, and the reply is the id of the
-forked process. ``{"wait": id}`` waits until a forked process ends, and the reply is its exit
-status.
+standard input, one JSON object per line, and prints a reply to each. There are two kinds:
+
+- ``{"start": ["seed=1"], "cwd": ..., "out": ..., "largest": ..., "max_wait": ...}`` starts the
+  command in a fork. The list has the arguments of the command; the other keys are the other
+  parameters of the function `child`. The reply is the process id of the fork.
+- ``{"wait": id}`` waits until the fork with this process id ends. The reply is its exit status.
 """
 
 import gc
@@ -59,10 +61,12 @@ class Forks:
     def ask(self, **request: Any) -> int:
         """Send a request to the process that runs commands, and return its reply.
 
-        There are two kinds of requests, which are sent as JSON objects. ``start=[arguments]``, with
-        the other parameters of `child`, starts ``pipeline/run.py`` in a fork; the reply is the
-        process id of the fork. ``wait=id`` waits until this fork ends; the reply is its exit
-        status.
+        `request` is sent as a JSON object. There are two kinds:
+
+        - ``start=["seed=1"], cwd=..., out=..., largest=..., max_wait=...`` starts the command
+          ``pipeline/run.py`` in a fork. The list has the arguments of the command; the other keys
+          are the other parameters of the function `child`. The reply is the process id of the fork.
+        - ``wait=id`` waits until the fork with this process id ends. The reply is its exit status.
         """
         assert self.process.stdin
         assert self.process.stdout
@@ -146,10 +150,14 @@ def child(
 def serve() -> None:
     """Run ``pipeline/run.py`` in forks of this process, as requests on standard input say.
 
-    First, import the modules that ``pipeline/run.py`` needs, which saves each fork the time of
-    importing them, and print "ready". A request is a line of JSON. ``{"start": [arguments], ...}``,
-    with the other parameters of `child`, starts a fork, and its process id is printed.
-    ``{"wait": id}`` waits until a fork ends, and its exit status is printed.
+    First, import the modules that ``pipeline/run.py`` needs, so that no fork has to import them.
+    Then print "ready". After that, each line of standard input is a request, a JSON object. There
+    are two kinds:
+
+    - ``{"start": ["seed=1"], "cwd": ..., "out": ..., "largest": ..., "max_wait": ...}`` starts a
+      fork. The list has the arguments of ``pipeline/run.py``; the other keys are the other
+      parameters of the function `child`. The process id of the fork is printed.
+    - ``{"wait": id}`` waits until the fork with this process id ends. Its exit status is printed.
     """
     sys.path[0] = str(ROOT)
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"

@@ -386,7 +386,9 @@ def negative_sampling_step(
     Parameters
     ----------
     terms
-        The terms of the loss, as `step_terms` returns them.
+        The terms of the loss, as (row c of v, row o of u, weight w). For a pair of words of the
+        text, w > 0, and the term is -w log σ(u[o] · v[c]). For a center word and a noise word,
+        w < 0, and the term is -|w| log σ(-u[o] · v[c]). `step_terms` makes such terms.
     v, u
         Center and outside vectors, (V, d) each.
     """

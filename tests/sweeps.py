@@ -1,4 +1,7 @@
-"""Start sweeps in tests with shared settings, as Hydra needs 0.15 s each time to compose them."""
+"""Start sweeps quickly in tests: settings are composed once and used again in later sweeps.
+
+Hydra composes the settings of a sweep from the files in ``conf/``, which takes 0.15 s each time.
+"""
 
 import contextlib
 import functools

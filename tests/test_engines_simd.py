@@ -397,10 +397,11 @@ def test_every_instruction_is_known_here() -> None:
 def test_pointers_have_no_type(name: str) -> None:
     """Generated code has no typed pointers such as ``float*``, which newer versions of LLVM reject.
 
-    `name` is the function of `w2v.engines.compiled.simd` that generates the LLVM code. The test
-    also checks which code has the instruction ``getelementptr float, ptr``, which computes the
-    address of a 32-bit element from an untyped pointer: that of all functions that load, store or
-    prefetch, except `load_address`, which loads a 64-bit integer; and that of no others.
+    `name` is a function of `w2v.engines.compiled.simd`, which generates LLVM code. The test also
+    looks for the instruction ``getelementptr float, ptr``, which computes the address of a 32-bit
+    element from an untyped pointer. The code of each function that loads, stores or prefetches must
+    have this instruction, with one exception: `load_address`, which loads a 64-bit integer. The
+    code of `load_address` and of all other functions must not have it.
     """
     code = written_code(name)
     assert "*" not in code

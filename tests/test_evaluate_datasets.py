@@ -22,7 +22,11 @@ PAIRS += [("spoke", "sat"), ("animals", "things")]
 
 
 def content_of(name: str) -> bytes:
-    """Return an invented benchmark file with two words and a score per line."""
+    """Return the content of an invented file for the benchmark `name`: word pairs with scores.
+
+    Each line has two words and their score. All benchmarks have the same pairs. The length of
+    `name` determines the scores, and the separator: a tab if the length is odd, otherwise a space.
+    """
     separator = "\t" if len(name) % 2 else " "
     rows = [(*pair, f"{(i * 7 + len(name)) % 12}.5") for i, pair in enumerate(PAIRS)]
     return "".join(separator.join(row) + "\n" for row in rows).encode()
@@ -59,9 +63,10 @@ def collection() -> Iterator[tuple[str, list[str]]]:
 
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the SHA-256 of each standard benchmark be that of the invented file served in its place.
+    """Let the invented benchmark files of `collection` pass the check of downloaded files.
 
-    The benchmarks are listed in `STANDARD`, and `collection` serves the invented files.
+    A downloaded benchmark must have the SHA-256 that `STANDARD` lists for it. During the test, each
+    SHA-256 in this list is replaced by that of the invented file.
     """
     for name, one in list(STANDARD.items()):
         digest = hashlib.sha256(content_of(name)).hexdigest()

@@ -1,6 +1,7 @@
 """Test ensembles (several trainings of one text) and the comparison of two texts.
 
-Results are compared with those of plain loops and of SciPy, and with simulated truth.
+Results are compared with those of plain loops and of SciPy. Some tests simulate data, so that the
+true values are known, and compare the results with these.
 """
 
 import itertools

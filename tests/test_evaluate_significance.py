@@ -591,10 +591,16 @@ def test_few_independent_questions_are_not_compared() -> None:
 def test_a_variance_that_is_estimated_as_0_is_no_certainty() -> None:
     """An estimated variance of 0 is not taken as certainty that configurations differ.
 
-    In the first case, only the variance over seeds is 0: with each of two seeds, configuration A
-    has the right answers to two analogy questions and B to another one. The variance over questions
-    remains, so there is an interval, which contains 0. In the other cases, A answers all questions
-    and B none, or there are only scores: no variance remains, and there is no interval.
+    In each case, a configuration has the same score with both of its seeds, or the difference
+    between two configurations is the same with both: the estimated variance over seeds is 0.
+
+    In the first case, configuration A answers two analogy questions correctly with each seed, and B
+    answers one. The questions differ, so the variance over questions is not 0. The difference
+    A - B has a confidence interval, which contains 0.
+
+    In the second case, A answers all questions correctly and B none: the variance over questions is
+    0, too. In the last two cases, there are only the scores of whole runs, and no answers to
+    questions. In these three cases, the verdict is "no spread", and there is no interval.
     """
     pairs = np.array([*itertools.permutations(range(15), 2)])
     ranks = np.full((2, 2, 210), 7, np.int8)
@@ -803,9 +809,11 @@ def simulated(
 def true_gain(gain: float, spread: float = 0.15) -> float:
     """Return the true difference in Spearman's correlation between configurations of `simulated`.
 
-    `simulated` multiplies the human scores by a random factor, whose standard deviation is `spread`
-    and whose mean is larger by `gain` in the first configuration. The result is the correlation of
-    the first configuration minus that of any other.
+    The correlation is that of the cosines of word pairs with the human scores of these pairs. The
+    cosines are simulated: each is the human score times a factor, plus noise. The factor is random
+    for each seed, with the standard deviation `spread`. Its mean is 0.7 + `gain` in the first
+    configuration, and 0.7 in the others. The result is the expected correlation of the first
+    configuration minus that of any other.
     """
 
     def mean(center: float) -> float:

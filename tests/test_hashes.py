@@ -29,10 +29,11 @@ def an_hour_later() -> Iterator[None]:
 
 
 def reading(database: Path | None, *paths: Path, trust: bool = True) -> tuple[list[str], int]:
-    """Return the SHA-256 of files, and how many of the files had to be read to compute it.
+    """Return the SHA-256 that `FileHashes` gives for each file, and how many files it had to read.
 
-    `trust` is whether the hashes in the database are used. It is also checked that each SHA-256 is
-    that of the file's content.
+    `database` is the SQLite file in which `FileHashes` stores hashes, so that unchanged files need
+    not be read again. None: no hashes are stored, and every file is read. `trust` is whether stored
+    hashes are used. It is also checked that each SHA-256 is that of the file's content.
     """
     with mock.patch.object(hashlib, "sha256", wraps=hashlib.sha256) as made:
         found = FileHashes(database, trust).sha256(paths)

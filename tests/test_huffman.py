@@ -1,4 +1,8 @@
-"""Test the Huffman tree against a slow construction, and its mathematical properties."""
+"""Test the Huffman tree: it equals that of a slow construction, and its code is optimal.
+
+No code of a word begins that of another word. The mean length of the codes is less than the entropy
+plus one bit, and is the same as in gensim.
+"""
 
 import math
 from itertools import pairwise

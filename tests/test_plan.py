@@ -289,7 +289,12 @@ def test_damage_and_interruptions_are_told(folder: Path) -> None:
 
 
 def train_step(folder: Path, *more: str) -> tuple[str, float]:
-    """Return what a plan says of the training: why it would run, and for how many seconds."""
+    """Return why a run in `folder` would train, and the seconds that this is expected to take.
+
+    This is what the setting ``plan=true`` prints for the training stage, without running it. The
+    settings are `GIVEN` and `more`, such as "train.epochs=4". If the result of the training is in
+    the cache, the reason is an empty string. If the time is unknown, it is 0.
+    """
     with contextlib.chdir(folder):
         steps = {step.stage: step for step in Planner().plan(settled(*GIVEN, *more))}
     return steps["train"].why, steps["train"].expected.seconds or 0.0

@@ -596,13 +596,15 @@ def test_step_limit_stops_the_overshoot(distance: float) -> None:
 
 
 def test_step_limit_far_from_the_valley() -> None:
-    """Gradient descent converges if a parabola limits its steps, not if the second derivative does.
+    """Gradient descent converges if its step size is limited by the curvature of an upper bound.
 
-    The loss is 500 (log(1 + exp(s)) + log(1 + exp(-s))). Descent starts at s = 6, far from the
-    minimum at 0. The step size is 0.025, but at most 1 / (1000 c), where c is the curvature of one
-    of the 1000 terms. With c = 1 / (2 max(2, |s|)), the curvature of a parabola that lies above the
-    term everywhere, descent converges. With the second derivative c = σ'(s), which is too small at
-    6, it does not.
+    If the second derivative of the loss limits the step size instead, descent does not converge.
+
+    The loss is a sum of 1000 terms: log(1 + exp(s)) and log(1 + exp(-s)), 500 times each. Descent
+    starts at s = 6, far from the minimum at 0. The step size is 0.025, but at most 1 / (1000 c).
+    Here, c is one of two values for the curvature of a term. The first, 1 / (2 max(2, |s|)), is the
+    curvature of a parabola that touches the term at s and is nowhere below it: descent converges.
+    The second is the second derivative σ'(s): at s = 6 it is too small, so the steps are too long.
     """
 
     def converges(curvature: Callable[[Array], Array]) -> bool:

@@ -118,7 +118,11 @@ def test_neighbours_equal_those_of_a_plain_sort(
 
 
 def written(path: Path, vectors: WordVectors, words: list[str], vocabulary: int) -> dict[str, Any]:
-    """Write a map page with projections by PCA and t-SNE, and return the JSON data in it."""
+    """Write a map of `words` to the HTML page `path`, and return the JSON data in the page.
+
+    The positions of the words are projections of their vectors by PCA and t-SNE. The page also
+    lists neighbors of each word, which are chosen among the `vocabulary` most frequent words.
+    """
     made = project_by(vectors, words, ["pca", "tsne"])
     map_page.write_map(path, vectors, words, made, "title", vocabulary)
     page = path.read_text(encoding="utf-8")

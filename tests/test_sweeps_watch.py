@@ -24,10 +24,11 @@ WITHOUT_SCORES = "stages=[tokenize,vocab,train]"
 
 
 def leave(folder: Path, number: int, value: float | None, failure: str = "") -> None:
-    """Write the files of job `number` of a sweep, as if it had finished with the objective `value`.
+    """Write the files of job `number` of a sweep, as they are if it finished, failed or still runs.
 
-    If `value` is None, the job has not finished: it is running, or has failed with the error
-    message `failure`.
+    `folder` is the folder of the sweep. If `value` is a number, the job has finished, and `value`
+    is its objective, the metric by which the sweep compares its jobs. If `failure` is not empty,
+    the job has failed with this error message. Otherwise, the job is still running.
     """
     path = folder / str(number)
     path.mkdir(exist_ok=True)

@@ -55,7 +55,12 @@ def recorded(outputs: Path, query: str, *values: Any) -> list[Any]:
 
 
 def training(points: int, epochs: int) -> tuple[list[Point], list[Epoch]]:
-    """Return an invented training history: its points and its epochs."""
+    """Return an invented training history: `points` measurements, and results of `epochs` epochs.
+
+    A `Point` is measured after each shard (piece of the text), and has the loss, the learning rate,
+    and the numbers of words and seconds so far. An `Epoch` has the results of one pass over the
+    text. Every epoch has equally many points.
+    """
     each = points // epochs
     history = [
         Point(1 + i // each, 20_000 * (i + 1), 3 / (i + 1), 0.025 / (i + 1), 0.01 * (i + 1))
@@ -254,11 +259,20 @@ def test_a_report_waits_for_the_run_of_its_job(
 
 
 def record_slowly(outputs: Path, sweep: str, sent: bytes, freed: Any, ended: Any) -> None:
-    """Record two jobs of a sweep with MLflow, whose store saves nothing before `freed` is set.
+    """Record two jobs of a sweep with MLflow, which saves nothing before the event `freed` is set.
 
-    The event `ended` is set when both jobs have ended, even if nothing has been saved by then.
-    `outputs` is the folder with the MLflow database, `sweep` the id of the sweep's MLflow run, and
-    `sent` the pickled store that the jobs share.
+    The event `ended` is set when both jobs have ended, even if nothing has been saved by then. A
+    test runs this function in a worker process.
+
+    Parameters
+    ----------
+    outputs
+        The folder with the MLflow database.
+    sweep
+        The id of the sweep's MLflow run.
+    sent
+        A pickled `SharedStore`, the object through which the jobs of a sweep share a connection to
+        MLflow. An unpickled copy has no connection yet.
     """
     setattr(SqlAlchemyStore, "log_batch", waits_for(freed))  # noqa: B010
     for number in ("0", "1"):

@@ -224,9 +224,9 @@ OPENERS: dict[str, Callable[..., Any]] = {
 class Streams(io.RawIOBase):
     """The decompressed bytes of a bzip2 or xz file, which consists of one or more streams.
 
-    If other bytes follow a stream, such as a damaged stream, an error is raised. `bz2.open` and
-    `lzma.open`, in contrast, take such bytes for the end of the file, and drop all that comes after
-    them. Zero bytes after a stream, which xz permits, are skipped.
+    Zero bytes after a stream, which xz permits, are skipped. If what follows is not another valid
+    stream (for example, a damaged one), an error is raised. `bz2.open` and `lzma.open`, in
+    contrast, take such bytes for the end of the file, and drop all that comes after them.
 
     Parameters
     ----------
@@ -495,9 +495,9 @@ def read_vocabulary(path: Path) -> tuple[list[str], NDArray[np.int64] | None]:
     Raises
     ------
     InputError
-        The file cannot be read, is not UTF-8, or has no header or an incomplete last line. If the
-        header says that there are counts, every line must be a word, a tab and a count; the message
-        names the first that is not.
+        The file cannot be read or is not UTF-8, its first line is not a header, or its last line
+        does not end in a line break. If the header says that there are counts, every line below it
+        must be a word, a tab and a count; the message names the first line that is not.
     """
     try:
         text = path.read_bytes().decode("utf-8")

@@ -97,9 +97,10 @@ def text_ratio(wanted: Manifest, had: Manifest) -> float:
 def by_distance(wanted: Manifest, found: Sequence[Manifest]) -> list[Manifest]:
     """Sort manifests by their number of differences from `wanted`, the fewest first.
 
-    A manifest is the JSON object that describes a result. Its settings are compared, and the cache
-    keys of the results from which it was made. A value that differs counts twice; an entry that
-    only one of the two manifests has counts once.
+    A manifest is the JSON object that describes a result. Two of its entries are compared:
+    ``settings``, the settings of the result, and ``upstream``, the cache keys of the earlier
+    results from which the result was made. A value that differs counts twice; a setting or a key
+    that only one of the two manifests has counts once.
     """
 
     def texts(manifest: Manifest) -> set[tuple[str, str]]:
@@ -156,13 +157,13 @@ def upstream_reasons(
     old: Mapping[str, str],
     manifests: Callable[[str], Sequence[Manifest]],
 ) -> Iterator[str]:
-    """Yield phrases that say how two results differ in the earlier results they were made from.
+    """Yield phrases that say how the earlier results differ from which two results were made.
 
     Each stage of the pipeline makes a result from the results of earlier stages, its upstream
-    results. If two results have different upstream results of a stage, the phrases say how the
-    manifests (descriptions) of these upstream results differ, as found by `reasons`. Their own
-    upstream results are then compared in the same way. If the cache lacks one of the two manifests,
-    the phrase only names the stage.
+    results. For each earlier stage, the upstream results of the two results are compared. If they
+    are not the same, the phrases say how their manifests (descriptions) differ, as found by
+    `reasons`. The results from which these two were made are then compared in the same way. If the
+    cache lacks one of the two manifests, the phrase only names the stage.
 
     Parameters
     ----------
@@ -223,7 +224,8 @@ def is_digest(value: Any) -> bool:
 def shown(value: Any) -> str:
     """Return the value of a setting as text for a message, cut to `SHOWN` characters.
 
-    In place of a hash, or of a list of hashes, the text is "a file".
+    If the value is a hash, or a list of hashes, the text is "a file": for a setting that names a
+    file, a result is described by a hash of the file's content.
     """
     if is_digest(value):
         return "a file"

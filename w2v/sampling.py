@@ -227,9 +227,10 @@ class NoiseDistribution:
     last : uint32 (V,)
         The last integer of each word's interval. The values do not decrease.
     start : int32 (V,)
-        A table that shortens the search for the word of an integer x: it is the word
-        ``start[floor(x V / 2**32)]`` or a later one. Entry c of the table is the word of the
-        smallest x for which this index is c, x = ceil(c 2**32 / V).
+        A table that shortens the search for the word of an integer x. Let c be
+        floor(x V / 2**32). The search can begin at the word ``start[c]``, because the word of x is
+        this word or a later one: ``start[c]`` is the word of the smallest integer with the same c,
+        which is ceil(c 2**32 / V).
     """
 
     def __init__(self, counts: NDArray[np.int64], exponent: float) -> None:

@@ -104,8 +104,8 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
 def check_whole(name: str, value: object, least: int = 1, *, or_none: bool = False) -> None:
     """Raise `InputError` if an argument, called `name`, is not a whole number of at least `least`.
 
-    With `or_none`, the message says that the argument may also be None. The caller must allow None
-    itself: this function refuses it.
+    This function refuses None. If the argument may be None, do not call it in this case, and set
+    `or_none`: the message for other values then ends in "or None".
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
         none = ", or None" * or_none
@@ -115,8 +115,8 @@ def check_whole(name: str, value: object, least: int = 1, *, or_none: bool = Fal
 def check_positive(name: str, value: object, *, or_none: bool = False) -> None:
     """Raise `InputError` if an argument, called `name`, is not a finite number above 0.
 
-    With `or_none`, the message says that the argument may also be None. The caller must allow None
-    itself: this function refuses it.
+    This function refuses None. If the argument may be None, do not call it in this case, and set
+    `or_none`: the message for other values then ends in "or None".
     """
     limit = above(0)
     if not isinstance(value, Real) or isinstance(value, bool) or not limit.holds(value):
@@ -181,8 +181,9 @@ def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
     """Return whether `value`, which is not None, has at least one of the types in `kinds`.
 
     NumPy's numbers count as numbers, an integer also counts as a float, and a bool does not count
-    as a number. A tuple also counts as a list, and a list as a tuple. Of the items in a list or
-    tuple, only the first of each Python type is compared with the type that `kinds` has for items.
+    as a number. A tuple also counts as a list, and a list as a tuple. Lists may have millions of
+    items, so only one item of each Python type is tested: of ``["a", "b", 1, 2]``, one str and one
+    int. These must have the item type that `kinds` gives, such as str for ``list[str]``.
 
     The types that can be tested are int, float, bool, str, and lists and tuples with a type for
     their items, such as ``list[str]``. If `kinds` contains another type, such as dict, the result
@@ -220,14 +221,15 @@ HOME = re.compile(r"(?:(?<=[=\[,:'\"])|(?<=///))~(?=/)")
 
 
 def with_home(value: Any) -> Any:
-    """Return a value with the home folder in place of ``~`` in all paths that begin with ``~/``.
+    """Return a value with the home folder in place of ``~``, as in ``~/a.txt`` and ``key=~/a.txt``.
 
     Parameters
     ----------
     value
-        A `Settings` object, a list, a dictionary (only its values are searched), or a string such
-        as ``~/a.txt`` or ``key=~/a.txt``. Values of other types are returned unchanged. So is the
-        field ``pattern`` of a `Settings` object, which is a regular expression.
+        A string, such as ``~/a.txt`` or ``key=[~/a.txt,~/b.txt]``; or a list, a dictionary or a
+        `Settings` object that holds strings. The keys of a dictionary are not changed, and neither
+        is the field ``pattern`` of a `Settings` object, which is a regular expression. Values of
+        other types are returned unchanged.
     """
     if is_dataclass(value) and not isinstance(value, type):
         old = {one.name: getattr(value, one.name) for one in fields(value)}

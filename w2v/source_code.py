@@ -61,13 +61,20 @@ def source_digests(
 
 @cache
 def digest_of(path: Path) -> str:
-    """Return 16 hexadecimal digits of the SHA-256 of a file, as this process first read it."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of a file.
+
+    A process computes it once for each file; later changes of the file do not change the result.
+    """
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 @cache
 def imports_of(path: Path, packages: tuple[str, ...]) -> list[str]:
-    """Return what a source file imports (`imported_modules`), as this process first read it."""
+    """Return the dotted names that a source file imports from `packages`, such as ``w2v.files``.
+
+    They are those that `imported_modules` yields. A process reads each file once for given
+    `packages`; later changes of the file do not change the result.
+    """
     return [*imported_modules(path.read_text(encoding="utf-8"), packages)]
 
 

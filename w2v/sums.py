@@ -94,7 +94,7 @@ class Sums:
         return int(np.count_nonzero(self.used()[self.equal()[1][:-1]]))
 
     def used(self) -> NDArray[np.bool_]:
-        """Return, for each of the n sums, whether it adds up any rows of the table: bool (n,)."""
+        """Return, for each of the n weighted sums of rows, whether it has a summand: bool (n,)."""
         return np.diff(self.borders()) > 0
 
     def totals(self) -> F32:
@@ -108,14 +108,17 @@ class Sums:
     def matrix(self, values: F32 | None) -> "tuple[I32, sp.csr_array]":
         """Return a sparse matrix with a row for each sum and a column for each table row in use.
 
-        The n sums add up rows of a table. If `values` are the weights, this matrix times the table
-        rows in use gives the sums. An entry is one occurrence of a table row in a sum; there are E
-        entries.
+        The n sums add up rows of a table. An entry is one occurrence of a table row in a sum; there
+        are E entries. Each has a weight, by which the table row is multiplied in the sum, and a
+        share, by which the gradient of the sum is multiplied to get that of the table row. With
+        the weights, the matrix times the table rows in use gives the sums. With the shares, its
+        transpose times the gradients of the sums gives the gradients of these table rows.
 
         Parameters
         ----------
         values : float32 (E,)
-            A number for each entry, `weights` or `shares`; None for ones.
+            A number for each entry: the attribute `weights` or `shares`. None, the value of both
+            attributes if each sum is a single table row, means ones.
 
         Returns
         -------

@@ -36,16 +36,17 @@ def effect_sizes(result: Sweep[Any]) -> list[str]:
 def advice(result: Sweep[Any]) -> list[str]:
     """Return lines of advice on the results of a sweep.
 
-    The objective is the metric by which the sweep compares its runs. In this order, there is
+    The sweep ranks its configurations by one metric, the objective. There may be these lines, in
+    this order:
 
-    - a line that says how configurations are ranked, if not all have runs of the same seeds;
-    - for each group of configurations that can be compared, a line that names a configuration that
-      trains much faster than the best and is not shown to be worse, if there is one;
-    - a line that explains the verdict ``no spread``, if a configuration has it: its difference from
-      the best cannot be tested, because the estimated variance is 0. The line names scores that can
-      be tested;
-    - a line that warns that the vocabularies of the runs cover unequal shares of the benchmark, if
-      the objective is a benchmark score. It is left out if all runs have the setting
+    - If not all configurations have runs of the same seeds, a line says how they are ranked.
+    - For each group of configurations that can be compared with each other: if one of them trains
+      much faster than the best one and is not shown to be worse, a line names it.
+    - If a configuration has the verdict ``no spread``, a line explains it: the difference from the
+      best one cannot be tested, because its estimated variance is 0. The line also says by which
+      other scores configurations can be tested.
+    - If the objective is a benchmark score, and the vocabularies of the runs cover unequal shares
+      of the benchmark, a line warns of this. It is left out if all runs have the setting
       ``evaluate.oov=zero``, which counts word pairs with unknown words as a cosine of 0, and
       questions with unknown words as wrong.
     """

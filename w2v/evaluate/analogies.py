@@ -308,8 +308,9 @@ def analogies(
     method
         How the answer is computed, ``3CosAdd`` or ``3CosMul``; see `answer_ranks`.
     oov
-        How a question is treated if a, b or c, or all of its correct answers, are outside that
-        vocabulary: ``skip`` leaves it out, ``zero`` counts it as wrong.
+        How a question "a is to b as c is to what?" is treated if a, b or c is outside that
+        vocabulary, or if all of its correct answers are (a `Question` may have several): ``skip``
+        leaves the question out, ``zero`` counts it as wrong.
 
     Raises
     ------

@@ -150,12 +150,12 @@ class _Noise(NamedTuple):
         Estimates of δ·Σδ, which need two runs. δ is the difference between the word's mean vectors
         in the two texts.
     skew
-        The factor (tr C²)⁴ / (tr C tr C³)². In the test of whether a word is used alike in both
-        texts, the statistic is δ·δ, divided by its mean under the null hypothesis. It is compared
-        with an F distribution. The numerator's degrees of freedom are multiplied by this factor, so
-        that the distribution is as skewed as the statistic. C is the sum of Σ over all words of all
-        texts with two or more runs, where each Σ is divided by its trace and multiplied by the
-        number of runs less 1. The factor is at most 1; 1 if C is isotropic.
+        A factor that makes the F distribution of the test as skewed as the test statistic: the
+        numerator's degrees of freedom are multiplied by it. (The test is of whether a word is used
+        alike in both texts; the statistic is δ·δ, divided by its mean under the null hypothesis.)
+        The factor is computed from a matrix C, the weighted sum of the estimates of Σ of all words
+        and of all texts with two or more runs. The weight of each Σ is (runs - 1) / tr Σ. The
+        factor is (tr C²)⁴ / (tr C tr C³)². It is at most 1; it is 1 if C is isotropic.
     """
 
     trace: NDArray[np.float64]
@@ -286,11 +286,14 @@ class _Found(NamedTuple):
 def _shifts(
     before: list[NDArray[np.float32]], after: list[NDArray[np.float32]], resampled: bool
 ) -> _Found:
-    """For V words, compute the distance between their vectors in two texts, and test it.
+    """For each of V words, test whether its vectors differ between two texts by more than chance.
 
-    The distance is 1 - cosine, averaged over all pairs of a run of one text and a run of the other.
-    The test, which the docstring of this module describes, is of the squared distance between the
-    mean vectors over the runs; its p-values are corrected for the number of words.
+    Several runs on each text show how much vectors vary by chance. The null hypothesis is that the
+    word is used alike in both texts. The test statistic is the squared distance between the word's
+    mean vectors (over the runs) in the two texts; the docstring of this module describes the test.
+    The p-values are corrected for the number of words. There is no test if no text has three runs.
+    The result also has another distance, for display: 1 - cosine, averaged over all pairs of a run
+    of one text and a run of the other.
 
     Parameters
     ----------

@@ -208,9 +208,10 @@ def standard_path(name: str, folder: str | Path, url: str = STANDARD_URL) -> Pat
 
 
 def about(name: str, source: str | None) -> Dataset | None:
-    """Return the description of a benchmark, if gensim ships it or if it is a standard set.
+    """Return the description of a benchmark that gensim ships or that this library can download.
 
-    Return None for a file of the user, and for a benchmark that is not used.
+    Those that can be downloaded are the sets of word pairs in `STANDARD`, which are called standard
+    sets. Return None for a file of the user, and for a benchmark that is not used.
 
     Parameters
     ----------

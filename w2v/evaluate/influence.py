@@ -112,12 +112,14 @@ class Benchmark(ABC):
 
     @abstractmethod
     def units(self, used: NDArray[np.bool_]) -> int:
-        """Return how many sampling units, which are different word pairs, the used items have.
+        """Return the number of distinct word pairs among the items that a score is computed from.
 
-        `used`, bool (n,), says which items are used. Items without influence on the score
-        (`scored`) do not count. A pair that occurs several times, such as in several questions or
-        sets of pairs, counts once. For analogy questions, which have two word pairs each, the
-        result is the number of distinct pairs or the number of questions, whichever is smaller.
+        The distinct pairs are the sampling units when the variance of the score is estimated. A
+        pair that occurs several times, such as in several questions or sets of pairs, counts once.
+        `used`, bool (n,), says which items are used. Used items that have no influence on the score
+        do not count; the method `scored` tells them apart. For analogy questions, which have two
+        word pairs each, the result is the number of distinct pairs or the number of questions,
+        whichever is smaller.
         """
 
     def variances(self, parts: FloatArray) -> FloatArray:
@@ -272,16 +274,21 @@ class MeanOfSets(Benchmark):
 
     @cached_property
     def words(self) -> NDArray[np.int64]:
-        """A number for each of the n word pairs, those of all sets one after another: int64 (n,).
+        """Numbers that show which of the n word pairs are equal: int64 (n,).
 
-        Equal pairs have the same number, also in different sets. The distinct pairs are numbered
-        from 0.
+        Each set is a benchmark's list of word pairs. The array has a number for each pair of the
+        first set, then for each pair of the second set, and so on. Equal pairs have the same
+        number, also in different sets. The distinct pairs are numbered from 0. The numbers are
+        needed because the occurrences of a pair together are one sampling unit.
         """
         words = np.concatenate([one.words for one in self.sets])
         return np.unique(words, return_inverse=True)[1].reshape(-1)
 
     def split(self, array: NDArray[Any]) -> list[NDArray[Any]]:
-        """Split an array, whose last axis has the pairs of all sets, into one array per set."""
+        """Split an array over the word pairs of all benchmark sets into one array per set.
+
+        The last axis of `array` has the n word pairs of all sets, one set after another.
+        """
         return np.split(array, np.cumsum([len(one.people) for one in self.sets])[:-1], axis=-1)
 
     def counted(self, used: NDArray[np.bool_]) -> list[int]:

@@ -200,7 +200,7 @@ def _check_sizes(k: int, limit: int, words: int) -> None:
 
 
 def common_share(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return, for each row of `one`, the share of its entries that are also in this row of `other`.
+    """Return, for each i, the share of entries of the row ``one[i]`` that ``other[i]`` has, too.
 
     Parameters
     ----------

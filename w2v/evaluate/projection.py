@@ -109,9 +109,10 @@ def project_2d(vectors: WordVectors, words: Sequence[str]) -> NDArray[np.float64
     Returns
     -------
     (n, 2) float64
-        Coordinates with mean 0. A principal component may point either way; here, its coordinate of
-        largest absolute value is positive. A component is 0 if there are too few words or
-        dimensions.
+        The coordinates of each word along the two components, with mean 0. The sign of a principal
+        component is arbitrary. Here, it is such that, of the n coordinates along the component, the
+        one of largest absolute value is positive. A column is 0 if there are too few words or
+        dimensions for its component.
 
     Raises
     ------

@@ -21,13 +21,14 @@ contains it, too. With few seeds, the estimate ``seeds`` may happen to be smalle
 only ``seeds`` is subtracted, so that the estimated variance is never below q(mean of e_s), the
 variance over items if the trained vectors are taken as given.
 
-The contributions of the n items sum to 0, as if their mean had been subtracted from each. This
-lowers the expected value of a product e_i e_j by about V / n², the variance of that mean, where V
-is the variance that q should estimate. q adds up only some of the n² products. Their fraction is
-q(1/n), the value of q if each e_i is 1/n. The expected value of q is therefore not V, but about
-V - n² q(1/n) V / n² = (1 - q(1/n)) V, and each q above is divided by 1 - q(1/n). For the u (u - 1)
-analogy questions that can be made of u word pairs, 1 - q(1/n) is (u - 2) (u - 3) / (u (u - 1)), and
-the corrected estimate has no bias.
+On average, q is too small by a factor of about 1 - q(1/n), so each q above is divided by this
+factor. Here, q(1/n) is the value of q if each e_i is 1/n; it is the fraction of the n² products
+e_i e_j that q adds up. The reason for the bias is that the contributions of the n items sum to 0,
+as if their mean had been subtracted from each. Let V be the variance that q should estimate. The
+variance of the subtracted mean is V / n². Subtracting it lowers the expected value of each product
+e_i e_j by about V / n². q adds up n² q(1/n) products, so its expected value is about
+V - n² q(1/n) V / n² = (1 - q(1/n)) V. For the u (u - 1) analogy questions that can be made of u
+word pairs, 1 - q(1/n) is (u - 2) (u - 3) / (u (u - 1)), and the corrected estimate has no bias.
 
 With few seeds, var(d_s) is not reliable. With more than two configurations, the larger one of
 v_a + v_b and 2 v is therefore used in place of var(d_s). Here, v_a and v_b are the variances over
@@ -180,9 +181,10 @@ class Difference:
 
         - ``one seed``: the two have fewer than two seeds in common;
         - ``too few pairs``: there are fewer than `MIN_PAIRS` different word pairs, or questions of
-          an analogy benchmark; or too many items depend on each other to estimate the variance:
-          more than the fraction `MAX_SHARE` of all combinations of two items. Two items depend on
-          each other if they are the same word pair or are questions with a word pair in common;
+          an analogy benchmark; or too many items depend on each other to estimate the variance: of
+          all n² combinations (i, j) of the n items, more than the fraction `MAX_SHARE` depend on
+          each other. Two items depend on each other if they are the same word pair or are questions
+          with a word pair in common;
         - ``undefined``: the score of a run is NaN, such as the loss of a training that diverged;
         - ``no spread``: the scores differ, but the estimated variance of the difference is 0, so
           that its true variance is unknown. This is always so for a score without items if
@@ -266,19 +268,24 @@ class Family:
     def p_value(self, ratio: float, critical: float, shown: bool) -> float:
         """Return the p-value of a difference, corrected for all comparisons by all scores.
 
-        The result is below the attribute `whole` exactly if `shown` is true. `whole` is the
-        accepted probability of any false positive in all families of comparisons together. Critical
-        values have small errors from interpolation. If they put the p-value on the wrong side of
-        `whole`, the nearest value on the right side is returned.
+        The p-value is computed in three steps. First, the degrees of freedom are found for which
+        the method `Family.critical` returns the argument `critical`. Second, the distribution with
+        these degrees of freedom gives the p-value within this family: it is that of the studentized
+        range or, for two configurations, Student's t. Third, the p-value is corrected for the other
+        families (Sidak). A difference at the critical value gets the p-value `whole`, an attribute:
+        the accepted probability of any false positive in all families together.
+
+        Critical values are interpolated, so the p-value has a small error. It is therefore adjusted
+        such that it agrees with `shown`: it is below `whole` if `shown` is true, and at least
+        `whole` if `shown` is false.
 
         Parameters
         ----------
         ratio
             The absolute value of the difference, in standard errors.
         critical
-            The value that `ratio` must exceed to be significant. The degrees of freedom are found
-            from it: they are those for which the method `Family.critical` returns this value. It
-            must not be larger than the critical value for one degree of freedom.
+            The value that `ratio` must exceed to be significant. It must not be larger than the
+            critical value for one degree of freedom.
         shown
             Whether the difference is significant: whether `ratio` exceeds `critical`.
         """
@@ -424,8 +431,10 @@ class Comparison:
     values
         For each configuration, the scores of its runs, by seed.
     family
-        Describes the comparisons of all pairs of these configurations, which are corrected together
-        for multiple testing. Configurations with equal runs then count once (`distinct`).
+        A `Family`: the number of these configurations, and the significance level for the
+        comparisons of all their pairs, which are corrected together for multiple testing. The
+        number counts every configuration. The tests use the property `distinct` instead, a copy of
+        the family in which configurations with equal runs count once.
     benchmark, answers
         The items (word pairs or questions) that the score is computed from, and the answers of each
         configuration's runs to them. For a score without items, such as a loss, `benchmark` is
@@ -521,17 +530,19 @@ class Comparison:
             - at least two seeds; but one is enough if the attribute `fixed` is true (the vectors
               were given, not trained), because only the items are then a sample. For a score
               without items, the estimate is then 0;
-            - for a score with items, also a finite `difference`, and that `few` is false.
+            - for a score with items, also that `difference` is finite and that the items are not
+              too few (see `few` below).
         items : int or None
             The number of items that were used. If the benchmark skips unknown words, an item is
             used if its words are known to the runs of both configurations with every one of
             `seeds`. If the score is a mean over several sets of items, the items of sets that the
             mean leaves out are not used. None without seeds, or for a score without items.
         few : bool
-            Whether these items are too few: they have fewer than `MIN_PAIRS` sampling units, which
-            are different word pairs (`Benchmark.units`), or too many of the n items depend on each
-            other, more than the fraction `MAX_SHARE` of all n² combinations. Two items depend on
-            each other if they are the same word pair, or questions with a word pair in common.
+            Whether the n items that were used are too few to estimate the variance. This is so in
+            two cases: they have fewer than `MIN_PAIRS` different word pairs (`Benchmark.units`); or
+            of all n² combinations (i, j) of the items, more than the fraction `MAX_SHARE` depend on
+            each other. Two items depend on each other if they are the same word pair, or questions
+            with a word pair in common. False for a score without items.
         """
         careful = self.distinct.settings == 2 or len(seeds) == 2
         if self.benchmark is None:
@@ -663,22 +674,26 @@ class Comparison:
     def _over_seeds(self, a: int, b: int, gaps: NDArray[np.float64]) -> tuple[float | None, float]:
         """Estimate the variance, over seeds, of the mean difference between two configurations.
 
-        If the comparison (`self`) has only two different configurations (`distinct`), the estimate
-        is the variance of `gaps`, divided by their number. If it has more, effects of a seed on all
-        configurations alike are removed first (`spread_over_seeds`). Two values are then computed:
-        the sum of the variances of `a` and `b`, and twice the variance pooled over all
-        configurations. The estimate is the larger value, divided by the number of `gaps`. A copy
-        of another configuration (`_originals`) has the variance of the other and is not pooled. If
-        `a` and `b` are copies of the same one, the estimate is 0.
+        The two configurations are those with the indices `a` and `b`. A configuration is a copy of
+        another if each of its runs is equal to a run of the other, in seed, score and answers
+        (`_originals`). The other is then used in place of the copy. The estimate is V divided by
+        the number of `gaps`. There are three cases:
 
-        If the sum is the larger value, its degrees of freedom are Satterthwaite's, multiplied by
-        (k - 1) / k for k different configurations, because the removed effects make the two
-        variances depend on each other. The degrees of freedom are at least min(n_a, n_b) - 1, for
-        n_a seeds of `a` and n_b seeds of `b`: for normally distributed scores, the two variances
-        have chi-squared distributions with n_a - 1 and n_b - 1 degrees of freedom, and their sum
-        cannot have fewer than the smaller number. They are at most the degrees of freedom of the
-        pooled variance, which `spread_over_seeds` returns. If the pooled variance is used, these
-        are its degrees of freedom.
+        - The comparison (`self`) has only two different configurations (`distinct`). V is the
+          variance of `gaps`, with one degree of freedom less than there are `gaps`.
+        - It has more, and the two configurations are copies of the same one. V is 0.
+        - It has more, and they are not. Effects of a seed on all configurations alike are removed
+          from the scores first (`spread_over_seeds`). Let v_a and v_b be the variances over seeds
+          of the scores of the two configurations, and v the variance pooled over all k
+          configurations that are not copies. V is the larger one of v_a + v_b and 2 v.
+
+        In the third case, the degrees of freedom of 2 v are those of v, which `spread_over_seeds`
+        returns. The degrees of freedom of v_a + v_b are Satterthwaite's, multiplied by (k - 1) / k,
+        because the removed effects make the two variances depend on each other. They are at most
+        those of v. They are at least min(n_a, n_b) - 1, for n_a seeds of one configuration and n_b
+        of the other: for normally distributed scores, the two variances have chi-squared
+        distributions with n_a - 1 and n_b - 1 degrees of freedom, and their sum cannot have fewer
+        than the smaller number.
 
         Parameters
         ----------

@@ -393,11 +393,11 @@ def pair_cosines(
 
 
 def ngram_vectors(vectors: WordVectors, missing: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-    """Return vectors (d,) for words outside the vocabulary, made from their n-grams, by word.
+    """Return a dict from each word in `missing` to the mean of the vectors of its n-grams, (d,).
 
-    If all words of the vocabulary are in lower case, the n-grams are those of the lowercased words.
-    Words without n-grams, and words for which the mean of their vectors is zero, are left out. If
-    `vectors` has no vectors of n-grams, the result is empty.
+    The words are not in the vocabulary. If all words of the vocabulary are in lower case, the
+    n-grams are those of the lowercased words. A word is left out if it has no n-grams, or if the
+    mean is zero. If `vectors` has no vectors of n-grams, the result is empty.
     """
     if vectors.subwords is None:
         return {}

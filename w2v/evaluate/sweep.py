@@ -66,8 +66,8 @@ class Run:
         The file of the vectors, and the file of the answers that `save_answers` wrote; None if
         there is none.
     epochs
-        For how many epochs the run was trained, if the sweep stops the worse runs early. In other
-        sweeps, the number is not needed, and this is 0.
+        The number of epochs for which the run was trained. It is known only in sweeps that stop the
+        worse runs early. In other sweeps, the number is not needed, and this is 0.
     """
 
     number: int
@@ -97,11 +97,14 @@ class Configuration(Generic[R]):
     runs
         The runs by seed.
     values
-        The value of the objective for each run, in the order of `runs`.
+        The value of the objective for each run, in the order of `runs`. The objective is the metric
+        by which the sweep compares its runs.
     compared_mean
-        The mean objective by which configurations are ranked. If no run is missing, it is equal to
-        `mean`. Else it is estimated as if all configurations of the group that were trained for
-        equally many epochs had runs of the same seeds (`means_with_equal_seeds`).
+        The mean objective by which configurations are ranked. It is compared only within the group,
+        among configurations that were trained for equally many epochs. If all of these have runs of
+        the same seeds, this is the property `mean`, the mean of `values`. Otherwise the objectives
+        of missing runs are estimated from the effects of configurations and seeds, and enter the
+        mean (`means_with_equal_seeds`).
     """
 
     settings: dict[str, str | None]
@@ -118,15 +121,16 @@ class Configuration(Generic[R]):
 
     @property
     def epochs(self) -> int:
-        """For how many epochs its runs were trained, if the sweep stops the worse runs early.
+        """The number of epochs for which the runs of this configuration were trained.
 
-        In other sweeps, the number is not needed, and this is 0.
+        It is known only in sweeps that stop the worse runs early. In other sweeps, the number is
+        not needed, and this is 0.
         """
         return max(run.epochs for run in self.runs.values())
 
     @property
     def mean(self) -> float:
-        """The mean objective of its runs."""
+        """The mean of the objective, the metric by which the sweep ranks, over `runs`."""
         return float(np.mean(self.values))
 
     @property
@@ -272,7 +276,7 @@ class Sweep(Generic[R]):
         values of the settings in `compared_within`. The keys are these values as one text, as
         `group` returns it for a run. Configurations trained for more epochs come before those
         trained for fewer. Those trained for equally many epochs are ordered by the mean objective,
-        estimated as if all of them had runs of the same seeds (`Configuration.compared_mean`).
+        which is corrected if they have runs of different seeds (`Configuration.compared_mean`).
         Where this is equal, they are ordered by name.
         """
         members: dict[tuple[str | None, ...], dict[str, R]] = {}
@@ -295,9 +299,11 @@ class Sweep(Generic[R]):
     def _ranked(self, group: Sequence[Configuration[R]]) -> list[Configuration[R]]:
         """Return the configurations of a group, with `compared_mean` set, from best to worst.
 
-        A group has the configurations that can be compared by the objective. Those trained for
-        more epochs come first. Those trained for equally many epochs are ordered by
-        `compared_mean`, the mean objective as if all of them had runs of the same seeds.
+        A group has the configurations that can be compared by the objective, the metric by which
+        the sweep ranks. Those trained for more epochs come first. Those trained for equally many
+        epochs are ordered by `compared_mean`, their mean objective. If they have runs of different
+        seeds, the objectives of the missing runs are estimated and enter the mean: a least-squares
+        fit gives an effect of each configuration and of each seed (`means_with_equal_seeds`).
         """
         ranked: list[Configuration[R]] = []
         for epochs in sorted({one.epochs for one in group}, reverse=True):
@@ -313,7 +319,11 @@ class Sweep(Generic[R]):
 
     @property
     def unequal_seeds(self) -> bool:
-        """Whether some configurations that are ranked together have runs of different seeds."""
+        """Whether some configurations that are ranked together have runs of different seeds.
+
+        Configurations are ranked together if they were trained for equally many epochs and can be
+        compared by the objective: if they have equal values of the settings in `compared_within`.
+        """
         return any(
             len({frozenset(one.runs) for one in ranked if one.epochs == epochs}) > 1
             for ranked in self.ranking.values()
@@ -324,19 +334,22 @@ class Sweep(Generic[R]):
     def judged(self) -> list[Judged]:
         """Significance tests of the differences between configurations, as `Verdicts` makes them.
 
-        The objective is the metric by which the sweep ranks its configurations, best first
-        (`ranking`). There is one `Judged` for each score and each group of several configurations
-        that can be compared by the score. In a group of up to `MAX_ALL_PAIRS` configurations, all
-        pairs are compared; in a larger group, each configuration is compared only with one of them,
-        the reference. The reference of a group is
+        The scores are benchmark scores and the objective, the metric by which the sweep ranks its
+        configurations. For each score, the function `must_agree` names settings. Configurations can
+        be compared by the score if they have equal values of these settings; those that can be
+        compared make a group. There is one `Judged` for each score and each group of two or more
+        configurations. In a group of up to `MAX_ALL_PAIRS` configurations, all pairs are compared.
+        In a larger group, each configuration is compared only with one of the group, the reference.
 
-        - for the objective, the best configuration of the group by the objective;
-        - for another score, if all configurations of the sweep can be compared by the objective,
-          also the best one of the group by the objective;
-        - for another score otherwise, the best one of the group by a benchmark score: the mean over
-          the similarity benchmarks, or else the first benchmark score. It must be defined (not NaN)
-          for all runs of the sweep, and all configurations must be comparable by it. If there is no
-          such score, the reference is the configuration of the group that comes first in `ranking`.
+        For the objective, the reference is the best configuration of the group by the objective.
+        For another score, it is the first configuration of the group that has the score, in this
+        order of all configurations:
+
+        - by the objective, the best first, if all configurations can be compared by the objective;
+        - otherwise by the mean of one benchmark score, the best first. This is the mean over the
+          similarity benchmarks or else the first benchmark score that is finite for all runs and by
+          which all configurations can be compared;
+        - if there is no such score, the order of `ranking`, group after group.
 
         A configuration is left out if another one, with which it can be compared by the objective,
         was trained for more epochs.
@@ -432,8 +445,9 @@ class Sweep(Generic[R]):
           best of its group (see `Difference`). The best itself has the verdict ``best``, or
           ``alone`` if the group has no other configuration. A configuration that was stopped
           early is not compared; its verdict is ``dropped after ... epochs``;
-        - ``overlap``, the share of nearest neighbors that two runs have in common; computed for the
-          best configurations only (`_overlaps`);
+        - ``overlap``, the share of words' nearest neighbors that two runs of the configuration have
+          in common: the mean over pairs of its runs. It is computed for the best configurations
+          only (`_overlaps`);
         - ``seconds``, the mean training time; ``group``, the values that the group has in common,
           as one text; and ``jobs``, the numbers of the runs.
         """
@@ -514,9 +528,11 @@ class Sweep(Generic[R]):
 
         - ``mean`` is the mean objective of these runs. It is NaN if `compared_within` is not empty,
           because the objectives of different groups cannot be compared.
-        - ``effect`` is computed from differences: each run's objective minus the mean objective of
-          its group (`centered`). The effect is the mean difference of the runs with this value,
-          minus the mean difference of all finished runs that have the setting.
+        - ``effect`` is computed from centered objectives: a run's objective minus the mean
+          objective of its group (`centered`). The effect is the mean of this over the runs with the
+          value, minus its mean over all finished runs that have the setting. Some settings belong
+          to a choice that other runs did not make: a run without negative sampling, for example,
+          has no ``loss.negatives``.
 
         If a setting has more than `MAX_VALUES` different numbers, each row is for one of the ranges
         between the minimum, the quartiles and the maximum. If the sweep stopped the worse

@@ -88,8 +88,10 @@ class Judged:
     larger_is_better
         Whether a larger score is better.
     seeds_alone
-        Whether the score is of a benchmark, but the runs' answers to its items (word pairs or
-        questions) are unknown. The comparisons then say nothing about other items.
+        Whether only the variation between seeds is considered, although the score is of a
+        benchmark, because the runs' answers to its items (word pairs or questions) are unknown. The
+        variation between items is then not estimated, so the comparisons hold for these very items,
+        and say nothing about other items of the same kind.
     largest
         The largest difference that two scores can have (`largest_difference`). Intervals in
         `differences` are cut to it.
@@ -421,18 +423,22 @@ def way_of(value: float, digits: int) -> str:
 def needed(one: Difference, digits: int, largest: float) -> str:
     """Return a sentence on the smallest difference that the seeds of a comparison can show.
 
-    This difference is ``one.detectable``; if it is more than `largest`, the largest difference that
-    two scores can have, the sentence says that the seeds can show nothing. If ``one.size`` is
-    smaller than ``one.detectable``, and not 0 when rounded to `digits` decimals, the sentence also
-    says what is needed to show a difference of ``one.size``:
+    `one` is the comparison of two configurations by a score. An example of the sentence is
+    "3 seeds can show a difference of 0.05; one of 0.02 needs 9 more". The differences in it are
+    rounded to `digits` decimals.
 
-    - if ``one.seeds_needed`` is a number: ``one.seeds_needed - one.seeds`` more seeds; if this is
-      not above 0, nothing is said;
-    - if it is None, and the score is computed from word pairs or analogy questions: more of these
-      ("pairs" in the text), not more seeds;
-    - if it is None, and the score is another one, such as a loss: over 1,000 seeds.
+    The first half is on the difference ``one.detectable``. If that is more than `largest`, the
+    largest difference that two scores can have, this half is "3 seeds can show nothing here".
 
-    All differences in the sentence are rounded to `digits` decimals.
+    The second half is on the difference ``one.size``. It is left out if ``one.size`` is at least
+    ``one.detectable``, or 0 when rounded. It ends in one of three ways:
+
+    - If ``one.seeds_needed`` is a number: "needs 9 more", where 9 is ``one.seeds_needed`` minus
+      ``one.seeds``. If this is not above 0, the second half is left out.
+    - If ``one.seeds_needed`` is None, and the score is computed from word pairs or from analogy
+      questions: "needs more pairs, not more seeds". The text says "pairs" also for questions.
+    - If ``one.seeds_needed`` is None, and the score is another one, such as a loss: "needs over
+      1,000 seeds".
     """
     possible = (one.detectable or 0) <= largest
     shown = f"a difference of {one.detectable:.{digits}f}" if possible else "nothing here"
@@ -473,8 +479,10 @@ def compare(
     ----------
     settings
         The vectors, or the trained models, of each configuration's runs, by the configuration's
-        name. The first runs of all configurations must have the same seed, and so on. If each has
-        one run, only the word pairs or questions are treated as a sample.
+        name. The first runs of all configurations must have the same seed, and so on. The seeds,
+        and the word pairs or questions, are treated as random samples. If each configuration has
+        one run, the variation between seeds is unknown: the results then allow for the choice of
+        word pairs or questions only.
     asked
         Word pairs, each a `Pair` or another tuple of two words and a score; or analogy questions,
         each a `Question` or a tuple of a category and four words.

@@ -117,7 +117,8 @@ def agreement_verdict(agreement: Sequence[Agreement]) -> str:
 
     The text gives the mean number over the words, and says how far neighbors can be relied on.
     `agreement` has, for each word, the fraction of its ten nearest neighbors that two trainings
-    have in common. With fewer than eleven words, all other words are its neighbors.
+    have in common. In a vocabulary of fewer than eleven words, all other words are neighbors of a
+    word.
     """
     k = min(10, len(agreement) - 1)
     share = sum(one.share for one in agreement) / len(agreement)
@@ -317,8 +318,9 @@ def reading(change: Change) -> str:
 def verdict_on(shift: Shift) -> str:
     """Return the verdict on one word: ``used differently``, ``may be chance`` or ``not judged``.
 
-    ``may be chance`` means that the difference is not significant, and ``not judged`` that its
-    significance was not tested.
+    `shift` has the difference between the vectors of the word in two texts. ``used differently``
+    means that this difference is significant, ``may be chance`` that it is not, and ``not judged``
+    that its significance was not tested.
     """
     if shift.p is None:
         return "not judged"
@@ -326,10 +328,10 @@ def verdict_on(shift: Shift) -> str:
 
 
 def near(side: Ensemble | WordVectors, word: str) -> list[str]:
-    """Return the `NEIGHBOURS` nearest neighbors of a word by the vectors of one of two texts.
+    """Return the `NEIGHBOURS` nearest neighbors of a word by the vectors in `side`.
 
-    `side` has these vectors: an `Ensemble` if several runs were trained on the text. `InputError`
-    is raised if the word has no vector.
+    When two texts are compared, `side` is what was trained on one of them: the vectors of one run,
+    or an `Ensemble` of several runs. `InputError` is raised if the word has no vector.
     """
     if isinstance(side, Ensemble):
         return [one.word for one in side.nearest(word, NEIGHBOURS)]

@@ -60,7 +60,8 @@ def evaluate_vectors(
         The section ``evaluate`` of ``summary.json``.
     findings : Findings
         The data for the plots: the vectors, the losses of the training (empty if `trained` is
-        None), and the tables. If `brief`, all tables in it are empty, also that of neighbors.
+        None), and the tables. If `brief`, all of these tables are empty, also that of neighbors,
+        although the latter is written into the folder.
 
     Raises
     ------
@@ -86,6 +87,9 @@ def compute(
 ) -> tuple[dict[str, Any], Findings]:
     """Compute the metrics of the vectors in `given`; write scores, answers and tables into `out`.
 
+    An answer is the cosine of a word pair, or the rank of the correct answer to an analogy
+    question.
+
     Parameters
     ----------
     given
@@ -104,8 +108,8 @@ def compute(
         The section ``evaluate`` of ``summary.json``: scores and other facts.
     findings : Findings
         The data for the plots: the vectors, the losses of the training (empty if `trained` is
-        None), and the tables. If ``given.tables`` is false, all tables in `findings` are empty,
-        also that of neighbors, which is written to a file.
+        None), and the tables. If ``given.tables`` is false, all of these tables are empty. That of
+        neighbors is then empty, too, although it is written to a file.
     """
     vectors = given.vectors
     words = probe_words(vectors, settings, suggested)

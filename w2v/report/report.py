@@ -208,12 +208,13 @@ def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
     methods
         The names of the methods.
     totals
-        The rows of the first method with the category ``all``: for each benchmark, the sum over all
-        sections, and then the sum over each section. Three columns are added. ``accuracy_5`` is the
-        fraction of the used questions whose right answer is among the first five; None if no
-        question was used. ``coverage`` is the fraction of all questions whose words are all in the
-        vocabulary; None if there are no questions. ``others`` is the accuracy of every method, by
-        the name of the method.
+        Of the rows of the first method, those whose category is ``all``: for each benchmark, the
+        sum over all sections, and then the sum over each section. Three columns are added.
+        ``accuracy_5`` is the fraction of the used questions whose right answer is among the first
+        five; None if no question was used. ``coverage`` is the fraction of all questions whose
+        words are all in the vocabulary; None if there are no questions. ``others`` is a dict of the
+        accuracies of all methods on the same questions, the first method included, by the name of
+        the method.
     """
     totals = [row for row in rows if row["category"] == "all"]
     methods = list(dict.fromkeys(row["method"] for row in totals))

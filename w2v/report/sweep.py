@@ -162,12 +162,13 @@ def score_table(judged: Judged) -> dict[str, Any]:
         - ``means``: the name and mean of at most `MAX_ROWS` configurations, the best first, always
           with the reference, the configuration with which the others are compared; None for a mean
           that is NaN or infinite;
-        - ``rows``: at most `MAX_ROWS` comparisons as dicts, first those with the reference. Each is
-          a dict of `Judged.rows` with four more keys: ``than``, the name of the configuration that
-          ``setting`` is compared with; ``first``, whether this is the reference;
-          ``shows_nothing``, whether the seeds are too few to show any difference
-          (`Judged.shows_nothing`); and ``more``, as text, the number of seeds that would have to be
-          added to show the difference (`seeds_to_add`);
+        - ``rows``: at most `MAX_ROWS` comparisons of two configurations as dicts, first those with
+          the reference, then those of other pairs, if `judged` has any. Each is a dict of
+          `Judged.rows`, whose keys ``setting`` and ``compared_with`` have the names of the two
+          configurations. Four keys are added: ``than``, equal to ``compared_with``; ``first``,
+          whether ``compared_with`` is the reference; ``shows_nothing``, whether the seeds are too
+          few to show any difference (`Judged.shows_nothing`); and ``more``, as text, the number of
+          seeds that would have to be added to show the difference (`seeds_to_add`);
         - ``all``: the number of all comparisons;
         - ``asked``: the word for what a score is computed from: ``questions`` of analogies, or
           ``pairs`` of words;

@@ -51,7 +51,7 @@ class Subwords(NamedTuple):
         Parameters
         ----------
         words
-            The words as bytes, in `encoding`.
+            The words as bytes, in the encoding of the model (the attribute `encoding`).
         own : float32 (words, d)
             For each word, a vector that is included in the mean. The array is overwritten with the
             means and returned. None: the mean is that of the n-gram vectors only.
@@ -77,7 +77,7 @@ class Subwords(NamedTuple):
         Parameters
         ----------
         words
-            The words as bytes, in `encoding`.
+            The words as bytes, in the encoding of the model (the attribute `encoding`).
         vectors : float32 (words, d)
             The vector of each word.
 
@@ -103,7 +103,7 @@ class Subwords(NamedTuple):
         Parameters
         ----------
         words
-            The words as bytes, in `encoding`.
+            The words as bytes, in the encoding of the model (the attribute `encoding`).
         own : float32 (words, d)
             For each word, another vector, which is added to the sum of its n-gram vectors.
         counts

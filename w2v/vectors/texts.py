@@ -1,6 +1,8 @@
 """Compute vectors of texts: weighted means of the vectors of their words.
 
-The component that most of the text vectors share can be removed from them.
+As in SIF (Arora, Liang, Ma 2017), the component of each text vector along a direction that most of
+them share can be subtracted. This direction is the first right singular vector of the matrix whose
+rows are the text vectors.
 """
 
 from collections import Counter

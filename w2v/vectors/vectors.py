@@ -668,8 +668,10 @@ class WordVectors:
         Warns
         -----
         UserWarning
-            The header of a word2vec file states another number of rows; words are blank, repeated,
-            end in a number or are not in the encoding; or words that were asked for are missing.
+            The header of a word2vec file states another number of rows; words are blank, repeated
+            or not in the encoding; in a text file, words with spaces end in a number, as in
+            ``windows 95`` (the number may really be a part of the vector); or words that were asked
+            for are missing.
 
         References
         ----------
@@ -767,8 +769,9 @@ class WordVectors:
         Warns
         -----
         UserWarning
-            The header states another number of rows, or words are blank, repeated, end in a number
-            or are not in the encoding.
+            The header states another number of rows; words are blank, repeated or not in the
+            encoding; or in a text file, words with spaces end in a number, as in ``windows 95``.
+            The number may really be a part of the vector.
         """
         return cls(*formats.read_word2vec(local_path(path), binary, header, encoding))
 

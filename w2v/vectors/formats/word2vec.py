@@ -124,8 +124,9 @@ def read_word2vec(
     Warns
     -----
     UserWarning
-        The header states another number of rows, or words are blank, repeated, end in a number
-        or are not in the encoding. The message gives the number of rows or of such words.
+        The header states another number of rows; words are blank, repeated or not in the encoding;
+        or in a text file, words with spaces end in a number, as in ``windows 95`` (the number may
+        really be a part of the vector). The message gives the number of rows or of such words.
     """
     check_encoding(encoding)
     try:

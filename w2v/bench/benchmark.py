@@ -39,6 +39,9 @@ def benchmark(
 ) -> dict[str, Any]:
     """Train with each engine and number of threads in turn, and return the measurements.
 
+    A round has one training with each engine and number of threads. The first round is a warm-up,
+    whose measurements are left out. ``settings.repeats`` further rounds follow.
+
     Parameters
     ----------
     files
@@ -64,9 +67,9 @@ def benchmark(
     Returns
     -------
     dict
-        ``trials``, one dictionary per training, without the warm-up; ``rows``, the result of
-        `summarize` for them; and ``matrices_mb`` and ``tokens_mb``, the size of the model in memory
-        and of the file ``tokens.npy``, in MiB.
+        ``trials``, one dictionary for each training after the warm-up, with its measurements;
+        ``rows``, the result of `summarize` for ``trials``; and ``matrices_mb`` and ``tokens_mb``,
+        the size of the model in memory and of the file ``tokens.npy``, in MiB.
 
     Raises
     ------
@@ -115,8 +118,8 @@ def summarize(trials: Sequence[Mapping[str, Any]], flops: float) -> list[dict[st
 
     - ``of_sgemm``: GFLOP/s, divided by the GFLOP/s of the matrix product;
     - ``times_gensim``: words/s, divided by gensim's words/s with the same number of threads;
-    - ``scaling``: words/s, divided by the same engine's words/s with the number of threads of its
-      first training in `trials`.
+    - ``scaling``: words/s, divided by the engine's words/s at its first number of threads. This is
+      the number of threads of the first item in `trials` that is of this engine.
 
     A value that is not known is None.
 

@@ -34,7 +34,8 @@ class Slope(NamedTuple):
     loss
         The name of the loss.
     way
-        The name of the engine, or `PAIRWISE` for `w2v.losses.naive_softmax`, one pair at a time.
+        How the loss was timed: the name of the engine that trained with it; or `PAIRWISE` for the
+        function `w2v.losses.naive_softmax`, which takes one pair at a time and is no engine.
     axis
         What x is: ``vocabulary`` (V), ``negatives`` (K) or ``scores`` (dot products per pair).
     first, last
@@ -127,15 +128,20 @@ def measure(
 
 
 def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, Timings, Timings]]:
-    """Yield two groups of timings for each pair of a loss and an engine that trained with it.
+    """Yield two groups of timings for each loss and each way in which it was timed.
+
+    A way is an engine that trains with the loss. The exact softmax is also timed in a second way,
+    without an engine: by the function `w2v.losses.naive_softmax`, which takes one pair at a time.
 
     The first group shows how the time depends on the vocabulary size V, and the second how it
     depends on the number of noise words K.
 
     Yields
     ------
-    loss, way : str
-        The name of the loss, and that of the engine, or `PAIRWISE` for `w2v.losses.naive_softmax`.
+    loss : str
+        The name of the loss.
+    way : str
+        The name of the engine, or `PAIRWISE` for `w2v.losses.naive_softmax`.
     over_vocabulary : list of dict
         The timings for every V. For negative sampling, each of them has the same K, which is
         ``settings.at_negatives``.
@@ -152,13 +158,15 @@ def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, T
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
     """Fit power laws to timings: the time per pair is assumed to be proportional to x^exponent.
 
-    The list has one or two fits for each loss and engine, each over a single variable x:
+    A loss is timed in one or more ways: trained by an engine or, without an engine, computed by the
+    function `w2v.losses.naive_softmax`, which takes one pair at a time. The list has one or two
+    fits for each loss and way, each over a single variable x:
 
-    - x is the size of the vocabulary, V: for every loss and engine;
+    - x is the size of the vocabulary, V: for every loss and way;
     - x is the number of noise words, K: for negative sampling;
-    - x is the number of dot products per pair: for the exact softmax trained by an engine, but not
-      for `naive_softmax`. With skip-gram, this number is below V, because the pairs of a batch that
-      have the same center word share dot products.
+    - x is the number of dot products per pair: for the exact softmax trained by an engine. With
+      skip-gram, this number is below V, because the pairs of a batch that have the same center word
+      share dot products. (`naive_softmax` shares none: there, the number is V.)
     """
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):

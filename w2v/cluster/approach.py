@@ -39,9 +39,10 @@ def row_terms(task: Task) -> tuple[F64, F64]:
     Returns
     -------
     center : float64 (rows,)
-        A number for each row of the input matrix. With CBOW, the input vector of a term combines
-        the rows of all context words in a window. A word of the text is in several windows, but it
-        is counted as if it were in one only.
+        A number for each row of the input matrix. With CBOW, it is lower than the true one. The
+        true number counts a word of the text in each window in which it is a context word, because
+        the row of each context word is part of the window's input vector. Here, each word of the
+        text counts for one window only.
     outside : float64 (rows,)
         A number for each row of the output matrix.
 

@@ -75,10 +75,11 @@ def combine(
     how
         How changes of the same row are combined, one of `w2v.cluster.settings.COMBINERS`.
     approach : float32 (rows,)
-        For ``sequential``, which estimates the change if the workers trained one after another: how
-        close the training of one worker brings each row to its optimum, from 0 (not at all) up. If
-        it is 0, the changes of the workers are added up; the larger it is, the less each further
-        worker adds. It comes from `w2v.cluster.approach.approach`.
+        A number for each row, 0 or more, which says how close the training of one worker brings the
+        row to its optimum: 0 means not at all, and larger means closer. Only ``sequential`` uses
+        it, to estimate the change if the workers trained one after another. If the number is 0, the
+        changes of the workers are added up; the larger it is, the less each further worker adds.
+        The numbers come from `w2v.cluster.approach.approach`. With other methods, this may be None.
 
     Returns
     -------

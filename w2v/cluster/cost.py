@@ -18,10 +18,11 @@ ROW_NUMBER = 4
 def changed_rows(task: Task, words: int) -> float:
     """Estimate how many rows of the model a worker changes by training on `words` words.
 
-    The rows of the input and the output matrix are counted. For skip-gram with negative sampling
-    and without subwords, the words of the text and the noise words are assumed to be drawn
-    independently. For other objectives, an upper bound is returned, the number of all rows. `task`
-    is the training task: the model, the objective and the counts of the words.
+    The rows of the input and the output matrix are counted. If the objective is skip-gram, the loss
+    is negative sampling, and there are no subwords, the estimate assumes that the words of the text
+    and the noise words are drawn independently. In all other cases, the result is an upper bound,
+    the number of all rows. `task` is the training task: the model, the objective and the counts of
+    the words.
     """
     loss = task.objective.loss
     rows = sum(len(table) for table in task.model)
@@ -39,9 +40,10 @@ def message_bytes(task: Task, words: int) -> int:
     """Estimate the size in bytes of what a worker sends after training on `words` words.
 
     The worker sends the rows of the model that it changed, and their indices. `changed_rows`
-    estimates their number; for objectives other than skip-gram with negative sampling and without
-    subwords, the result is an upper bound. `task` is the training task: the model, the objective
-    and the counts of the words.
+    estimates how many these are, but only if the objective is skip-gram, the loss is negative
+    sampling, and there are no subwords. In all other cases, all rows are counted, so that the
+    result is an upper bound. `task` is the training task: the model, the objective and the counts
+    of the words.
     """
     return round(changed_rows(task, words) * (4 * task.objective.dim + ROW_NUMBER))
 

@@ -67,8 +67,9 @@ def add_changes(
         row's combined change is added. With `SEQUENTIAL`, the part that is parallel to the combined
         change is added as well, but multiplied by exp(-`STEEP` * times * approach).
     approach : float32 (rows,)
-        For `SEQUENTIAL`: a measure of how close the changes of one worker bring each row to its
-        optimum, from 0 (not at all) up, from `w2v.cluster.approach.approach`.
+        A number for each row, 0 or more, which says how close the changes of one worker bring the
+        row to its optimum: 0 means not at all, and larger means closer. It comes from
+        `w2v.cluster.approach.approach`. Only `SEQUENTIAL` uses it.
     """
     dim = total.shape[1]
     for i in range(len(places)):
@@ -110,8 +111,9 @@ def scale_changes(
     how
         `MEAN` or `SEQUENTIAL`.
     approach : float32 (rows,)
-        For `SEQUENTIAL`: a measure of how close the changes of one worker bring each row to its
-        optimum, from 0 (not at all) up, from `w2v.cluster.approach.approach`.
+        A number for each row, 0 or more, which says how close the changes of one worker bring the
+        row to its optimum: 0 means not at all, and larger means closer. It comes from
+        `w2v.cluster.approach.approach`. Only `SEQUENTIAL` uses it.
     """
     for row in range(len(total)):
         factor = 1.0 / times[row]

@@ -56,11 +56,12 @@ def has_password() -> bool:
 def environment(address: str | None) -> dict[str, str]:
     """Return environment variables to set for Ray, except those that are already set.
 
-    They turn off usage statistics and some messages. For a cluster that is started here, they keep
-    Ray from lowering the priority of its processes. For another cluster, they turn on
-    authentication if the user has a password for it.
+    They turn off usage statistics and some messages. For a cluster that this program starts, they
+    keep Ray from lowering the priority of its processes. For a cluster that is already running,
+    they turn on authentication if there is a password for Ray, in the environment or in the home
+    folder (`has_password`).
 
-    `address` is the address of the Ray cluster, or None for one that is started here.
+    `address` is the address of a running Ray cluster, or None for one that this program starts.
     """
     wanted = {
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -216,9 +217,9 @@ def run_tasks(
 def call_in_own_group(function: Callable[..., Result], *arguments: Any) -> Result:
     """Move this process to a process group of its own; then return ``function(*arguments)``.
 
-    The function must be interrupted only once, since a second interruption would end its cleaning
-    up. Without its own group, there would be two: Ctrl-C in a terminal reaches all processes of a
-    group, and then `run_tasks` has Ray cancel the function.
+    When the user presses Ctrl-C, `run_tasks` has Ray interrupt the function. The function must not
+    be interrupted a second time, because it would then not finish cleaning up. Without a group of
+    its own, it would be: Ctrl-C in a terminal also interrupts all processes of the program's group.
     """
     os.setpgrp()
     return function(*arguments)
@@ -525,18 +526,21 @@ class RayPool:
     def _join(self, number: int) -> float:
         """Start the missing processes, and let those that are ready take part in training.
 
+        Processes are missing if fewer than ``self.wanted`` train or are starting. A new process
+        first starts to run, then makes its copy of the model, and is then ready.
+
         Parameters
         ----------
         number
-            The number of new processes to wait for: at most `PATIENCE` seconds until they run, then
-            until each has made its copy of the model. With 0, none is waited for: only processes
-            that already have their copy join.
+            The number of new processes to wait for. This method waits at most `PATIENCE` seconds
+            for them to run. Then it waits until those that run are ready. If `number` is 0, it does
+            not wait, and only processes that are already ready take part.
 
         Returns
         -------
         float
-            The seconds that the slowest of the joining processes spent on compiling or loading
-            kernels; 0 if none joined.
+            The seconds that the slowest of the processes that have joined in this call spent on
+            compiling or loading kernels; 0 if none has joined.
 
         Raises
         ------

@@ -92,7 +92,8 @@ class Replica:
     task
         The training task, whose model is copied.
     text
-        The text; the ``spans`` of a `Part` are positions in its tokens.
+        The text that all workers share. In each round, a worker gets a `Part`: its share of the
+        text, given as the start and end of each document in the tokens of the text.
     """
 
     def __init__(self, engine: str, task: Task, text: Text) -> None:

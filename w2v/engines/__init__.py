@@ -105,8 +105,8 @@ class Task:
     frozen
         The vectors that training must not change; None if there are none.
     subwords
-        Which rows of ``model.center`` are added up, with which weights, to the vector of each word;
-        None without subwords.
+        For each word, the rows of ``model.center`` whose weighted sum is the word's vector, with
+        their weights; None without subwords.
     precision
         The precision of matrix products, for ``engine=jax`` only: ``float32``, ``tf32`` or
         ``bfloat16``.

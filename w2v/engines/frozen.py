@@ -46,7 +46,8 @@ class FrozenStep:
 
         `draw` is what the method `draw` returned for the batch, and `rate` the learning rate.
         Return the summed weight of the pairs of the batch, and the weighted sum of their losses
-        before the update.
+        before the update. The field `words` of the result is 0, because the caller counts the
+        words.
         """
         tally = self.step.update(draw, rate)
         self.center.put_back(draw.inputs.ids)

@@ -206,10 +206,12 @@ class GensimEngine:
     def _write(self, text: Text, path: Path) -> tuple[int, int, bool]:
         """Write a text to a file in gensim's format, one document or part of a document per line.
 
-        Tokens outside the vocabulary are left out. gensim silently drops words if too many in a
-        batch are left after sub-sampling. Therefore, filler words are added to each line of which
-        sub-sampling keeps more than the share `MAX_KEPT` on average. gensim counts them when it
-        fills a batch, and then skips them.
+        Tokens outside the vocabulary are left out. gensim adds lines to a batch until the batch has
+        more than `BATCH` words, and then sub-samples it. If more than `BATCH` words are still left,
+        gensim silently drops the excess. Filler words prevent this: gensim counts them when it
+        fills the batch, and then skips them, so that the batch has fewer words of the text. A line
+        gets filler words if sub-sampling keeps more than the share `MAX_KEPT` of its words on
+        average.
 
         Returns
         -------

@@ -48,18 +48,20 @@ class Inputs(Protocol):
         key
             The key from which the random numbers of the shard (part of the text) are computed.
         first
-            The index of the first center position in the sub-sampled shard.
+            The index, in the shard, of the batch's first center position. Indices count only the
+            words that sub-sampling has kept.
         """
         ...
 
 
 def make_inputs(objective: Objective, subwords: Sums | None = None) -> Inputs:
-    """Make the object that tells which word vectors are added up to which input vector.
+    """Make the object that says, for each input vector, which word vectors it is the sum of.
 
-    An input vector is the vector that predicts other words. The class of the object belongs to the
-    objective's architecture, skip-gram or CBOW, and implements the interface `Inputs`. The argument
-    `subwords` says which rows of the input matrix, with which weights, are added up to the vector
-    of each word of the vocabulary; None without subwords.
+    An input vector is the vector that predicts other words: a weighted sum of word vectors. The
+    class of the object belongs to the objective's architecture, skip-gram or CBOW, and implements
+    the interface `Inputs`. The argument `subwords` has, for each word of the vocabulary, the rows
+    of the input matrix whose weighted sum is the word's vector, with their weights. It is None
+    without subwords, when the vector of a word is a single row.
     """
     module, name = objective.inputs.split(":")
     inputs: Inputs = getattr(import_module(module), name)(objective, subwords)
@@ -77,10 +79,18 @@ class SkipGramInputs:
         self.targets = np.concatenate([[0], objective.pair_weights()]).astype(np.float32)
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:  # noqa: ARG002
-        """Return the word whose vector is the input vector at each position: the center word.
+        """Return the input vector of each center word, as a sum of one vector: the word's own.
 
-        `batch` has the center words, with the m words before and the m words after them; m is the
-        window size. `key` and `first` are not used.
+        The input vector is the vector that predicts other words. Sum i of the result is the vector
+        of center word i of the batch, with weight 1.
+
+        Parameters
+        ----------
+        batch
+            The center words, with the m words before and the m words after them; m is the window
+            size.
+        key, first
+            Not used, because nothing is drawn at random.
         """
         return Sums(batch.ids[self.window : len(batch.ids) - self.window])
 
@@ -122,7 +132,8 @@ class CbowInputs:
         key
             The key from which random window sizes are computed.
         first
-            The index of the first center position in the sub-sampled shard (part of the text).
+            The index, in the shard (part of the text), of the batch's first center position.
+            Indices count only the words that sub-sampling has kept.
         """
         m = self.window
         count = len(batch.ids) - 2 * m
@@ -178,12 +189,14 @@ class InputTable:
         row of the table, the input matrix of the model. An input vector is then a sum of rows, and
         the arguments are returned unchanged.
 
-        With subwords, each word vector is itself a sum of rows of the table. The result then has
-        this sum, a gradient and a curvature bound for each of the k distinct words in `sums`. For
-        input vector i, let g_i be the gradient, h_i the curvature bound, and W_i the total weight
-        of its words. Let s_ij be the share of word j: the factor by which g_i is multiplied to get
-        the gradient of the word (`Sums.shares`). Word j then has the gradient Σ_i s_ij g_i and the
-        curvature bound Σ_i s_ij W_i h_i.
+        With subwords, each word vector is itself a weighted sum of rows of the table. `sums` refers
+        to k distinct words. The result has k elements, one for each of these words.
+
+        A curvature bound of a vector is an upper bound on the second derivative of the loss with
+        respect to this vector, in any direction. For input vector i, let g_i be the gradient, h_i
+        the curvature bound, and W_i the total weight of its words. Let s_ij be the share of word j:
+        the factor by which g_i is multiplied to get the gradient of the word (`Sums.shares`). Word
+        j then has the gradient Σ_i s_ij g_i and the curvature bound Σ_i s_ij W_i h_i.
 
         Parameters
         ----------
@@ -192,17 +205,17 @@ class InputTable:
         gradients : float32 (n, d)
             The gradient of the loss with respect to each input vector.
         curvature : float32 (n,)
-            An upper bound on the curvature of the loss along each input vector.
+            The curvature bound of each input vector.
 
         Returns
         -------
         sums
-            The k word vectors as sums of rows of the table; without subwords, the argument `sums`,
-            and k is n.
+            For each of the k words, the rows of the table whose weighted sum is its vector. Without
+            subwords, this is the argument `sums`, and k is n.
         gradients : float32 (k, d)
-            The gradient of each sum.
+            The gradient of each of the k vectors.
         curvature : float32 (k,)
-            The curvature bound of each sum.
+            The curvature bound of each of the k vectors.
         """
         if self.words is None:
             return sums, gradients, curvature
@@ -253,10 +266,11 @@ def descend(table: F32, sums: Sums, gradients: F32, curvature: F32, rate: float)
     """Make one step of gradient descent for each row of a table, with a bounded step size.
 
     The gradients of a row that occurs several times are added up. The step size of a row is the
-    learning rate, but at most 2 / h, where h is an upper bound on the curvature of the loss along
-    the row. A step of 2 / h or less cannot increase the loss while the other rows stay the same. At
-    usual learning rates, this limit changes only the steps of words that are very frequent in a
-    batch. For the formula of h, see ``w2v/README.md``, "Kept stable".
+    learning rate, but at most 2 / h. h is the curvature bound of the row: an upper bound on the
+    second derivative of the loss with respect to the row's vector, in any direction. A step of
+    2 / h or less cannot increase the loss while the other rows stay the same. At usual learning
+    rates, this limit changes only the steps of words that are very frequent in a batch. For the
+    formula of h, see ``w2v/README.md``, "Kept stable".
 
     Parameters
     ----------
@@ -267,7 +281,7 @@ def descend(table: F32, sums: Sums, gradients: F32, curvature: F32, rate: float)
     gradients : float32, n rows of d
         The gradient of the loss with respect to each sum.
     curvature : float32, n values
-        The bound on the curvature of the loss along each sum.
+        The curvature bound of each sum.
     rate
         The learning rate.
     """

@@ -101,8 +101,10 @@ class Sample(NamedTuple):
 class JaxEngine:
     """An engine that trains on the first device that JAX finds: usually a GPU, or else the CPU.
 
-    The model is kept in the device's memory. Reading the attribute `task` copies the model back to
-    the arrays of the task.
+    The engine is made for a training task: the model (its matrices of vectors), the objective, the
+    word counts, and the precision of matrix products. It keeps the model in the device's memory.
+    Reading the attribute `task` first copies the model from the device to the arrays of the task,
+    and then returns the task.
 
     Attributes
     ----------
@@ -115,8 +117,8 @@ class JaxEngine:
     Raises
     ------
     InputError
-        JAX finds no device; the device has too little memory or does not support the task's
-        precision; or the window is too large for the exact softmax.
+        JAX finds no device; the device has too little memory, or does not support the precision of
+        the training task; or the window is too large for the exact softmax.
     """
 
     def __init__(self, task: Task) -> None:
@@ -512,14 +514,22 @@ class JaxEngine:
     def _loss(
         self, vectors: Vectors, sample: Sample, tallies: Array, steps: Array, size: Array
     ) -> Array:
-        """Return, for each step, the summed loss and the summed weight of its pairs; do not train.
+        """Compute the loss of a sub-sampled text, batch by batch, without training.
+
+        The text is cut into `steps` batches of `size` center words each; the last batch may have
+        fewer. Return the filled array `tallies`. Row i has two numbers for batch i: the loss summed
+        over its pairs, and the summed weight of these pairs.
 
         Parameters
         ----------
+        vectors
+            The center and outside vectors.
+        sample
+            The words of the text that sub-sampling has kept, and the noise words drawn for them.
         tallies : float32 (n, 2)
-            Zeros; the array to fill and return, with n at least the number of steps.
+            Zeros. n is at least the number of batches; rows beyond the last batch stay zero.
         steps, size
-            The number of steps, and the number of center words per step.
+            The number of batches, and the number of center words per batch.
         """
 
         def step(number: Array, tallies: Array) -> Array:

@@ -158,8 +158,9 @@ def descend(
     """Make one step of gradient descent for each row that has gradients; return the new model.
 
     A row is a center or an outside vector. Its gradients are added up. Its step size is the
-    learning rate, but at most 2 / h, where h is the sum of the row's curvature bounds. A curvature
-    bound is an upper bound on the second derivative of the loss along the row. The NumPy version is
+    learning rate, but at most 2 / h, where h is the sum of the row's curvature bounds. With each
+    gradient comes a curvature bound: an upper bound on the second derivative of the loss with
+    respect to the row's vector, in any direction. The NumPy version is
     `w2v.engines.inputs.descend`.
 
     Parameters
@@ -201,13 +202,15 @@ def sum_equal_rows(
     The sums are therefore bit-identical in every run. A scatter operation on a GPU would add in the
     order in which the threads happen to run.
 
-    An entry is the index of a row, with a gradient and a curvature bound: an upper bound on the
-    second derivative of the loss along the row, which limits the step size. The entries, sorted by
-    row, are cut into groups. Within each group, the entries of equal rows are added up (gradients
-    by a product with a 0/1 matrix). The first row of a group may have entries in earlier groups,
-    too. The sum of the first row of each group is therefore not part of the result yet, but an
-    entry of a second level. The second level is cut into groups and added up in the same way, and
-    so on, until a level has only one group.
+    An entry is the index of a row, with a gradient and a curvature bound. The bound is an upper
+    bound on the second derivative of the loss with respect to the row's vector, in any direction;
+    it limits the step size.
+
+    The entries, sorted by row, are cut into groups. Within each group, the entries of equal rows
+    are added up (gradients by a product with a 0/1 matrix). The first row of a group may have
+    entries in earlier groups, too. The sum of the first row of each group is therefore not part of
+    the result yet, but an entry of a second level. The second level is cut into groups and added up
+    in the same way, and so on, until a level has only one group.
 
     Parameters
     ----------

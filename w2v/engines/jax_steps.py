@@ -233,10 +233,12 @@ class SoftmaxSteps:
             )
 
     def rows(self, ids: Array, noise: Array) -> Array:  # noqa: ARG002
-        """Return an empty array instead of the index of the row that each gradient updates.
+        """Return an empty array, because the exact softmax needs no row indices.
 
-        These indices are needed only to add up gradients of the same row. In the exact softmax, a
-        step has only one gradient for each row.
+        For negative sampling, the method of this name returns, for each gradient of a step, the
+        index of the row that it updates. These indices serve to add up the gradients of the same
+        row. In the exact softmax, a step has only one gradient for each row. `ids` and `noise` are
+        not used.
         """
         return jnp.zeros(0, jnp.int32)
 
@@ -293,10 +295,10 @@ class SoftmaxSteps:
         Returns
         -------
         centers : int32
-            The distinct center words that have pairs, in ascending order, padded with V, the size
-            of the vocabulary.
+            The vocabulary ids of the distinct center words that have pairs, ascending. The array is
+            padded at its end with V, the size of the vocabulary.
         count
-            The number of these words.
+            The number of distinct center words that have pairs, without the padding.
         pairs
             The summed weight of all pairs.
         tile

@@ -26,29 +26,39 @@ class NegativeSamplingStep(LogisticStep):
         self.shared = NOISE if self.reach else CBOW_NOISE
 
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
-        """Return the output words of each tile, and the weight of each with each center word.
+        """Return the output words of each tile, and the weight of each (center, output word) pair.
 
-        A tile is `CENTERS` consecutive center words. Its output words are first the words that may
-        be predicted, then n noise words, where n is `NOISE` for skip-gram and `CBOW_NOISE` for
-        CBOW. `SHARED` consecutive center words, which are several tiles, share noise words. For a
-        center word, the weight of a word that may be predicted is that of their pair. The weight of
-        a noise word is `negatives` / n times the summed weight of all pairs of the center word. The
-        expected gradient thus equals that of `negatives` independent noise words for every pair.
+        A tile is `CENTERS` consecutive center words, which have the same output words. The first W
+        output words of a tile are words that may be predicted. The other n are noise words; n is
+        `NOISE` for skip-gram and `CBOW_NOISE` for CBOW. `SHARED` consecutive center words, which
+        are several tiles, share noise words.
 
-        The noise words of the sub-sampled shard (part of the text) are numbered in order, n for
-        every `SHARED` center words. Each noise word is a function of `key`, of its number, and of n
+        The weights are those in the loss. A word that may be predicted has the weight given in
+        `weights`. A noise word has, for each center word, `negatives` / n times the summed weight
+        of the center word in `weights`. The expected gradient thus equals that of `negatives`
+        independent noise words for every pair.
+
+        The noise words of a shard (part of the text) are numbered in order, n for every `SHARED`
+        center words. Each noise word is a function of `key`, of its number, and of n
         (`w2v.sampling.draw_evenly`).
 
         Parameters
         ----------
         words : int32 (B, W)
-            For each of the B tiles, the W words that may be predicted.
+            For each of the B tiles of a batch, the W words that may be predicted.
         weights : float32 (B, CENTERS, W)
-            The weight of the pair of each center word and each of these words; 0 for no pair.
+            The weight of each center word together with each of these words; 0 for no pair.
         key
             The key from which the noise words are computed.
         first
-            The position of the batch's first center word in the sub-sampled shard.
+            The position, in the shard, of the batch's first center word. Positions count only the
+            words that sub-sampling has kept.
+
+        Returns
+        -------
+        Columns
+            The output words, int32 (B, W + n); the weights, float32 (B, CENTERS, W + n); and W, the
+            number of output words of a tile that are positive examples.
         """
         n = self.shared
         groups = (first + CENTERS * np.arange(len(words))) // SHARED

@@ -198,7 +198,8 @@ class SoftmaxStep:
     def loss(self, draw: PairCounts) -> Tally:
         """Return the summed weight of the pairs of a batch, and the weighted sum of their losses.
 
-        The model is not changed.
+        `draw` is what the method `draw` returned for the batch. The field `words` of the result is
+        0, because the caller counts the words. The model is not changed.
         """
         C = self.rows(draw)
         loss = 0.0
@@ -235,8 +236,10 @@ class SoftmaxStep:
     def update(self, draw: PairCounts, rate: float) -> Tally:
         """Update the model by one step of gradient descent on the summed loss of a batch.
 
-        For ``optimizer=adagrad``, gradients are scaled by `RowScale`. Return the summed weight of
-        the pairs of the batch, and the weighted sum of their losses before the step.
+        `draw` is what the method `draw` returned for the batch, and `rate` the learning rate. For
+        ``optimizer=adagrad``, gradients are scaled by `RowScale`. Return the summed weight of the
+        pairs of the batch, and the weighted sum of their losses before the step. The field `words`
+        of the result is 0, because the caller counts the words.
         """
         if draw.inputs.count == 0:
             return Tally()
@@ -283,26 +286,29 @@ class SoftmaxStep:
     ) -> tuple[float, F32, F32, list[Any]]:
         """Compute the loss of some input vectors, and apply a function to blocks of exp(logits).
 
+        C are the input vectors, U the output vectors of all V words, and C Uᵀ the logits. The
+        matrix E = exp(C Uᵀ) is computed in blocks of columns. To prevent overflow, each row of E
+        may be multiplied by a constant factor of that row.
+
         Parameters
         ----------
         C
             The input vectors, (M, d).
         counts
-            The summed weight of the pairs of each input vector and word, (M, V).
+            N: the summed weight of the pairs of each input vector and word, (M, V).
         use
-            A function of a block of columns of E = exp(C Uᵀ), with the output vectors U, and of the
-            slice of the vocabulary that these columns stand for. To prevent overflow, each row of E
-            may be multiplied by a constant factor of its own.
+            A function of a block of columns of E, and of the slice of the vocabulary that these
+            columns stand for.
 
         Returns
         -------
         loss
-            The sum over all pairs.
+            The weighted sum of the losses of all pairs.
         scale : (M, 1)
-            n / z: the summed weight of the pairs of each input vector, divided by the sum of its
-            row of E, with the same factor as in `use`.
+            For each input vector, the sum of its row of N, divided by the sum of its row of E. The
+            latter contains the factor of the row, if there is one.
         NU : (M, d)
-            The product of `counts` and the output vectors.
+            The product N U.
         used
             The results of `use`, one for each block of the vocabulary.
         """
@@ -387,17 +393,18 @@ class SoftmaxStep:
             return E @ self.model.outside[words]
 
     def _add_outside_gradient(self, aC: F32, words: slice) -> None:
-        """Add the product Eᵀ (n / z ∘ C) to the gradient ∂J/∂U, for a block of the vocabulary.
+        """Add the product Eᵀ A to the gradient ∂J/∂U, for a block of the vocabulary.
 
-        C (M, d) are input vectors. E (M, words of the block) is exp(logits), each row possibly
-        times a factor of its own; `_tile` has left it in the buffer ``self.logits``. z has the sum
-        of each row over the whole vocabulary, with the same factor. n is the summed weight of the
-        pairs of each input vector. ∂J/∂U is ``self.dU``.
+        ∂J/∂U is ``self.dU``. E, (M, words of the block), has exp(logit) for M input vectors and the
+        words of the block. `_tile` has left E in the buffer ``self.logits``. To prevent overflow,
+        it may have multiplied each row of E by a constant factor of that row.
 
         Parameters
         ----------
         aC
-            n / z ∘ C, (M, d).
+            A, (M, d). Row i is input vector i, multiplied by n_i / z_i. n_i is the summed weight of
+            the pairs of input vector i. z_i is the sum of row i of E over the whole vocabulary; it
+            contains the same factor as E, which thus cancels.
         words
             The block of the vocabulary.
         """

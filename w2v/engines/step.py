@@ -77,7 +77,8 @@ def steps(batch: Batch, size: int, window: int) -> list[tuple[int, Batch]]:
     Returns
     -------
     list of (first, batch)
-        The position of the first center word in the sub-sampled shard, and the words of the batch.
+        For each batch, the position of its first center word among all words of the shard that
+        sub-sampling kept, and the words of the batch.
     """
     m = window
     ids, documents = np.pad(batch.ids, m), np.pad(batch.documents, m, constant_values=-1)
@@ -144,7 +145,8 @@ class Step(Protocol[Draw]):
         key
             The key from which the random numbers of the shard (part of the text) are computed.
         first
-            The position of the first center word in the sub-sampled shard.
+            The position, in the shard, of the batch's first center word. Positions count only the
+            words that sub-sampling has kept.
         """
         ...
 
@@ -153,7 +155,8 @@ class Step(Protocol[Draw]):
 
         `draw` is what the method `draw` returned for the batch. The loss of each pair is multiplied
         by the pair's weight. For CBOW, each predicted word counts as one pair of weight 1. The
-        result has ``words=0``. The model is not changed.
+        field `words` of the result is 0, because the caller counts the words. The model is not
+        changed.
         """
         ...
 
@@ -162,7 +165,8 @@ class Step(Protocol[Draw]):
 
         `draw` is what the method `draw` returned for the batch. Return the summed weight of the
         pairs of the batch (for CBOW, the number of predicted words), and the weighted sum of their
-        losses before the update. The result has ``words=0``.
+        losses before the update. The field `words` of the result is 0, because the caller counts
+        the words.
         """
         ...
 

@@ -100,11 +100,11 @@ class Draw(NamedTuple):
     Attributes
     ----------
     inputs
-        Which word vectors are added up, with which weights, to the input vector of each center
-        word; padded to whole tiles of `CENTERS` center words.
+        For each center word, the word vectors whose weighted sum is its input vector, with their
+        weights. The center words are padded to whole tiles: groups of `CENTERS` center words.
     columns
-        The output vectors of each tile. The dot product of an input vector and an output vector of
-        a tile is a score; the weight of each score in the loss is given, too.
+        The output vectors of each tile, and the weight of each score in the loss. A score is the
+        dot product of an input vector and an output vector of the same tile.
     pairs
         The summed weight of the (center, outside) pairs for skip-gram, or the number of predicted
         words for CBOW.
@@ -165,7 +165,8 @@ class LogisticStep(ABC):
             The key from which random numbers, such as those for noise words, are computed. It
             belongs to the shard, a part of the text.
         first
-            The position of the batch's first center word in the sub-sampled shard.
+            The position, in the shard, of the batch's first center word. Positions count only the
+            words that sub-sampling has kept.
         """
 
     def batch_size(self, words: int) -> int:  # noqa: ARG002
@@ -188,7 +189,8 @@ class LogisticStep(ABC):
         key
             The key from which the random numbers of the shard (part of the text) are computed.
         first
-            The position of the first center word in the sub-sampled shard.
+            The position, in the shard, of the batch's first center word. Positions count only the
+            words that sub-sampling has kept.
         """
         m, reach = self.window, self.reach
         count = len(batch.ids) - 2 * m
@@ -213,8 +215,9 @@ class LogisticStep(ABC):
     def loss(self, draw: Draw) -> Tally:
         """Return the summed weight of the pairs of a batch, and the weighted sum of their losses.
 
-        The summed weight is `Draw.pairs`. The model is not changed. The result does not count
-        words: its ``words`` is 0.
+        `draw` is what the method `draw` returned for the batch. The summed weight is `Draw.pairs`.
+        The field `words` of the result is 0, because the caller counts the words. The model is not
+        changed.
 
         After the call, four arrays in ``self.buffers`` contain what `update` needs: ``C`` the input
         vectors, ``R`` the output vectors, ``G`` the derivative of the loss with respect to each
@@ -235,8 +238,10 @@ class LogisticStep(ABC):
     def update(self, draw: Draw, rate: float) -> Tally:
         """Take one gradient step on the summed loss of a batch; update the model in place.
 
-        Return the summed weight of the pairs, and the weighted sum of their losses before the step
-        (see `loss`).
+        `draw` is what the method `draw` returned for the batch: its input vectors, output vectors
+        and weights. `rate` is the learning rate. Return the summed weight of the pairs of the
+        batch, and the weighted sum of their losses before the step. The field `words` of the result
+        is 0, because the caller counts the words.
         """
         tally = self.loss(draw)
         C, R, curvature, G, _, dC, dR = self._arrays(draw)

@@ -76,11 +76,12 @@ def find_files(
         followed, nor does ``**`` in a pattern follow them. A file given by its own path is never
         skipped.
     exclude
-        Folders that are not searched. Their files and subfolders are read if `paths` names them.
+        Folders that are not searched, even if `paths` names them. But if `paths` names a file or a
+        subfolder in such a folder, this file or subfolder is read.
     marker
-        A relative path, such as ``cache/tokenize``. Folders that contain it are not searched
-        either, but such a folder, its files and its subfolders are read if `paths` names them.
-        None: there is no marker.
+        A relative path, such as ``cache/tokenize``. A folder that contains it is not searched
+        either, unless `paths` names the folder itself. As with `exclude`, a file or a subfolder in
+        it that `paths` names is read. None: there is no marker.
 
     Raises
     ------
@@ -191,11 +192,14 @@ def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
 def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
     """Add the files that match a glob pattern to `found`.
 
-    Three kinds of matching files are not added: those in folders that `skip` excludes, those behind
-    a symbolic link that ``**`` matched, and files that operating systems create, such as
-    ``Thumbs.db``. For the first two kinds, `found` lists the folder or link; it counts the third.
-    It also lists every folder that is not empty and whose own path matches the pattern, if nothing
-    in the folder matches.
+    The following matches are not added, but recorded in `found`, so that the user can be told:
+
+    - files in folders that `skip` excludes: the folder is listed in ``found.left_out``;
+    - files behind a symbolic link that ``**`` matched: the link is listed there;
+    - folders that are not empty, if the pattern matches nothing in them: the folder is listed
+      there, because the user may have meant its files;
+    - files that operating systems create, such as ``Thumbs.db``: ``found.hidden`` counts them;
+    - broken links, pipes, sockets and devices: ``found.no_files`` counts them.
     """
     # With more than one **, a path matches in several ways.
     matches = {*glob.glob(pattern, recursive=True)}  # noqa: PTH207 (it takes absolute patterns)

@@ -324,8 +324,8 @@ class _Corpus:
     """A tokenized corpus that is read part by part, to find pairs of neighboring words.
 
     Words with only connectors (such as "of") between them are neighbors, too. Pairs with different
-    connectors are different pairs. Each sequence of connectors has a number, that of its node in a
-    trie: node 0 is the empty sequence, and the child of a node has one connector more.
+    connectors are different pairs. Each sequence of connectors has an id, the index of its node in
+    a trie: node 0 is the empty sequence, and the child of a node has one connector more.
     """
 
     def __init__(self, folder: Path, settings: Phrases) -> None:
@@ -358,13 +358,14 @@ class _Corpus:
     def keys(self, nodes: Ids, left: Ids, right: Ids) -> Ids:
         """Return an integer that identifies each pair of words and its connectors: int64 (n,).
 
-        Equal pairs with equal connectors have equal integers, all others have different ones.
+        Connectors are words such as "of" that may stand between the two words. Equal pairs with
+        equal connectors have equal integers, all others have different ones.
 
         Parameters
         ----------
         nodes : int64 (n,)
-            The number of the sequence of connectors (words such as "of") between the two words, 0
-            if there is none. It is the number of the sequence's node in a trie.
+            The id of the sequence of connectors between the two words: the index of the sequence's
+            node in a trie. 0 is the empty sequence.
         left, right : int64 (n,)
             The type ids of the two words.
 
@@ -434,8 +435,9 @@ class _Corpus:
         Returns
         -------
         left, nodes, right : int64 (n,)
-            For each pair: the type id of the first word, the number of the sequence of connectors
-            (words such as "of") in between, 0 if there is none, and the type id of the last word.
+            For each pair: the type id of the first word, the id of the sequence of connectors
+            (words such as "of") in between, and the type id of the last word. The id of the empty
+            sequence is 0.
         """
         rest, right = np.divmod(keys, len(self.types))
         nodes, left = np.divmod(rest, len(self.types))
@@ -518,18 +520,19 @@ def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Id
 
 
 class _Counts(NamedTuple):
-    """Counts of types (distinct tokens) and of pairs of words; those of equal text share one count.
+    """Counts of types (distinct tokens) and of pairs of words, added up by text.
 
-    For example, the type ``new_york`` and the pair ``new``, ``york`` have equal text. The count of
-    either is the number of occurrences of the type plus that of the pair.
+    The text of a pair is its two words, and any connectors (such as "of") in between, joined by the
+    joiner, such as ``_``. The pair ``new``, ``york`` thus has the text of the type ``new_york``.
+    The count of either is then the number of occurrences of the type plus that of the pair.
 
     Attributes
     ----------
     words, pairs : int64
         The count of each type of the corpus, and of each distinct pair.
     types
-        The number of different strings among all joined pairs and all types, except the types that
-        are connectors (words such as "of" that may stand inside a phrase).
+        How many different texts there are: those of all types, except connectors, and those of all
+        pairs. A text of both a type and a pair counts once.
     """
 
     words: Ids

@@ -607,8 +607,8 @@ def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
 def seekable(file: IO[bytes]) -> IO[bytes]:
     """Return a file in which pyarrow can seek: `file` itself, or a copy in memory.
 
-    The copy is made of a file that is decompressed while it is read, and of one on a server that
-    only sends whole files.
+    `file` is copied in two cases: it is decompressed while it is read, or it comes from a server
+    that sends only whole files.
     """
     if not isinstance(file, Decompressed):
         try:

@@ -199,29 +199,29 @@ def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], 
 def merge(
     lines: U8, count: int, ids: I32, slots: U64, known: U8, starts: I64, size: int, counts: I64
 ) -> int:
-    """Add the types of a block to the table of the corpus, and count the tokens of the block.
+    """Add the types of a block of documents to the table of the corpus, and count its tokens.
 
     Types are distinct tokens.
 
     Parameters
     ----------
     lines, count
-        The types of the block in UTF-8, each followed by a line feed, and their number. Some may be
-        equal.
+        The types of the block in UTF-8, each followed by a line feed, and how many they are. Some
+        may be equal.
     ids : int32 (tokens,)
-        The number of each token's type in the block. It is overwritten by the type's number in the
-        table.
+        The tokens of the block, each as the index of its type in `lines`. The index is overwritten
+        by that of the type in the table.
     slots, known, starts, size
-        The table: its hash table, the text of its types, the start of each type in this text, and
-        the number of types. The arrays must have room for `count` more types; new types are written
-        to them.
+        The table of types: a hash table, the text of the types, the start of each type in this
+        text, and how many types there are. The arrays must have room for `count` more types; new
+        types are written to them.
     counts : int64
-        The number of tokens of each type of the table; increased in place.
+        How many tokens of the corpus have each type of the table; increased in place.
 
     Returns
     -------
     int
-        The new number of types in the table.
+        How many types the table has now.
     """
     numbers = np.empty(count, np.int32)
     at = 0

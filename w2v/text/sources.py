@@ -55,7 +55,11 @@ class Source(Protocol):
     """A source of documents: any object with the methods `documents` and `fingerprint`."""
 
     def documents(self) -> Iterator[str]:
-        """Yield each document, in an order that is the same whenever the text is the same."""
+        """Yield each document, in a fixed order.
+
+        As long as the documents are unchanged, the order is the same in every run of the program,
+        so that its results can be reproduced.
+        """
         ...
 
     def fingerprint(self) -> Any:
@@ -683,7 +687,11 @@ class BlockBuilder:
     def _cut(self, data: bytes) -> int:
         """Return the last position in `data` where a long document may be cut; 0 if there is none.
 
-        `data` is UTF-8 text, the part of a file that was added last. The position is in bytes.
+        `data` is UTF-8 text, the part of a file that was added last. The position is in bytes. It
+        is the one that the function ``self.border`` returns, which splits neither a token nor a CR
+        LF. If documents are paragraphs, it is moved back to the start of the white space that
+        precedes it: the cut must not separate successive line ends, because two of them end a
+        paragraph.
         """
         assert self.border is not None
         at = self.border(data)

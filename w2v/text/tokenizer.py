@@ -118,8 +118,8 @@ class Tokenizer(Settings, ABC):
         Raises
         ------
         InputError
-            The function of the user that the setting `function` names failed, or returned a token
-            that is not a string.
+            The user's function (see the setting `function`) raised an exception, or returned a
+            token that is not a string.
         """
         found = self.find(text)
         return found if self.custom or not found else self.fold("\n".join(found)).split("\n")

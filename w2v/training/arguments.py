@@ -412,10 +412,11 @@ def choose_with_given(
         The initial vectors; None if there are none or `vocabulary` is ``"new"``: the words are then
         chosen from the text alone.
     vocabulary
-        Not used if `given` is None. ``"given"``: choose the words of `given`, and any of
-        ``settings.keep`` that occur in the text; `words` is not used. ``"union"``: choose all of
-        these words, and also the words that would be chosen without `given`. With both, words of
-        `given` are chosen even if they are more than ``settings.max_share`` of all tokens.
+        Not used if `given` is None. ``"given"``: choose the words of `given`, and those words of
+        ``settings.keep`` that occur in the text; `words` is not used. ``"union"``: choose the same
+        words as ``"given"`` does, and also the words that would be chosen without `given`. In both
+        cases, a word of `given` is chosen even if it alone makes up more than the fraction
+        ``settings.max_share`` of all tokens.
 
     Returns
     -------

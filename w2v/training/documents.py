@@ -124,12 +124,13 @@ def train(
         The number of threads that tokenize; None: one for each core. A tokenizer with the setting
         ``pattern`` or ``function`` uses processes instead, and only one if this is None.
     min_count, max_size, words, keep, drop, max_share
-        Which words get a vector: those that occur ``min_count`` times or more or, if ``words`` is
-        given, those of ``words`` that occur. Words in ``drop`` get none, nor do words that are more
-        than ``max_share`` of all tokens, unless ``vocabulary`` keeps them. If more than
-        ``max_size`` words are left, only the most frequent ones get a vector. Words in ``keep``
-        always get one if they occur. ``words`` and ``drop`` are lists of words, or the path of a
-        file with one word per line.
+        Which words get a vector. First, words are chosen: those that occur ``min_count`` times or
+        more or, if ``words`` is given, those of ``words`` that occur. Words in ``drop`` are then
+        left out. So is each word that makes up more than the fraction ``max_share`` of all tokens,
+        unless ``vocabulary`` adds it from ``init``. If more than ``max_size`` words remain, only
+        the most frequent ones get a vector. Words in ``keep`` get one whenever they occur, whatever
+        the other settings are. ``words`` and ``drop`` are lists of words, or the path of a file
+        with one word per line.
     epochs, lr, min_lr, decay_epochs
         The number of passes over the text, and the learning rate at the start and at the end. The
         rate falls linearly over ``decay_epochs`` epochs, or over all epochs if None.

@@ -31,12 +31,13 @@ class EarlyStopping:
     watch: str = HELDOUT_LOSS
 
     def check(self, scores: Mapping[str, float]) -> None:
-        """Check that `scores` has the score that `watch` names.
+        """Raise an error if `scores` lacks the score that the attribute `watch` names.
 
         Parameters
         ----------
         scores
-            The scores of some vectors, without those that are undefined for them.
+            The defined scores of the current vectors, by name. A score that is undefined for these
+            vectors is missing.
 
         Raises
         ------

@@ -68,7 +68,8 @@ class ProgressBar:
     def point(self, point: Point) -> None:
         """Show the number of words read so far and, if known, the mean loss of the newest shard.
 
-        Both are taken from `point`, the item of the history for this shard, a part of the text.
+        A shard is a part of the text that is trained on in one call. `point` is the state of the
+        training after the newest shard; both numbers are taken from it.
         """
         self._move_to(point.words)
         if self.bar is not None and point.loss is not None:

@@ -41,7 +41,8 @@ def open_member(path: Path, name: str, open: Open) -> IO[bytes]:
     path
         A zip archive, or a file that holds the content of the member.
     open
-        A function that opens a file other than a zip archive for reading its decompressed bytes.
+        A function that takes a path and returns an open file of the decompressed bytes. It opens
+        `path`; it is not used if `path` is a zip archive.
 
     Raises
     ------
@@ -103,7 +104,8 @@ class ArchiveSource:
     read_settings
         The settings that change what `read` yields. `fingerprint` includes them.
     hashes
-        Computes the SHA-256 of the archive for `fingerprint` if `sha256` is None.
+        An object that computes the SHA-256 of files. The method `fingerprint` uses it for the
+        archive if `sha256` is None.
     url, sha256
         The address of the archive and its SHA-256. When documents are read, the archive is first
         downloaded to `path`, unless a file with this SHA-256 is already there. If either is None,
@@ -182,9 +184,11 @@ class ArchiveCorpus(Corpus):
         """Yield the documents of the archive at `path`."""
 
     def read_settings(self) -> dict[str, object]:
-        """Return the settings that change the documents, such as their length, in a dict.
+        """Return the settings that change which documents `read` yields, in a dict.
 
-        It is part of the fingerprint by which the pipeline recognizes a text that it has cached.
+        For text8, for example, it has the number of words per document; for a corpus without such
+        settings, it is empty. The dict is part of the fingerprint by which the pipeline recognizes
+        a text that it has cached.
         """
         return {}
 

@@ -19,7 +19,8 @@ def read_sst(path: Path, open: Open = open_binary) -> Iterator[str]:
         ``stanfordSentimentTreebank.zip``, the ``datasetSentences.txt`` from it, or a text file with
         one sentence per line.
     open
-        A function that opens a file other than a zip archive for reading its decompressed bytes.
+        A function that takes a path and returns an open file of the decompressed bytes. It opens
+        `path`; it is not used if `path` is a zip archive.
 
     Raises
     ------

@@ -26,7 +26,8 @@ def read_text8(path: Path, words: int, open: Open = open_binary) -> Iterator[str
     words
         The number of words per document; the last document may have fewer.
     open
-        A function that opens a file other than a zip archive for reading its decompressed bytes.
+        A function that takes a path and returns an open file of the decompressed bytes. It opens
+        `path`; it is not used if `path` is a zip archive.
 
     Raises
     ------

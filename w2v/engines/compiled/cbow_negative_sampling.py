@@ -81,21 +81,22 @@ def score_centers(sizes: Sizes, outside: I64, norms: int, tile: Tile) -> None:
 def own_term(factor: int, row: int, column: int, zero: Any) -> Any:
     """Return a block of columns of a row, multiplied by a number, as a tuple of SIMD vectors.
 
-    With CBOW, the input row of a center word is the sum or mean of the vectors of the other words
-    in its window, and predicts the center word. The dot product of the input row and the center
-    word's output vector is its own score. The number is the negative derivative of the loss with
-    respect to this score. If the row is the output vector, the result is a term of the negative
-    gradient of the input row; if it is the input row, the result is the negative gradient of the
-    output vector.
+    With CBOW, each center word has an input row x: the sum or mean of the vectors of the other
+    words in its window. Let y be the output vector of the center word, s = x·y their score, and g
+    the negative derivative of the loss with respect to s. This function is used for two gradients,
+    and the number is g in both:
+
+    - g y (``row`` is y) is a term of the negative gradient of x.
+    - g x (``row`` is x) is the negative gradient of y.
 
     Parameters
     ----------
     factor, row
-        The addresses of the number and of the row.
+        The address of the number g, and that of the row.
     column
         The first column of the block.
     zero
-        A tuple of zero SIMD vectors, as many as a row of the block has.
+        A tuple of zero SIMD vectors. Its length is the width of the block in SIMD vectors.
     """
     return multiply_add_each(splat(load_float(factor, 0)), load_each(zero, row, column), zero)
 
@@ -123,12 +124,14 @@ def center_block(
     Parameters
     ----------
     noise
-        For each input row, a weighted sum of the output vectors of noise words: their part of the
-        negative gradient of the row.
+        The operands of a weighted sum for each input row, which is computed here: the sum of the
+        noise words' output vectors, each times the negative derivative of the loss with respect to
+        its score. It is the noise words' part of the negative gradient of the input row.
     own
         The address of the negative derivative of the loss with respect to the own score of the
-        first center word. Those of the next center words follow, ``noise.down`` float32 values
-        apart.
+        first center word. The derivatives of a center word are a row of ``noise.down`` float32
+        values: first that of its own score, then those of the noise words. So the next own
+        derivatives follow ``noise.down`` values apart.
     outside
         The address of an int64 array with the address of each center word's output vector.
     C, out
@@ -142,7 +145,7 @@ def center_block(
     column
         The first column of the block.
     zero
-        A tuple of zero SIMD vectors, as many as a row of the block has.
+        A tuple of zero SIMD vectors. Its length is the width of the block in SIMD vectors.
     """
     own1, own2, own3 = own + 4 * noise.down, own + 8 * noise.down, own + 12 * noise.down
     tile = (

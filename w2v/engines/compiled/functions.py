@@ -106,10 +106,10 @@ class InnerCompiler(Compiler):
 class InnerLibrary(JITCodeLibrary):
     """The LLVM code of an `InnerFunction` and of the functions that it calls.
 
-    It is copied into the code of each function that calls this function, and only the code of
-    the function that Python calls is optimized and becomes machine code. By default, Numba
-    optimizes each function together with all functions that it calls, and makes machine code of it;
-    compiling would then take 1.5 times as long.
+    Numba copies this code, unoptimized, into the code of each caller. Only the outermost caller,
+    the function that Python calls, is optimized and compiled to machine code. By default, Numba
+    would optimize each function together with all functions that it calls, and compile each to
+    machine code; this would take 1.5 times as long.
     """
 
     def _optimize_final_module(self) -> None:

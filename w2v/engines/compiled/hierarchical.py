@@ -90,8 +90,10 @@ def list_groups(
 ) -> float:
     """For skip-gram, list the tree nodes with which each group of center words is scored.
 
-    A group is `MR` consecutive center words, and a tile is a number of groups. The nodes and the
-    weights of their scores are stored in ``own``. The sum of the weights of all pairs is returned.
+    A group is `MR` consecutive center words, and a tile is a number of groups. The results are
+    stored in ``own`` (`Nodes`): the nodes of all groups, one group after the other, in ``entries``;
+    where each group begins, in ``starts``; and the weights of their scores, in ``factors`` and
+    ``negatives``. The sum of the weights of all pairs is returned.
 
     Parameters
     ----------
@@ -138,15 +140,20 @@ def list_groups(
 def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
     """For CBOW, list the tree nodes with which each group of center words is scored.
 
-    A group is `MR` center words, and a tile is a number of groups. The nodes are stored in
-    ``own.entries``. For each node and center word, ``own.factors`` has 1 if the word's path
-    contains the node, and ``own.negatives`` has 1 if it also takes branch 1 there; else 0.
+    A group is `MR` center words, and a tile is a number of groups. The results are stored in
+    ``own``:
+
+    - ``starts``: group g has the elements ``starts[g]`` to ``starts[g + 1] - 1`` of ``entries``.
+    - ``entries``: each element is a node, as an index among the nodes of the tile.
+    - ``factors``: `MR` numbers for each of these nodes. The number for center word n of the group
+      is 1 if the path of this word contains the node, else 0.
+    - ``negatives``: in the same layout, 1 if the path takes branch 1 at the node, else 0.
 
     Parameters
     ----------
     keys, starts
-        The nodes of each group of the tile, encoded as by `tree_nodes.list_levels`, and where those
-        of each group begin in ``keys``.
+        The nodes of each group of the tile, one number for each (`tree_nodes.list_levels` has the
+        formula); and the index in ``keys`` at which each group begins.
     """
     bits, factors, negatives = address(own.bits), address(own.factors), address(own.negatives)
     begin, groups = starts[0], sizes.tile // MR
@@ -212,9 +219,11 @@ def score_nodes(
     of_centers, of_nodes
         Output: for each input row, and for each node vector, a bound on the curvature (second
         derivative) of the loss with respect to it.
-    inputs, ahead
-        The matrix ``Buffer.inputs``, and the indices of its rows, if any, that are needed next.
-        These rows are prefetched.
+    inputs
+        The matrix ``Buffer.inputs``. It only serves to prefetch the rows ``ahead``.
+    ahead
+        The rows of ``inputs`` that the thread needs for the next tile; none, if nothing is to be
+        prefetched.
 
     Returns
     -------
@@ -300,14 +309,15 @@ def choose_node_targets(
 
     A tile is a number of center words, each with an input row. The negative gradient of a node is a
     sum of input rows, each multiplied by a factor: the negative derivative of the loss with respect
-    to the score of the input row and the node (in ``tile.scores``).
+    to the score of the input row and the node (in ``tile.scores``). This function stores an address
+    for each node in ``own.out``, and the factors in ``own.factors``; `write_node_gradients` later
+    computes the sum and adds it at the address. There are two cases:
 
-    `write_node_gradients` adds up this sum later. If no other tile of the step has the node, it
-    adds the sum to the node's vector in the model, times a step size: the smaller of ``rate`` and
-    2 / ``curvature`` (`limit`). Otherwise it adds the sum to the node's row for this tile in the
-    gradient buffer; here, this row is set to zero. The address of the vector or row is stored in
-    ``own.out``, and the factors in ``own.factors``; those of a node whose vector is updated
-    directly are multiplied by its step size.
+    - If no other tile of the step has the node, the address is that of the node's vector in the
+      model. The factors are multiplied by a step size, the smaller of ``rate`` and 2 divided by the
+      node's ``curvature`` (`limit`).
+    - Otherwise, the address is that of the node's row for this tile in the gradient buffer. This
+      function sets the row to zero. The factors are not multiplied by a step size.
 
     Parameters
     ----------
@@ -372,9 +382,12 @@ def write_node_gradients(
         The address of the numbers by which input rows are multiplied for the gradients of nodes:
         for skip-gram ``tile.scores``, for CBOW the same derivatives times step sizes
         (`choose_node_targets`).
-    nodes, ahead
-        The vectors of all nodes in the model, and the indices of those, if any, that are needed
-        next. These vectors are prefetched.
+    nodes
+        The matrix of the vectors of all nodes in the model. It only serves to prefetch the rows
+        ``ahead``.
+    ahead
+        The nodes whose vectors the thread needs for the next tile, as rows of ``nodes``; none, if
+        nothing is to be prefetched.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
     listed = List(address(own.entries), address(tile.scores))

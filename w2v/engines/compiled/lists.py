@@ -24,11 +24,12 @@ def add_row(
 ) -> int:
     """Add a row of the gradient buffer to the list of its word; return the new number of lists.
 
-    A word has a row for each of its gradients in a training step. Its list begins with its first
-    row; `keep_lists` later removes the lists that have got no other row. The gradients of a word
-    are added up separately in each half of the step: the first half of its strips, into which its
-    text is divided, and the rest. Rows of the first half must be added before those of the second.
-    For tree nodes, which take the place of words, a step is not divided: ``begin`` is 0.
+    A word has a row for each of its gradients in a training step. The text of a step has two
+    halves, and a word's gradients are added up separately in each. Therefore the function must be
+    called for the rows of the first half before those of the second. A list is begun with the first
+    row of a word; `keep_lists` later removes the lists that have got no other row. Tree nodes take
+    the place of words for the hierarchical softmax; their rows are not divided into halves, and
+    ``begin`` is 0.
 
     Parameters
     ----------
@@ -43,12 +44,14 @@ def add_row(
     count
         The number of lists so far: one for each word that has got a row.
     heads
-        For each word, the last row of its list, or -1 if there is none; updated.
+        For each word, the last row of its list so far, after which the next one is added; -1 if
+        there is no list. Updated. (``lists.heads`` has the first rows instead.)
     lists
         The lists; updated. A new list gets the number ``count``: element ``count`` of
-        ``lists.words`` becomes the word, and that of ``lists.heads`` the first row. ``lists.next``
-        has, for each row, the next row of its list; for the only row of a word, it has `ALONE`
-        until the word gets another row.
+        ``lists.words`` becomes the word, and that of ``lists.heads`` the first row of the list.
+        ``lists.next`` has, for each row, the next row of its list; for the only row of a list, it
+        has `ALONE` until the list gets another row. ``lists.places`` has, for each row, the row to
+        which its gradient is written or added.
     """
     head = heads[word]
     known, same = head >= 0, head >= begin
@@ -66,16 +69,17 @@ def add_row(
 def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
     """Remove the lists of words that have a single row of gradients; return how many lists remain.
 
-    The single row of such a word gets the place `ALONE` (``Lists.places``): its gradient needs no
-    sum, and can update the model directly.
+    A list has the rows of the gradient buffer that belong to one word. If a word has a single row
+    in the training step, the gradient needs no sum and can update the model directly. The word's
+    list is then removed, and the element of ``lists.places`` for the row becomes `ALONE`. If
+    ``every`` is true, no list is removed, and no element becomes `ALONE`.
 
     Parameters
     ----------
     count
         The number of lists.
     every
-        Whether the lists of words with a single row are kept as well. Then no row has the place
-        `ALONE`.
+        Whether the lists of words with a single row are kept, too.
     heads
         For each word, the last row of its list. The elements of all words with a list are reset to
         -1.
@@ -101,11 +105,13 @@ def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lis
     """For each input word of a step, list its rows of the gradient buffer.
 
     The text of a training step is divided into strips. Each occurrence of an input word in a strip
-    has a row. If a word has at least two rows, they form a list, in the order of the text; with
-    subwords, a word with one row has a list, too. The list marks where the second half of the step
-    begins (``Lists.next``), because gradients are added up separately for each half. If
-    `Sizes.halves` is true, the list has only the word's first row in each half; the gradients of
-    its other rows in this half will be added to this row. Returns the number of lists.
+    has a row. The rows of a word form a list, in the order of the text. The list marks where the
+    second half of the step begins (``Lists.next``), because gradients are added up separately for
+    each half. A word with a single row has a list only with subwords. Returns the number of lists.
+
+    If `Sizes.halves` is true, the list of a word has only its first row in each half. The gradients
+    of its other rows in this half will be added to this first row, which is stored for them in
+    ``Lists.places``.
 
     Parameters
     ----------
@@ -116,8 +122,9 @@ def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lis
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
     heads
-        Working memory: for each word of the vocabulary, the last row of its list so far; -1 before
-        and after the call.
+        Working memory: for each word of the vocabulary, the last row of its list so far, after
+        which the next one is added; -1 before and after the call. (``Lists.heads`` has the first
+        rows instead.)
     lists
         Output: the lists of the words with at least two rows (with subwords, of all words).
     """
@@ -146,8 +153,11 @@ def list_band(
     they form a list. It is ordered by tile, a group of center words that share noise words; in each
     tile, the rows of words to predict come before those of noise words. The list marks where the
     second half of the step begins (``Lists.next``), because gradients are added up separately for
-    each half. If `Sizes.halves` is true, the list has only the word's first row in each half; the
-    gradients of its other rows in this half will be added to this row. Returns the number of lists.
+    each half. Returns the number of lists.
+
+    If `Sizes.halves` is true, the list of a word has only its first row in each half. The gradients
+    of its other rows in this half will be added to this first row, which is stored for them in
+    ``Lists.places``.
 
     Parameters
     ----------
@@ -160,8 +170,9 @@ def list_band(
     noise
         The noise words of the step, strip by strip.
     heads
-        Working memory: for each word of the vocabulary, the last row of its list so far; -1 before
-        and after the call.
+        Working memory: for each word of the vocabulary, the last row of its list so far, after
+        which the next one is added; -1 before and after the call. (``Lists.heads`` has the first
+        rows instead.)
     lists
         Output: the lists of the words with several rows.
     """
@@ -199,8 +210,8 @@ def list_rows(nodes: I32, heads: I32, lists: Lists) -> int:
     nodes
         The tree node of each row; -1 for a row without a node.
     heads
-        Working memory: for each node, the last row of its list so far; -1 before and after the
-        call.
+        Working memory: for each node, the last row of its list so far, after which the next one is
+        added; -1 before and after the call. (``Lists.heads`` has the first rows instead.)
     lists
         Output: the lists of the nodes with several rows.
     """
@@ -239,9 +250,20 @@ def list_parts(
         The words of the step, in the order of the text; -1 where there is no word.
     words, count
         The distinct words of the step are the first ``count`` elements of ``words``.
-    numbers, rows, ends, members, shares
-        Output: the step's row of the arrays ``numbers``, ``part_rows``, ``part_ends``,
-        ``part_words`` and ``part_shares`` of `Plans`, which says what they contain.
+    numbers
+        Output: the index in ``words`` of each word of ``ids``; -1 where there is no word, or if it
+        is not in ``words``. This and the next four are rows of the arrays ``numbers``,
+        ``part_rows``, ``part_ends``, ``part_words`` and ``part_shares`` of `Plans`.
+    rows
+        Output: the distinct rows of the input matrix that are summands of the words.
+    ends
+        Output: the ends of the rows' lists. The list of row number j is the elements
+        ``ends[j - 1]`` (0 for the first row) to ``ends[j] - 1`` of ``members`` and ``shares``.
+    members
+        Output: the words in the lists, as indices in ``words``.
+    shares
+        Output: for each word in a list, the factor by which its gradient is multiplied before it is
+        added to the gradient of the row.
     scratch
         Working memory.
     """

@@ -83,8 +83,9 @@ def train(
     buffer
         Memory for the gradients of a training step.
     shard
-        Memory for the words of the shard after sub-sampling, for the counters by which threads
-        share the jobs, and for the losses.
+        Memory for the words of the shard after sub-sampling, for the losses, and for counters. The
+        work is divided into jobs, such as the gradients of one stretch of a training step's text. A
+        job is done by one thread, and the counters say which jobs are taken and how many are done.
     scratch
         The working memory of the calling thread. All other arguments are the same for all threads.
 

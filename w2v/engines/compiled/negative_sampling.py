@@ -238,10 +238,10 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
 def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
     """Add one term to a weighted sum of rows, in a block of columns; return the new sum.
 
-    ``terms`` has several rows, numbered k, and the factors of each row in several sums, numbered p.
-    The term that is added to sum ``p`` is row ``k`` times the factor of this row in this sum. ``y``
-    is the block of the row, and ``sums`` the block of the sum so far. Both are tuples of SIMD
-    vectors, and so is the result.
+    ``terms`` describes four sums: sum p is Σ G[p, k] R[k], over k, where R[k] is a row of numbers
+    and G[p, k] a factor (`Terms`). This function adds the term G[p, k] R[k], for the given ``p``
+    and ``k``, to sum ``p``. The argument ``y`` has the block of columns of R[k], and ``sums`` that
+    of sum ``p`` so far. Both are tuples of SIMD vectors, and so is the result.
     """
     factor = splat(load_float(terms.G, p * terms.down + k * terms.along))
     return multiply_add_each(factor, y, sums)
@@ -300,9 +300,11 @@ def gradient_block(
 ) -> None:
     """Compute a block of columns of the negative gradients of `MR` vectors; store or add them.
 
-    The negative gradient of vector p is sum p of ``terms`` plus sum p of ``more`` plus row p of
-    ``sums``. It is stored in the gradient buffer or, times a step size, added to the vector in the
-    model, as ``targets`` says.
+    Let the negative gradients be the rows of a matrix. A block is a few adjacent columns of this
+    matrix: ``len(zero)`` SIMD vectors of each row, from ``column`` on. Row p, the negative gradient
+    of vector p, is sum p of ``terms`` plus sum p of ``more`` plus row p of ``sums``. It is stored
+    in the gradient buffer or, times a step size, added to the vector in the model, as ``targets``
+    says.
 
     Parameters
     ----------
@@ -318,7 +320,7 @@ def gradient_block(
         Where the result for each vector is written, and its step size
         (`rows.Targets`).
     zero
-        A tuple of zero SIMD vectors, as many as a row of the block has.
+        A tuple of zero SIMD vectors. Its length is the width of the block in SIMD vectors.
     """
     if sums:
         sums0 = load_each(zero, sums, column)
@@ -350,8 +352,9 @@ def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: 
     pairs_of
         The weights of pairs by distance, and K.
     lows, highs
-        The range of words that each center word predicts, ``highs`` excluded, as offsets from the
-        word that is `Sizes.reach` positions before the center word.
+        For each center word, the start and the end (excluded) of the range of words that its input
+        vector predicts, as offsets from the word that is `Sizes.reach` positions before the center
+        word.
     weights
         Output, float32: a row of ``sizes.row`` elements for each center word, one row after the
         other. In a row, element j is for the context word at offset j, from 0 to twice
@@ -387,22 +390,28 @@ def choose_weights(
 ) -> tuple[int, float]:
     """Return the address of the weights of a tile's scores, and the summed weight of its pairs.
 
-    A tile is a group of consecutive center words; a pair is an input row and a word that it
-    predicts. For skip-gram, a tile is called complete if all its words and the `Sizes.reach` words
-    before and after it are in the same document. For CBOW, it is complete if the window of each
-    center word has at least one other word. All complete tiles have the same weights, which a
-    thread computes once and keeps in ``own.weights[1]``. The weights of any other tile are computed
-    at each call, in ``own.weights[0]``.
+    A tile is a group of consecutive center words. Each center word has an input row, and a pair is
+    an input row and a word that it predicts. With skip-gram, a pair is missing if the two words are
+    in different documents or beyond the end of the text. With CBOW, an input row predicts only its
+    center word; the pair is missing if the center word's window has no other word. A tile without
+    missing pairs is called complete. Weights depend only on distances in the text and on missing
+    pairs, so all complete tiles have the same weights. A thread computes them once and keeps them
+    in ``own.weights[1]``. For any other tile, they are computed at each call, in
+    ``own.weights[0]``.
 
     Parameters
     ----------
     pairs_of
-        The weights of pairs by distance.
+        The weights of pairs by distance, and the number of noise words per pair.
     documents
-        The document numbers of the words, beginning `Sizes.reach` positions before the tile.
+        For skip-gram, the document numbers of the tile's words and of the `Sizes.reach` words
+        before and after them. Not used for CBOW.
     lows, highs
         For CBOW, the start and the end (excluded) of the window of each center word of the tile.
-        The window includes the center word. Not used for skip-gram.
+        The window includes the center word. Only the length ``highs[i] - lows[i]`` matters, so both
+        may be counted from any position. Not used for skip-gram.
+    tile, own
+        The thread's working memory for a tile, and for its scores with words and noise words.
     """
     if sizes.windows:
         inside = True
@@ -459,10 +468,13 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
 def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p: int) -> Any:
     """Bound the curvature of the loss with respect to one input vector of a tile.
 
-    A tile is a group of consecutive center words, each with an input vector. The result is an upper
-    bound on the largest eigenvalue of the Hessian matrix of the tile's loss with respect to the
-    vector. It is a SIMD vector whose lanes the caller must add up. What the scores of this input
-    vector contribute to the bounds for the output vectors is added to row ``p`` of ``own.sums``.
+    A tile is a group of consecutive center words, each with an input vector. A score is the dot
+    product of an input vector and an output vector. The curvature bound of a vector is an upper
+    bound on the largest eigenvalue of the Hessian matrix of the tile's loss with respect to it. It
+    is a sum over the scores of the vector. The bound of the input vector is returned, as a SIMD
+    vector whose lanes the caller must add up. Each of its scores also gives a term of the bound of
+    an output vector. This function adds these terms to row ``p`` of ``own.sums``, which has a
+    column for each output vector of the tile.
 
     Parameters
     ----------
@@ -569,30 +581,36 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
 def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, follows: bool) -> None:
     """Compute the negative gradients of the input and output vectors of a tile, and write them.
 
-    A tile is a group of consecutive center words, and a strip a sequence of tiles. The gradients
-    are those of the input vectors of center words, and of the output vectors of context words and
-    of noise words; for CBOW, only those of noise words (`cbow_negative_sampling.write_centers`
-    computes the others). They are computed from -∂J/∂S, the negative derivatives of the loss J with
-    respect to the scores S, which `compute_scores` has written to ``tile.scores``. Each gradient is
-    written to its target, which is stored in ``tile`` (`rows.Targets`): a row of the gradient
-    buffer, or the vector in the model, which is updated. The components of the vectors are divided
-    into blocks (blocks of columns, if the vectors are the rows of a matrix). Each block is computed
-    for all vectors of the tile before the next one, so that the operands stay in the first-level
-    cache.
+    A tile is a group of consecutive center words, and a strip a sequence of tiles. Context words
+    are the words that the tile may predict. The gradients are those of the input vectors of center
+    words, and of the output vectors of context words and of noise words; for CBOW, only those of
+    noise words (`cbow_negative_sampling.write_centers` computes the others). They are computed from
+    -∂J/∂S, the negative derivatives of the loss J with respect to the scores S, which
+    `compute_scores` has written to ``tile.scores``.
+
+    Each gradient is either written to a row of the gradient buffer or added, times a step size, to
+    the vector in the model. The addresses for this are stored in ``tile`` (`rows.Targets`).
+
+    The components of the vectors are divided into blocks (blocks of columns, if the vectors are the
+    rows of a matrix). Each block is computed for all vectors of the tile before the next one, so
+    that the operands stay in the first-level cache.
 
     Parameters
     ----------
+    tile
+        The working memory that holds the input vectors, the derivatives, and the addresses to which
+        gradients are written.
     own
         The working memory that holds the output vectors of the noise words.
     R
         The address of the output vectors of context words. Not used for CBOW.
     dR
-        The address of the rows of these context words in the gradient buffer; only read here, and
-        only if ``follows`` is true. Not used for CBOW.
+        The address of the first of the context words' rows in the gradient buffer. It serves only
+        to read sums of the previous tile, if ``follows`` is true. Not used for CBOW.
     follows
-        Whether a tile of the strip comes before this one. That tile has written its gradients of
-        the context words that both tiles share to the first rows at ``dR``; they are added to the
-        gradients of this tile.
+        Whether a tile of the strip comes before this one. Both tiles then share context words. The
+        previous tile has written its gradients of these words to the first rows at ``dR``. They are
+        read there and added to the gradients of this tile.
     """
     zero, column, left = splat(0), ZERO, sizes.vectors
     for blocks in range(-(-sizes.vectors // MAX_VECTORS), 0, -1):
@@ -616,21 +634,31 @@ def gradient_columns(
 ) -> None:
     """Compute a block of columns of the negative gradients of a tile's vectors, and write it.
 
-    A tile is a group of consecutive center words. The gradients are those of its input vectors and
-    of its output vectors, which are those of context words and noise words; for CBOW, only those of
-    noise words. `compute_gradients` calls this function for each block of columns.
+    A tile is a group of consecutive center words. Its vectors are the input vectors of the center
+    words, and the output vectors of context words (those that the tile may predict) and of noise
+    words. For CBOW, only the gradients of noise words are computed here. If the gradients are the
+    rows of a matrix, a block is a few adjacent columns of it. `compute_gradients` calls this
+    function for each block.
 
     Parameters
     ----------
-    tile, own, R, dR, follows
-        The arguments of `compute_gradients`: working memory with the derivatives of the loss and
-        the noise words' vectors; the addresses of the context words' output vectors and of their
-        rows in the gradient buffer; and whether a previous tile has written to the first of these
-        rows.
+    tile
+        The working memory that holds the input vectors, the negative derivatives of the loss with
+        respect to the scores, and the addresses to which gradients are written.
+    own
+        The working memory that holds the output vectors of the noise words.
+    R
+        The address of the output vectors of context words. Not used for CBOW.
+    dR
+        The address of the first of the context words' rows in the gradient buffer. It serves only
+        to read sums of the previous tile, if ``follows`` is true. Not used for CBOW.
+    follows
+        Whether the previous tile has written gradients of context words that both tiles share to
+        the first rows at ``dR``.
     column
         The first column of the block.
     zero
-        A tuple of zero SIMD vectors, as many as a row of the block has.
+        A tuple of zero SIMD vectors. Its length is the width of the block in SIMD vectors.
     """
     reach, band, row, contexts = sizes.reach, sizes.band, sizes.row, sizes.contexts
     C, N, S = address(tile.C), address(own.N), address(tile.scores)

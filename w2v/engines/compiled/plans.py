@@ -117,12 +117,15 @@ def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
 def draw_noise(problem: Problem, sizes: Sizes, key: sampling.Key, step: int, noise: I32) -> None:
     """Draw the noise words of a training step, `Sizes.noise` for each tile, into ``noise``.
 
-    A tile is a group of center words that share noise words. For the tile with number g in the
-    shard (part of the text), the noise words are those that two functions of `w2v.sampling` would
-    give: `draw_evenly` computes `Sizes.noise` random 32-bit integers from ``key`` and g, spread
-    evenly over all 32-bit integers, and `NoiseDistribution.words` returns the noise word for each
-    integer. The same words are computed here without calling them. ``step`` is the number of the
-    step in the shard.
+    A tile is a group of center words that share noise words. ``step`` is the number of the step in
+    the shard, a part of the text. Compiled code cannot call `w2v.sampling.draw_evenly`, so its
+    computation is written out here. With n = `Sizes.noise`, tile number g of the shard gets the
+    same words as from
+
+        NoiseDistribution.words(draw_evenly(key, NOISE_WORDS, g * n + np.arange(n), n))
+
+    `draw_evenly` computes n random 32-bit integers, spread evenly over all 32-bit integers, and
+    `NoiseDistribution.words` returns the noise word for each integer.
     """
     last, start = problem.last, problem.start
     size = np.uint64(len(start))

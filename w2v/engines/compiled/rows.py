@@ -95,21 +95,26 @@ def gather_rows(matrix: F32, ids: I32, rows: F32, norms: F32) -> None:
 
 
 class Targets(NamedTuple):
-    """Where the gradients of rows are written: ``out = old + step * g``, g a negative gradient.
+    """Where negative gradients are written, and what they are added to.
 
-    A gradient that is added to others later is written to a row of the gradient buffer: ``out`` is
-    this row, ``old`` is a row of zeros, and ``step`` is 1. A gradient that is added to a row of the
-    buffer at once has this row as ``out`` and ``old``. A gradient that is the only one of
-    its word, or tree node, in the training step can update the model directly: ``out`` is the
-    vector in the model, ``old`` its value before the step, and ``step`` the learning rate, or less
-    where that could increase the loss (`limit`).
+    For gradient number i, there are two addresses of rows, ``out[i]`` and ``old[i]``, and a number,
+    ``steps[i]``. The row at ``out[i]`` is set to the row at ``old[i]`` plus ``steps[i]`` times the
+    negative gradient. There are three cases:
+
+    - The gradient is added to others later: ``out[i]`` is a row of the gradient buffer, ``old[i]``
+      is a row of zeros, and ``steps[i]`` is 1.
+    - The gradient is added to a row of the buffer at once: ``out[i]`` and ``old[i]`` are this row,
+      and ``steps[i]`` is 1.
+    - The gradient is the only one of its word, or tree node, in the training step, and updates the
+      model directly: ``out[i]`` is the vector in the model, ``old[i]`` its value before the step,
+      and ``steps[i]`` the learning rate, or less where that could increase the loss (`limit`).
 
     Attributes
     ----------
     out, old
-        The addresses of two int64 arrays. Each has an address for each row.
+        The addresses of two int64 arrays, which have the elements ``out[i]`` and ``old[i]``.
     steps
-        The address of a float32 array with the step of each row.
+        The address of a float32 array, which has the elements ``steps[i]``.
     """
 
     out: int
@@ -159,17 +164,22 @@ def choose_targets(
 ) -> None:
     """Decide where some gradients are written: to the gradient buffer, or directly to the model.
 
-    Each gradient belongs to a vector of the model, that of a word or tree node. In the buffer, each
-    gradient has a row of its own, called its gradient row. If the vector has no other gradient in
-    the training step, the gradient updates the vector directly. Otherwise it is written to its
-    gradient row, or added to an earlier one. The results are stored in ``tile`` as `Targets`.
+    Each gradient belongs to a vector of the model, that of a word or tree node. For each gradient
+    of a training step, a row of the buffer is reserved, called its gradient row. There are three
+    cases, which ``places`` tells apart:
 
-    Each gradient row of a step must be in exactly one call, which comes after all contributions to
-    its element of ``curvature`` have been added up. If `Sizes.halves` is true, one thread computes
-    one half of the step's text, and adds up the gradients that a vector has in this half in the
-    vector's first gradient row in this half: the first gradient overwrites the row, and the later
-    ones are added to it. The gradient rows of a vector must therefore come in the order in which
-    `list_inputs` or `list_band` has listed them.
+    - If the vector has no other gradient in the step, the gradient updates the vector directly, and
+      its row stays unused. (With subwords, this is not done for input vectors.)
+    - If `Sizes.halves` is true, gradients are added up separately in each half of the step's text.
+      If the vector already has a gradient in the half, this gradient is added to the row of the
+      vector's first gradient in the half, and its own row stays unused.
+    - In all other cases, it is written to its own row, whose earlier contents are overwritten.
+
+    The results are stored in ``tile`` as `Targets`. A call processes ``len(ids)`` adjacent gradient
+    rows, from number ``start`` on. The caller must process each gradient row of a step exactly
+    once, and only when its element of ``curvature`` is complete. If `Sizes.halves` is true, it must
+    process the rows of a vector in the order in which `list_inputs` or `list_band` has listed them,
+    so that the row of the first gradient is written before others are added to it.
 
     Parameters
     ----------

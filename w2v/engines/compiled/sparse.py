@@ -1,11 +1,18 @@
 """Compiled products of sparse matrices with dense matrices.
 
-There are two kinds of sparse matrices. With subwords, a row of the sparse matrix stands for a word,
-a column for a row of the input matrix, and an element is the weight of this row in the word's
-vector (or the transposed matrix is used). In the hierarchical softmax, a row stands for a center
-word, a column for a tree node, and an element is their score, or the derivative of the loss with
-respect to it. A row has from a few to a hundred nonzero elements, each of which selects a row of
-the dense matrix. The selected rows are read one at a time, while their weighted sum stays in vector
+There are three kinds of sparse matrices:
+
+- With subwords, to compute the vectors of words: there is a row for each word, and a column for
+  each row of the input matrix. An element is the weight of the input matrix's row in the word's
+  vector.
+- With subwords, to compute gradients: the shape is transposed. There is a row for each row of the
+  input matrix, and a column for each word. An element is the factor by which the word's gradient is
+  multiplied in the gradient of the input matrix's row.
+- In the hierarchical softmax: there is a row for each center word, and a column for each tree node.
+  An element is their score, or the derivative of the loss with respect to it.
+
+A sparse row has from a few to a hundred nonzero elements, each of which selects a row of the dense
+matrix. The selected rows are read one at a time, while their weighted sum stays in vector
 registers. Four center words with nearly the same tree nodes are computed together: their four
 sparse rows share one list of columns, with four factors for each column, some of them zero.
 """

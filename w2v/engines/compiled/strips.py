@@ -114,12 +114,19 @@ def choose_band_targets(
 ) -> None:
     """For negative sampling, decide where the gradient of each output vector of a tile is written.
 
-    A tile is a group of consecutive center words, and a strip a sequence of tiles. A gradient
-    updates the model directly if two things hold: the word has only one row in the gradient buffer
-    in this training step, and the next tile of the strip adds nothing to this row. (It adds to the
-    rows of this tile's last 2 * ``sizes.reach`` words, which both tiles may predict.) Otherwise the
-    gradient goes to the buffer (`rows.choose_targets`). The decisions are stored in ``tile``. They
-    include the step sizes, which depend on ``curvature``.
+    A tile is a group of consecutive center words, and a strip a sequence of tiles. The output
+    vectors of a tile are those of its context words, the words that it may predict, and of its
+    noise words. In the gradient buffer, a row is reserved for each context word and each noise word
+    of the strip. Adjacent tiles share context words: a tile's last 2 * ``sizes.reach`` context
+    words are also among the first of the next tile. The gradients of both tiles are added up in the
+    rows of these words. A gradient updates the model directly, without using its row, if two things
+    hold:
+
+    - No other row of the training step is reserved for the same word of the vocabulary.
+    - The next tile of the strip adds nothing to the gradient.
+
+    Otherwise the gradient goes to the buffer (`rows.choose_targets`). The decisions are stored in
+    ``tile``. They include the step sizes, which depend on ``curvature``.
 
     Parameters
     ----------
@@ -131,9 +138,9 @@ def choose_band_targets(
     noise
         The noise words of the tile.
     places
-        A word has a row of the gradient buffer for each of its gradients in the step. For each row
-        for output vectors, `places` has the number of the row that its gradient is written or added
-        to, or `ALONE` if it is the only such row of its word in the step (``Lists.places``).
+        For each row of the buffer that is reserved for an output vector: the number of the row to
+        which the gradient is written or added; `ALONE` if no other row of the step is reserved for
+        the same word (``Lists.places``).
     curvature
         For each of these rows, a bound on the curvature (second derivative) of the loss with
         respect to the output vector. Updated here with the tile's bounds, from
@@ -150,6 +157,8 @@ def choose_band_targets(
     gradients, row
         The address of the buffer's rows for output vectors, and the number of the first of them
         that belongs to the strip.
+    tile, own
+        The thread's working memory for the tile, which gets the decisions, and for its scores.
     """
     contexts, size = sizes.contexts, 4 * sizes.vectors * LANES
     k = row + sizes.slots - (sizes.strip - number) * sizes.noise
@@ -221,7 +230,8 @@ def score_node_tile(
     of_centers
         Output: for each input row, a bound on the curvature of the loss with respect to the row.
     ahead
-        Rows of ``buffer.inputs`` that are needed next, if any. They are prefetched.
+        The rows of ``buffer.inputs`` that the thread needs for the next tile, if any. They are
+        prefetched.
 
     Returns
     -------
@@ -272,7 +282,8 @@ def write_node_tile(
     rate
         The learning rate.
     ahead
-        Nodes whose vectors are needed next, if any. They are prefetched.
+        The nodes whose vectors the thread needs for the next tile, if any. The vectors are
+        prefetched.
     """
     begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
     width = sizes.vectors * LANES

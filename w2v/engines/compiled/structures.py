@@ -1,16 +1,19 @@
 """The data structures of the compiled kernels of ``engine=numba``: model, text, plans and buffers.
 
-A training step, which is one update of the model, is divided into strips of the text, and a strip
-into tiles of consecutive center words; for CBOW with the hierarchical softmax, tiles have center
-words with similar tree paths, from anywhere in the step (see ``loop.py``). For each tile,
-input rows are multiplied with output rows:
+A training step is one update of the model. Its plan (`Plans`) has all that does not depend on the
+model, such as its words and noise words. The text of a step is divided into strips, and a strip
+into tiles of consecutive center words. (For CBOW with the hierarchical softmax, a tile has center
+words with similar tree paths, from anywhere in the step; see ``loop.py``.) For each tile, input
+rows are multiplied with output rows:
 
-- Input rows: for skip-gram, the vectors of the center words. For CBOW (``Sizes.windows``), sums or
-  means of the vectors of the words in the window of each center word. They are computed from the
-  vectors of the strip's words and, with a window size of m, of the m words before and after it.
-- Output rows: for negative sampling, the output vectors of the words around the center words (a
-  band of the text) and of noise words. For the hierarchical softmax (``Sizes.nodes``), the vectors
-  of the inner nodes on the tree paths of the words that the tile predicts.
+- Input rows, for skip-gram: the vectors of the center words. For CBOW (``Sizes.windows``): for each
+  center word, the sum or mean of the vectors of the other words in its window. With CBOW and a
+  window size of m, a strip therefore also needs the vectors of the m words before it and of the m
+  words after it.
+- Output rows, for negative sampling: the output vectors of the words that may be predicted (for
+  skip-gram, those in and around the tile; for CBOW, its center words) and of noise words. For the
+  hierarchical softmax (``Sizes.nodes``): the vectors of the inner nodes on the tree paths of the
+  words that the tile predicts.
 
 With subwords (``Sizes.parts``), the vector of each word is itself a sum of rows of the input
 matrix.
@@ -77,10 +80,12 @@ class Parts(NamedTuple):
         If `Problem.by_rows` is true, the vector is their sum, and all weights are 1.
     shares : float32 (E,)
         The factor by which the gradient of the word is multiplied to get that of the summand's row.
-        For a word with n summands, it is 1 / n with the setting ``subword_gradient="exact"``, and 1
-        with ``subword_gradient="fasttext"``. It is n times as large, 1 or n, if `Problem.by_rows`
-        and `Problem.exact` are both true. (`Problem.exact` is another setting,
-        ``context_gradient="exact"``.)
+        For a word with n summands, it depends on the setting ``subword_gradient`` and on whether
+        both `Problem.by_rows` (CBOW takes the mean of all rows in a window) and `Problem.exact`
+        (the setting ``context_gradient="exact"``) are true:
+
+        - ``subword_gradient="exact"``: 1 if both are true, else 1 / n.
+        - ``subword_gradient="fasttext"``: n if both are true, else 1.
     totals : float32 (V,)
         For each word, the sum of the weights 1 / n of its summands, which is 1 up to rounding. It
         is not n, even if `Problem.by_rows` is true and all `weights` are 1.
@@ -142,9 +147,9 @@ class Problem(NamedTuple):
     Attributes
     ----------
     center, outside : float32
-        The matrices of input and of output vectors, updated in place. With subwords, `center` has
-        the rows whose sums are the input vectors. For the hierarchical softmax, `outside` has the
-        vectors of tree nodes. Each row starts on a cache line and is padded with zeros.
+        The matrices of input and of output vectors, updated in place. With subwords, each input
+        vector is a weighted sum of rows of `center`. For the hierarchical softmax, `outside` has
+        the vectors of tree nodes. Each row starts on a cache line and is padded with zeros.
     keep : uint32 (V,)
         The sub-sampling threshold of each word, from `w2v.sampling.keep_thresholds`.
     last, start : uint32 (V,), int32 (V,)
@@ -156,13 +161,14 @@ class Problem(NamedTuple):
     by_rows
         For CBOW with `mean` and subwords: whether the mean is over all rows of the words and of
         their n-grams. If so, `parts` gives each row of a word the weight 1, so that the word's
-        vector is the sum of its n rows. Otherwise `parts` gives each row the weight 1 / n, and the
-        word's vector is their mean.
+        vector is the sum of its rows. Otherwise `parts` gives each of a word's n rows the weight
+        1 / n, so that the word's vector is their mean.
     exact
-        For CBOW with `mean`: whether each word gets its exact gradient, which is that of the mean
-        times the weight of the word, 1 / n if each of n words weighs the same. Otherwise each word
-        gets the whole gradient of the mean, as in word2vec's code. This is the setting
-        ``context_gradient``.
+        For CBOW with `mean`: the gradient that each word of a window gets. Let g be the gradient of
+        the loss with respect to the mean. If true, a word gets the exact gradient, w g, where w is
+        the factor of the word's vector in the mean: 1 / (the number of words), or with `by_rows`
+        1 / (the number of rows). If false, each word gets g, as in word2vec's code. This is the
+        setting ``context_gradient``.
     pairs, paths, parts
         The weights of pairs, the Huffman tree, and the subwords.
     """
@@ -322,9 +328,10 @@ class Lists(NamedTuple):
         is ``~r`` instead, which is -r - 1. This is at most -3, because rows 0 and 1 are always in
         the first half; so it is neither -1 nor `rows.ALONE`, which is -2.
     places : int32 (steps, rows)
-        For each row, the row to which its gradient is written or added: the row itself, if it is
-        in a list. It is `rows.ALONE` for a row whose word has no list, and -1 for an unused row,
-        which has no word.
+        For each row, the row to which its gradient is written or added. If the row is in a list,
+        this is the row itself. If the row's word has a list without this row (`Sizes.halves`), it
+        is the word's first row in the same half of the step. It is `rows.ALONE` for a row whose
+        word has no list, and -1 for an unused row, which has no word.
     """
 
     words: I32
@@ -336,15 +343,26 @@ class Lists(NamedTuple):
 class Plans(NamedTuple):
     """The plans of several training steps: their words, windows, and lists of gradient rows.
 
-    Each array has one row for each of n steps. A step has up to ``step`` center words. They are
-    divided into ``tiles`` tiles, groups of center words whose scores are computed together. The
-    text of the step is divided into ``strips`` strips, which are computed one at a time. In the
-    shapes below, ``step``, ``tile``, ``strips``, ``slots``, ``input_slots``, ``contexts``,
-    ``depth`` and ``entries`` are attributes of `Sizes`, and m is the window size.
+    Each array has one row for each of n steps. The text of a step is divided into strips, and a
+    strip into tiles, groups of center words whose scores are computed together. (For CBOW with the
+    hierarchical softmax, a tile has center words from anywhere in the step.) The gradient buffer
+    has rows for the words of each strip, or the tree nodes of each tile (see `Buffer`).
 
-    The gradient buffer has rows for the words of each strip and the tree nodes of each tile (see
-    `Buffer`). How many elements of `part_rows` a step uses is stored in ``Shard.several``; the
-    elements after them have no meaning.
+    The shapes below have these sizes, most of them attributes of `Sizes`:
+
+    - m: the window size.
+    - ``step``, ``tile``: the number of center words in a step (the last one may have fewer), and in
+      a tile.
+    - ``tiles``, ``strips``: the number of tiles in a step, ``step`` / ``tile``, and of strips.
+    - ``input_slots``, ``slots``: the number of buffer rows of a strip for the gradients of input
+      vectors, and for those of output vectors.
+    - ``contexts``: the number of words that a tile may predict, rounded up.
+    - ``depth``: the number of nodes on the longest tree path.
+    - ``entries``: with subwords, where a word's vector is a weighted sum of rows, the largest
+      possible number of summands of a step's distinct words together.
+
+    How many elements of `part_rows` a step uses is stored in ``Shard.several``; the elements after
+    them have no meaning.
 
     Attributes
     ----------
@@ -418,15 +436,22 @@ class Plans(NamedTuple):
 
 
 class Buffer(NamedTuple):
-    """The gradients of a training step.
+    """The gradients of a training step, which are added up for each word at the end of the step.
 
     The text of a step is divided into strips, and the center words of a strip into tiles, groups
     whose scores are computed together (for CBOW with the hierarchical softmax, a tile has center
-    words from the whole step). A word that occurs twice in a strip has two rows; the gradients of
-    both may be added up in the first one (`Sizes.halves`). A word or tree node with a single row in
-    the step needs no sum: its gradient updates the vector directly. With subwords, this is so for
-    output vectors only. ``width`` is the dimension of the vectors, rounded up to a multiple of
-    `LANES`; see `Sizes` for the other sizes.
+    words from the whole step). A word has a row in `center` or `outside` for each of its gradients
+    in the step: if it occurs twice in a strip, it has two rows. A tree node has a row for each tile
+    that is scored with it. At the end of the step, the rows of a word or node are added up, and the
+    sum updates its vector. There are two exceptions:
+
+    - If `Sizes.halves` is true, the gradient of a word is added to the word's first row in the same
+      half of the step as soon as it is computed. The word's other rows in this half stay unused.
+    - A word or tree node with a single row in the step needs no sum. Its gradient updates the
+      vector directly. With subwords, this is so for output vectors only.
+
+    ``width`` is the dimension of the vectors, rounded up to a multiple of `LANES`; see `Sizes` for
+    the other sizes.
 
     Attributes
     ----------
@@ -436,9 +461,9 @@ class Buffer(NamedTuple):
     outside : float32 (strips * slots, width)
         Negative gradients of the loss with respect to output vectors. For negative sampling, each
         strip has a row for each occurrence of a word that it may predict, and for each of its noise
-        words. For the hierarchical softmax, each tile has a row for each of its tree nodes; the
-        rows of tile t begin at row ``Plans.node_starts[n, t]`` for step n of the plans, and rows
-        after those of the last tile are unused.
+        words. For the hierarchical softmax, each tile has a row for each of its tree nodes. The
+        rows of tile t begin at row ``Plans.node_starts[n, t]``, where n is the number of the step
+        among those that are planned. Rows after those of the last tile are unused.
     center_curvature, outside_curvature : float32, one for each row of `center` and of `outside`
         What the gradients in the row contribute to h, the bound on the loss's curvature that limits
         the step size (``w2v/README.md``, "Kept stable").
@@ -487,9 +512,10 @@ class Shard(NamedTuple):
         For each step: how many elements of ``center.words``, ``outside.words`` and ``part_rows`` of
         `Plans` are in use.
     tallies : float64 (steps * strips, 2)
-        For each strip of each training step: the summed weight of its pairs, and their summed loss.
-        For CBOW with the hierarchical softmax, whose tiles are not parts of strips: the same for
-        each group of `Sizes.strip` consecutive tiles of the step.
+        The summed weight of pairs, and their summed loss, for each strip of each training step. A
+        strip is a part of the step's text, made of up to `Sizes.strip` tiles, which are groups of
+        consecutive center words. For CBOW with the hierarchical softmax, a tile has center words
+        from anywhere in the step; there, `Sizes.strip` consecutive tiles take the place of a strip.
     """
 
     jobs: I64
@@ -507,7 +533,9 @@ class Planning(NamedTuple):
 
     V is the size of the vocabulary. ``step``, ``entries`` and ``depth`` are attributes of `Sizes`.
     A tile is a number of center words that are scored with the same noise words, or with the same
-    list of tree nodes.
+    list of tree nodes. For CBOW with the hierarchical softmax, the center words of a step are
+    sorted by their leaves in the Huffman tree, so that the words of a tile have similar paths. This
+    is a radix sort: each pass sorts by `RADIX_BITS` bits of the position of the leaf.
 
     Attributes
     ----------
@@ -528,10 +556,11 @@ class Planning(NamedTuple):
         in `parts`. ``entries`` is the largest possible number of these summands.
     leaves : int64 (2, step)
         For CBOW with the hierarchical softmax: the center words before and after a pass of the
-        radix sort, as 2^32 * leaf + position in the step.
+        radix sort. A word is 2^32 * the position of its leaf + the word's position in the step.
     digits : int32 (2 ** RADIX_BITS,)
-        For each value of the bits that a pass of the radix sort looks at: how many center words
-        have the value; later, the place of the next center word with this value.
+        For CBOW with the hierarchical softmax, for each value of the bits by which a pass of the
+        radix sort sorts: how many center words have the value; later, the place of the next center
+        word with this value.
     levels, columns : int32 (depth + LANES,)
         For CBOW with the hierarchical softmax, for the nodes on the path of one center word, from
         the root on. `levels` has their levels in the tree: 0, 1, 2 and so on. `columns` has their
@@ -566,8 +595,11 @@ class Tile(NamedTuple):
     Attributes
     ----------
     lows, highs : int32 (tile,)
-        The start and the end (excluded) of the range of words that each center word predicts, as
-        offsets from the word that is `Sizes.reach` positions before the center word.
+        For each center word, the start and the end (excluded) of the range of words that its input
+        vector predicts, as offsets from the word that is `Sizes.reach` positions before the center
+        word. For skip-gram, the range is the window, as far as the document goes. For CBOW with
+        negative sampling, it is the center word itself, or empty if the window has no other word.
+        For CBOW with the hierarchical softmax: not used.
     C : float32 (tile, width)
         The input vectors of the tile.
     R : float32 (rows, width)
@@ -631,12 +663,12 @@ class Band(NamedTuple):
         of `LANES`.
     noise_norms : float32 (Sizes.noise rounded up to a multiple of LANES,)
         Their squared lengths, padded with 0.
-    mask : float32, two parts, each as long as its ones, rounded up to a multiple of LANES
-        Factors of 1 or 0. The scores of a center word are read as whole SIMD vectors; the factors
-        of 0 cancel the scores of other words, which the last vector may have, too. The first part
-        is for noise words: `Sizes.noise` ones, then zeros. The second part is for the words from
-        `Sizes.reach` positions before the center word to `Sizes.reach` after it:
-        2 * `Sizes.reach` + 1 ones, then zeros.
+    mask : float32 (noise rounded up + pairs rounded up,), both to a multiple of LANES
+        Factors of 1 or 0, in two parts. The first part, for a center word's scores with noise
+        words, is ``noise`` = `Sizes.noise` ones, padded with zeros to a multiple of `LANES`. The
+        second part, for its scores with context words, is ``pairs`` = 2 * `Sizes.reach` + 1 ones,
+        padded in the same way. Scores are read as whole SIMD vectors, so the last vector may extend
+        into scores that do not belong to the part. The zeros cancel these.
     sums : float32 (MR, contexts + Sizes.noise + LANES)
         Bounds on the curvature (second derivative) of the loss with respect to output vectors, in
         `MR` summands. There is a column for the output vector of each context word, then of each
@@ -714,11 +746,12 @@ class Nodes(NamedTuple):
     entries : int32 (n,)
         The column of each element.
     factors, negatives : float32 (MR * n,)
-        For each element and each center word of its group: in `factors` the summed weight of the
-        predicted words whose paths have the node; in `negatives` the part of this sum that comes
-        from words whose paths take the node's branch of code 1. For CBOW, `choose_node_targets`
-        later replaces the numbers in `factors` by the negative derivatives of the loss with respect
-        to the scores, times the number in `steps` for the node.
+        For each element and each center word of its group, weights of scores. `factors` has the
+        summed weight of the predicted words whose paths have the node, and `negatives` the part of
+        this sum that comes from words whose paths take the node's branch of code 1. For CBOW, the
+        array `factors` is used again after the scores: `choose_node_targets` overwrites it with the
+        negative derivatives of the loss with respect to the scores, times the number in `steps` for
+        the node.
     marks : int32 (columns,)
         For skip-gram: for each node, 1 + the number of the last group that has it; 0 if no group
         has it yet.
@@ -740,9 +773,11 @@ class Nodes(NamedTuple):
         For CBOW: for each node, the factor by which the derivatives in `factors` have been
         multiplied: the step size if `out` is a vector in the model, 1 if it is a row of the buffer.
     bits : float32 (16, MR)
-        For CBOW: a table that converts bits to factors. Row i has the `MR` bits of the number i,
-        the lowest bit first, as 0 or 1. In ``Plans.keys``, such a number says which center words of
-        a group have a node on their paths, and another one says which of them take branch 1 there.
+        For CBOW: a table whose row i has the `MR` bits of the number i, the lowest bit first, as
+        0.0 or 1.0. An element of ``Plans.keys`` contains two such numbers for a node and a group of
+        `MR` center words. Bit k of the first number says whether the path of center word k has the
+        node, and bit k of the second whether this path takes branch 1 there. The table converts the
+        two numbers to the initial elements of `factors` and `negatives`.
     """
 
     starts: I32
@@ -860,9 +895,13 @@ def make_sizes(
 def with_parts(sizes: Sizes, parts: Parts) -> Sizes:
     """Return a copy of ``sizes`` for training with subwords, where word vectors are sums of rows.
 
-    In the copy, ``parts`` is True, ``words`` is the largest possible number of distinct input words
-    of a step, and ``entries`` is the largest possible number of summands of all their vectors
-    together. The argument ``parts`` has the summands of each word's vector.
+    The argument ``parts`` lists, for each word of the vocabulary, the rows of the input matrix that
+    are summed up to its vector. In the copy, three attributes have new values:
+
+    - `Sizes.parts` is True.
+    - `Sizes.words` is the largest possible number of distinct input words of a training step.
+    - `Sizes.entries` is the largest possible number of rows of all these words together. A row that
+      several words have is counted for each of them.
     """
     lengths = np.sort(np.diff(parts.starts))[::-1]
     words = min(len(lengths), sizes.strips * sizes.input_slots)

@@ -202,11 +202,12 @@ def list_levels(
 ) -> None:
     """Write a key for each node of a center word's path, from level ``first`` to ``last`` - 1.
 
-    The keys are written in the order of the levels; the root has level 0. A tile is a sequence of
-    groups of `MR` center words; those of a group are numbered from 0. The nodes for which keys are
-    written must not be on the path of an earlier center word of the group, whose number is below
-    ``lane``. The key of a node says which center words of the group have the node on their paths.
-    It is the sum of
+    A tile is a sequence of groups of `MR` = 4 center words, and those of a group are numbered 0 to
+    3. The path is that of center word number ``lane`` of a group. A node that is on the path of an
+    earlier center word of the group already has its key. So ``first`` must be the first level at
+    which the path has a node that is on no earlier path. Keys are written in the order of the
+    levels; the root has level 0. The key of a node says which center words of the group have the
+    node on their paths. It is the sum of
 
     - 256 times the index of the node among the nodes of the tile;
     - 2 ** n for each center word n of the group whose path has the node;
@@ -219,10 +220,11 @@ def list_levels(
         vocabulary, one after the other. A path has an element for each of its nodes, from the root
         on: 2 * node + the code, 0 or 1, of the branch that the path takes.
     scratch
-        For each center word of the group, the array ``lanes`` has the index in ``Paths.branches``
-        at which its path begins, and the number of nodes that it shares with the path of the center
-        word before it. The array ``columns`` has, for the node at each level of the path of center
-        word ``lane``, its index among the nodes of the tile.
+        Working memory. For each center word of the group, the array ``lanes`` has the index in
+        ``Paths.branches`` at which the word's path begins, and the number of nodes that this path
+        shares with the path of the center word before. The array ``columns`` has, for each level,
+        the index among the nodes of the tile of the node that the path of center word ``lane`` has
+        at this level.
     lane, filled
         The number of the center word in the group, and how many center words the group has.
     keys

@@ -1,12 +1,15 @@
 """Update the model by the gradients of a step, for the compiled loop in ``loop.py``.
 
 A vector, of a word or a tree node, may get several gradients in a step, one from each part of the
-text in which it occurs. Vectors with a single gradient have been updated already
-(``strips.py``); those with several are updated here. Their gradients are added up in a fixed
-order, so that the result does not depend on the number of threads. Those of a word are added up
-separately for each half of the step, in the order of the text; then the two sums are added. If
-`Sizes.halves` is true, the buffer already has the sum of each half, and this module only adds the
-two. The gradients of a tree node are added up in the order of the buffer.
+text in which it occurs. Each gradient is a row of the gradient buffer (`Buffer`). Vectors with a
+single gradient have been updated already (``strips.py``); those with several are updated here.
+Their gradients are added up in a fixed order, so that the result does not depend on the number of
+threads:
+
+- For a word, the text of the step is divided into two halves. The gradients from each half are
+  added up, in the order of the text, and then the two sums. If `Sizes.halves` is true, the buffer
+  already has the sum of each half, in a single row, and this module only adds the two sums.
+- For a tree node, all gradients are added up in the order of the buffer.
 
 With subwords, the input vector of a word is a weighted sum of rows of a matrix. This module
 computes these sums, and updates all rows of this matrix that the step uses.
@@ -56,8 +59,9 @@ def add_sums(
 ) -> None:
     """Update a block of columns of a row: add ``step`` times the sum of a list of gradient rows.
 
-    The list has the gradients of one word, or tree node, in a training step. `add_list` calls this
-    function for each block of columns, and describes the order of summation.
+    The list has the gradients of one word, or tree node, in a training step. For a word, the text
+    of the step is divided into two halves, and the rows from the first half come first in the list.
+    `add_list` calls this function for each block of columns, and describes the order of summation.
 
     Parameters
     ----------
@@ -65,8 +69,8 @@ def add_sums(
         The number of the first row of the list.
     after
         The address of the array ``Lists.next``. It has, for each row, the next row of its list, or
-        -1 after the last row. If the next row, r, is the first one in the second half of the step,
-        it has ``~r`` instead.
+        -1 after the last row. If the next row, r, is the first one of a word in the second half of
+        the step's text, it has ``~r`` instead.
     gradients
         The address, in row 0 of the gradients, of the block of columns that is added.
     width
@@ -76,7 +80,7 @@ def add_sums(
     out
         The address of the same block of columns in the row to update.
     zero
-        A tuple of zero SIMD vectors, as many as a row of the block has.
+        A tuple of zero SIMD vectors. Its length is the width of the block in SIMD vectors.
     """
     one, row = splat(1), load_int(after, first)
     sums = load_each(zero, gradients, np.int64(first) * width)
@@ -97,12 +101,12 @@ def add_sums(
 def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: int) -> None:
     """Multiply the sum of a list of gradient rows by the factor ``step``, and add it to a row.
 
-    The list has the gradients of one word, or tree node, in a training step, whose text is divided
-    into two halves. For a word, three sums are computed: of the rows from the first half, in the
-    order of the list; of the rows from the second half, likewise; and of these two sums. If
-    `Sizes.halves` is true, the list has at most one row for each half. This row is the sum of the
-    word's gradients in this half, which one thread has added up in the same order, so the result is
-    the same. For a tree node, all rows are added up in the order of the list.
+    The list has the gradients of one word, or tree node, in a training step. For a word, the text
+    of the step is divided into two halves, and three sums are computed: of the rows from the first
+    half, in the order of the list; of the rows from the second half, likewise; and of these two
+    sums. If `Sizes.halves` is true, the list has at most one row for each half. This row is the sum
+    of the word's gradients in this half, which one thread has added up in the same order, so the
+    result is the same. For a tree node, all rows are added up in the order of the list.
 
     Parameters
     ----------
@@ -114,8 +118,8 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
         The number of the first row of the list.
     after
         The address of the array ``Lists.next``. It has, for each row, the next row of its list, or
-        -1 after the last row. If the next row, r, is the first one in the second half of the step,
-        it has ``~r`` instead.
+        -1 after the last row. If the next row, r, is the first one of a word in the second half of
+        the step's text, it has ``~r`` instead.
     step
         The factor by which the sum is multiplied, in every lane of a SIMD vector.
     out
@@ -137,10 +141,12 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
 def add_curvatures(curvature: int, head: Any, after: int) -> Any:
     """Return the sum of the curvature bounds that belong to a list of gradient rows.
 
-    The text of a training step is divided into two halves. For a word, the bounds of the rows from
-    the first half are added up, then those from the second half, and then the two sums. For a tree
-    node, all bounds are added up in the order of the list. This is the order in which `add_list`
-    adds up the rows.
+    The list has the gradient rows of one word, or tree node, in a training step. Each row has a
+    bound. For a word, the text of the step is divided into two halves: the bounds of the first half
+    are added up, then those of the second half, and then the two sums. The array at ``after`` marks
+    where the second half begins. It has no such mark in the list of a tree node, so there all
+    bounds are added up in the order of the list. This is the order in which `add_list` adds up the
+    rows.
 
     Parameters
     ----------
@@ -151,8 +157,8 @@ def add_curvatures(curvature: int, head: Any, after: int) -> Any:
         The number of the first row of the list.
     after
         The address of the array ``Lists.next``. It has, for each row, the next row of its list, or
-        -1 after the last row. If the next row, r, is the first one in the second half of the step,
-        it has ``~r`` instead.
+        -1 after the last row. If the next row, r, is the first one of a word in the second half of
+        the step's text, it has ``~r`` instead.
     """
     total, row = load_float(curvature, head), load_int(after, head)
     while row >= 0:
@@ -283,10 +289,12 @@ def move_parts(
 ) -> None:
     """With subwords, update some rows of the input matrix by the gradients of words.
 
-    The vector of a word is a weighted sum of rows. The rows that the vectors of the step's words
-    contain are listed in ``plans.part_rows``. Each is updated by the gradients of all words whose
-    vectors contain it, from ``buffer.words``. One job updates up to `PARTS` rows of this list, from
-    number ``job * PARTS`` on. ``step`` is the number of the step in the shard (part of the text).
+    The vector of a word is a weighted sum of rows of the input matrix: one for the word itself and
+    one for each of its n-grams. These rows are the parts of the word. ``plans.part_rows`` lists the
+    parts of all words of the step, each distinct row once. ``buffer.words`` has the gradients of
+    the words. A row is updated by a weighted sum of the gradients of all words that it is a part
+    of, times a step size. One job updates up to `PARTS` rows of the list, from number
+    ``job * PARTS`` on. ``step`` is the number of the step in the shard (part of the text).
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     rows, ends = plans.part_rows[n], plans.part_ends[n]
@@ -314,8 +322,9 @@ def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
 
     A job is a piece of work that one thread takes. In each, `move` updates up to `WORDS` of the
     vectors that have several gradients in the step; the others have been updated already. With
-    subwords, a job updates up to `PARTS` rows of the input matrix, whose sums are the input
-    vectors. A shard is a part of the text; ``step`` is the number of the step in it.
+    subwords, each input vector is a weighted sum of rows of the input matrix; a job then updates up
+    to `PARTS` of these rows. A shard is a part of the text; ``step`` is the number of the step in
+    it.
     """
     if sizes.parts:
         return int(-(-shard.several[step, 2] // PARTS))
@@ -347,13 +356,17 @@ def move(
 ) -> None:
     """Update some vectors of the model by the sums of their gradients in a training step.
 
-    The vectors are in ``problem`` and updated in place, and the gradients are in ``buffer``. A job
-    is a piece of work that one thread takes; ``job`` is its number in the step. The first jobs of a
-    step, as many as the function `input_jobs` returns, update input vectors; the others update
-    output vectors. One job updates the vectors of up to `WORDS` words, or tree nodes. With
-    subwords, a job for input vectors instead updates up to `PARTS` rows of the input matrix.
-    ``plans`` lists the vectors and rows to update, and ``shard.several`` has the lengths of these
-    lists.
+    The vectors are in ``problem`` and updated in place, and the gradients are in ``buffer``. The
+    work of a step is divided into jobs, and one thread does a job. One call does job number
+    ``job``. Let n be the number that `input_jobs` returns:
+
+    - Jobs 0 to n - 1, without subwords: each updates the input vectors of up to `WORDS` words.
+    - Jobs 0 to n - 1, with subwords: each updates up to `PARTS` rows of the input matrix. (An input
+      vector is a weighted sum of such rows.)
+    - Jobs from n on: each updates the output vectors of up to `WORDS` words, or the vectors of up
+      to `WORDS` tree nodes.
+
+    ``plans`` lists what to update, and ``shard.several`` has the lengths of these lists.
     """
     n = step % len(plans.ids)
     jobs = input_jobs(sizes, shard, step)

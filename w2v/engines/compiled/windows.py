@@ -52,12 +52,14 @@ class Target(NamedTuple):
 
 @inner
 def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile) -> None:
-    """Find the range of words that each center word of a tile predicts.
+    """Find, for each center word of a tile, the range of words that its input vector predicts.
 
-    A tile is a number of consecutive center words. The start and the end (excluded) of each range
-    are written to ``tile.lows`` and ``tile.highs``, as offsets from the word that is `Sizes.reach`
-    positions before the center word. With CBOW, the center word is what its window predicts, so
-    the range has this word only; it is empty if the window has no other word.
+    A tile is a number of consecutive center words. With skip-gram, an input vector predicts the
+    words of the same document that are up to `Sizes.reach` positions away from the center word.
+    (The range includes the center word; its weight in the loss is 0.) With CBOW, an input vector
+    predicts the center word only, and nothing if the window has no other word. The start and the
+    end (excluded) of each range are written to ``tile.lows`` and ``tile.highs``, as offsets from
+    the word that is `Sizes.reach` positions before the center word.
 
     Parameters
     ----------
@@ -65,8 +67,9 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
         The document numbers of the words, beginning `Sizes.reach` positions before the tile.
     lows, highs
         For CBOW, the start and the end (excluded) of each center word's window, which includes the
-        center word. Only their differences matter, so they may be counted from anywhere. Not used
-        for skip-gram.
+        center word. They only serve to tell whether the window has another word: this is so if
+        ``highs[i] - lows[i]`` exceeds 1. Both may be counted from any position. Not used for
+        skip-gram.
     """
     reach, count = sizes.reach, sizes.tile + 2 * sizes.reach
     first = end = 0  # the range of words in the center word's document
@@ -173,9 +176,10 @@ def read_windows(
     ----------
     lows, highs
         The start and the end (excluded) of the window of each center word of the strip, as indices
-        among the words of the training step (``Plans.ids``). A window includes the center word.
+        among the words of the training step (``Plans.ids``). The center word is between them, but
+        its own vector is not a part of the input vector.
     weights
-        For each center word, the weight that each word of its window has in the input vector.
+        For each center word, the weight that each other word of its window has in the input vector.
     start
         The index, among the words of the training step, of the first word whose vector the strip
         may need: the word m words before its first center word, if m is the window size.
@@ -223,12 +227,12 @@ def share_gradients(
 ) -> None:
     """For CBOW, compute each word's share of each window's gradient; bound the word's curvature.
 
-    The gradient of a window is the gradient of the loss with respect to its input vector, the sum
-    or mean of the vectors of its words. A word's share is the factor by which this gradient is
-    multiplied before it is added to the gradient of the word. It is zero for the center word itself
-    and for words outside the window. The windows are those of the center words of a strip, a part
-    of the text. The shares are stored in ``windows.shares``; `write_shares` then computes the
-    gradients of the words.
+    Each center word of a strip, a part of the text, has a window. The window's input vector is the
+    sum or mean of the vectors of the words in it, without the center word. The gradient of a window
+    is the gradient of the loss with respect to its input vector. A word's share of it is the factor
+    by which it is multiplied before it is added to the gradient of the word. The share is zero for
+    the center word and for words outside the window. The shares are stored in ``windows.shares``;
+    `write_shares` then computes the gradients of the words.
 
     Parameters
     ----------
@@ -239,21 +243,21 @@ def share_gradients(
         gradient); if false, it is 1 (as in word2vec's code).
     lows, highs
         The start and the end (excluded) of the window of each center word of the strip, as indices
-        among the words of the training step (``Plans.ids``). A window includes the center word.
+        among the words of the training step (``Plans.ids``). The center word is between them, but
+        its own vector is not a part of the input vector.
     weights
-        For each center word, the weight that each word of its window has in the input vector.
+        For each center word, the weight that each other word of its window has in the input vector.
     start
         The index, among the words of the training step, of the first word whose vector the strip
         may need: the word m words before its first center word, if m is the window size.
     of_windows
         For each window, a bound on the curvature (second derivative) of the loss with respect to
-        its input vector, the sum or mean of the vectors of the other words. The array is not
-        changed.
+        its input vector. The array is not changed.
     curvature
         Output: for each word that the strip needs, a bound on the curvature with respect to its
         vector. It is the sum, over all windows, of the word's share times the window's bound. If
-        the words of a window are summed, not averaged, each term is also multiplied by the number
-        of these words.
+        vectors are summed, not averaged, each term is also multiplied by the number of summed
+        words.
     """
     m, centers, stride = sizes.window, len(lows), windows.shares.shape[1]
     factors, bounds = address(windows.weights), address(windows.bounds)

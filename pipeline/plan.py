@@ -55,9 +55,9 @@ class Planner:
     def plan(self, config: Config, job: int | None = None) -> list[Step]:
         """Return a `Step` for each stage of a run: whether, why and at what cost it would run.
 
-        There is a further `Step` for a single run's plots if the cache lacks only them, and one for
-        the speed test in ``config.measure``, if any. `job` is the number of the run in a sweep;
-        None: a single run. `InputError` is raised for invalid stages or files.
+        If a single run's scores are cached, but not the plots of its report, the plots have a
+        `Step`; so has the speed test in ``config.measure``, if any. `job` is the number of the run
+        in a sweep; None: a single run. `InputError` is raised for invalid stages or files.
         """
         check_paths(config)
         cores = available_cores()
@@ -80,7 +80,8 @@ class Planner:
     def _step(self, stage: Stage, context: Context) -> Step:
         """Return the `Step` of one stage: whether, why and at what cost a run would compute it.
 
-        ``context.entries`` gets the cached result or, in its place, an entry with estimated facts.
+        The result is added to ``context.entries`` for the plans of later stages. If it is not
+        cached, an entry with estimated facts, such as the number of tokens, takes its place.
         """
         folder = context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
@@ -178,7 +179,7 @@ def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, a
 
 
 def line_of(step: Step) -> str:
-    """Say if a result is cached or made by an earlier job, or why and at what cost it is made."""
+    """Return a plan's text for a step: "cached", "made by job 2", or why it runs, and the cost."""
     if not step.why:
         return "cached"
     if step.job is not None:

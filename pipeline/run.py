@@ -1,7 +1,7 @@
-"""The program's entry point: ``python pipeline/run.py [group=name ...] [key=value ...]``.
+"""Run an experiment or a sweep: ``python pipeline/run.py [group=name ...] [key=value ...]``.
 
-Read a configuration from a stranger before you run it. Hydra refuses to call the most dangerous
-functions, but a configuration can still name others, and choose where files are written.
+Warning: read a configuration from a stranger before you run it. Hydra refuses to call the most
+dangerous functions, but a configuration can name others, and choose where files are written.
 """
 
 import inspect

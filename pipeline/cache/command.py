@@ -52,7 +52,10 @@ def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
 
 
 def measure(path: Path, stage: str, key: str, kind: str) -> Item:
-    """Return an `Item` for the cache entry or checkpoint at `path`, with its size and last use."""
+    """Return an `Item` for the entry or checkpoint at `path`, with its size and last use.
+
+    `kind`: entry, damaged, part (unfinished) or checkpoint; `stage`: the entry's, or checkpoints.
+    """
     size, used = 0, 0.0
     for folder, _, files in os.walk(path) if not path.is_symlink() else ():
         used = max(used, Path(folder).stat().st_mtime)

@@ -86,10 +86,11 @@ def find_or_make(
 ) -> Entry:
     """Return the cache entry for `key`; compute it if it is missing or damaged.
 
-    `folder` holds the entries of one stage. `make` writes the result into the empty folder that
-    it is given, and returns facts about the result, saved as ``facts`` in ``manifest.json``.
-    `about` is other metadata, such as ``settings`` (`Stage.about`); ``code``, the hashes of source
-    files, is saved apart. With `verify`, the SHA-256 of files is checked, otherwise the size.
+    `folder` holds the entries of one stage. `make` writes the result into the empty folder that it
+    is given, and returns facts about the result. They are saved as ``facts`` in ``manifest.json``,
+    beside the items of `about`: other metadata, such as ``settings`` (`Stage.about`). But the item
+    ``code``, the hashes of source files, is saved in a file of its own (`keep_code`). With
+    `verify`, the SHA-256 of files is checked, otherwise the size.
 
     A damaged entry is renamed. If its files have the right sizes, but wrong content, earlier runs
     may have used it; then all results made from it, and all checkpoints, are renamed, too.
@@ -146,10 +147,7 @@ def move_aside(path: Path) -> Path:
 
 
 def made_from(path: Path) -> list[Path]:
-    """Return the entries made from the entry `path`, directly or not, and every checkpoint.
-
-    The checkpoints are those of all trainings, as they do not say what they were made from.
-    """
+    """Return all entries made, also indirectly, from the entry `path`, and all checkpoints."""
     every = {one: read_manifest(one)[0] for one in path.parents[1].glob("*/[!.]*")}
     sources = {
         one: manifest["upstream"] | manifest["facts"].get("made_from", {})
@@ -165,7 +163,7 @@ def made_from(path: Path) -> list[Path]:
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Save the hashes of source files as JSON; return the hash of `code`, which names the file."""
+    """Save `code`, source files' hashes, as ``.code-<key>.json``; return key, a hash of `code`."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:
@@ -174,7 +172,7 @@ def keep_code(folder: Path, code: dict[str, str]) -> str:
 
 
 def code_path(folder: Path, key: str) -> Path:
-    """Return the path of the JSON file that `keep_code` writes for a dict whose hash is `key`."""
+    """Return the path of the JSON file of source hashes for which `keep_code` returned `key`."""
     return folder / f".code-{key}.json"
 
 

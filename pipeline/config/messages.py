@@ -24,10 +24,10 @@ def not_set(key: str) -> str:
 
 
 def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) -> str:
-    """Return the error message for an unknown setting, with a suggestion.
+    """Return the error message for `key`, an unknown setting, with a suggestion.
 
-    `choices` are options such as ``loss=negsample``, with which there would be a setting `key`;
-    empty if there are none. `known` are the keys of all settings.
+    `choices` are the options that would make `key` valid: ``loss=negsample`` for
+    ``loss.negatives``, for example. It may be empty. `known` are the keys of all settings.
     """
     group, _, name = key.rpartition(".")
     near = sorted(other for other in known if other.startswith(f"{group}.")) or sorted(known)

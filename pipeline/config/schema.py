@@ -159,7 +159,7 @@ def suggest_setting(key: str) -> str:
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
-    """Raise `InputError` if a value is an empty mapping, or one that `check_value` refuses."""
+    """Raise `InputError` if the value of an override is ``{}``, or if `check_value` refuses it."""
     for text in overrides:
         key, _, value = text.partition("=")
         if re.fullmatch(r"{\s*}", value):  # Hydra merges mappings
@@ -183,10 +183,10 @@ def check_value(key: str, value: Any, where: str = "") -> None:
 
 
 def texts(names: Iterable[tuple[str, str]], hydra: Any) -> list[tuple[str, Path, str]]:
-    """Find files of settings in Hydra's search path; return the package, path and text of each.
+    """Return the package, path and text of each settings file in `names` that Hydra's path has.
 
-    `names` has a package (the key below which Hydra puts the settings) and a file name for each,
-    with or without ``.yaml``. Missing files are skipped. `hydra`: a configuration's node ``hydra``.
+    Each of `names` is a package (the key below which Hydra puts the file's settings) and a file
+    name, with or without ``.yaml``. `hydra` is the node ``hydra`` of a configuration.
     """
     folders = [Path(one.path) for one in hydra.runtime.config_sources if one.schema == "file"]
     files = [(k, name.lstrip("/").removesuffix(".yaml") + ".yaml") for k, name in names]

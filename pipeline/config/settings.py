@@ -192,7 +192,8 @@ class Config(Settings):
     def _check_curves(self) -> None:
         """Raise `InputError` if ``evaluate.curves`` names a score that this run does not compute.
 
-        Also raise it if ``train.watch`` names a score that early stopping gets too rarely or never.
+        Also raise it if early stopping watches a score (``train.watch``) that is never computed
+        after epochs, or that is computed less often than every ``train.patience`` epochs.
         """
         evaluate, watch = self.evaluate, self.train.watch
         known = [name for name in figure_names(evaluate) if not name.startswith("stability/")]
@@ -218,10 +219,7 @@ class Config(Settings):
         return found
 
     def file_hashes(self) -> FileHashes:
-        """Return an object that computes the SHA-256 of files.
-
-        Unless ``cache.verify=sha256``, it uses stored hashes of files that have not changed.
-        """
+        """Return a hasher of files that reuses stored hashes, unless ``cache.verify=sha256``."""
         return FileHashes(Path(self.outputs) / "hashes.db", trust=self.cache.verify != "sha256")
 
     @property

@@ -1,1 +1,1 @@
-"""Terminal output, signals, exit statuses, errors in writing files, and the machine's processor."""
+"""Set up the process, show progress, handle signals, explain write errors, set exit statuses."""

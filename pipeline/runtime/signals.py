@@ -26,10 +26,7 @@ class StopRequest:
 
     @contextmanager
     def handling_signals(self) -> Iterator[None]:
-        """In a ``with`` block, handle SIGINT and SIGTERM; do nothing outside the main thread.
-
-        The first signal requests a stop (see `defer`); a second one ends the process at once.
-        """
+        """In a ``with`` block, handle SIGINT and SIGTERM; do nothing outside the main thread."""
         main = threading.current_thread() is threading.main_thread()
         signals = (signal.SIGINT, signal.SIGTERM) if main else ()
         before: dict[int, Any] = {n: signal.signal(n, self._receive) for n in signals}
@@ -49,11 +46,12 @@ class StopRequest:
 
     @contextmanager
     def deferrable(self) -> Iterator[None]:
-        """Context manager: once its block has called `defer`, signals stop it only at its end.
+        """Context manager: a signal that comes after `defer` stops the block only at its end.
 
-        A signal before that call raises its exception at once, a later one at the end of the block,
-        in place of any error that the block raises after the signal. If the file `self.file`, which
-        asks to stop, exists at the end, `KeyboardInterrupt` is raised.
+        Ctrl-C raises `KeyboardInterrupt`, and SIGTERM raises `SystemExit`. If the block has not
+        called `defer` yet, this interrupts it. Otherwise, the exception is raised when the block
+        ends; an error that the block raises after the signal is dropped. If the file `self.file`,
+        which asks to stop, exists when the block ends, `KeyboardInterrupt` is raised.
         """
         try:
             yield

@@ -22,6 +22,9 @@ def start() -> None:
 
 
 def collect_rarely() -> None:
-    """Look for garbage rarely, and not at exit: half a million objects of imports stay anyway."""
+    """Make Python look for garbage rarely, and not at exit.
+
+    Each time, it would visit half a million objects that imports have made, and that stay anyway.
+    """
     gc.set_threshold(50_000, 20, 20)
     atexit.register(gc.freeze)

@@ -18,8 +18,9 @@ def write_error_line(
     """Return a one-line message for an error in writing a file, or None for an unexpected error.
 
     A full disk always has a message; it names the running stage if `outputs` and `stage` are given.
-    Other errors have one if they name a file. With `outputs`, the file must be in that folder, too,
-    and the cause a missing permission, a file in place of a folder, or a folder in place of a file.
+    Without `outputs`, every other error that names a file has one. With `outputs`, such an error
+    has one only if the file is in that folder, and the cause is one of these: a permission is
+    missing, a file is in place of a folder, or a folder is in place of a file.
     """
     # NumPy raises errors without an errno: "5 requested and 3 written".
     is_disk_full = error.errno in DISK_FULL or "requested and" in str(error)
@@ -43,10 +44,11 @@ def write_error_line(
 
 @contextmanager
 def explain_write_errors(outputs: Path | None = None, stage: str | None = None) -> Iterator[None]:
-    """In a ``with`` block, turn errors in writing files (`OSError`) into `InputError`.
+    """Context manager: turn errors in writing files (`OSError`) into `InputError`.
 
-    The message is that of `write_error_line`; an error without one passes. If `outputs` is given,
-    errors outside this folder pass, too, unless the disk is full: then the message names `stage`.
+    The message is that of `write_error_line`. An error for which it has no message is raised
+    unchanged. With `outputs`, these are errors in other folders, for example; but a full disk
+    always has a message, which names the running `stage`.
     """
     try:
         yield

@@ -67,7 +67,7 @@ Make = Callable[[Path], dict[str, Any]]
 class Expected(NamedTuple):
     """The expected cost of a computation: seconds, if known, and bytes of memory and disk.
 
-    `start` tells the user what would be continued, as in "it goes on from 2 epochs"; "": nothing.
+    If it continues an earlier one, `start` says so ("it goes on from 2 epochs"); else it is "".
     """
 
     seconds: float | None = None
@@ -110,7 +110,7 @@ class Stage(ABC):
         """Summarize the result in one line, from the `facts` about it in its ``manifest.json``."""
 
     def ready(self, context: Context, entry: Entry) -> None:
-        """Act on the result once it is computed or found in the cache; by default, do nothing."""
+        """Warn or clean up once the result, `entry`, is in the cache; does nothing by default."""
 
     def record(self, context: Context, entry: Entry) -> None:
         """Record the result in MLflow, after all stages have run; does nothing by default."""

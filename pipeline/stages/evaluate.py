@@ -82,8 +82,7 @@ class Evaluation(Stage):
     ) -> None:
         """Write the report into the folder `run_dir`; print the scores and nearest neighbors.
 
-        For a job of a sweep, only save what `report_later` needs to write a report. `entry` is the
-        result of this stage; `summary` is the content of the run's ``summary.json``.
+        For a job of a sweep, only save what `report_later` needs to write a report.
         """
         title, found = context.config.title, context.findings
         run = Ended(run_dir, context.outputs, context.entries, summary, title, context.command)

@@ -45,7 +45,7 @@ WRITTEN = (
 
 @dataclass(frozen=True)
 class Ended:
-    """A finished run, from which its report can be made."""
+    """A finished run, as its report needs it: folders, cached results, summary, title, command."""
 
     run_dir: Path
     outputs: Path  # the folder of the cache
@@ -163,8 +163,7 @@ def make_report(
 def report_later(run_dir: Path) -> list[Path]:
     """Write the HTML report of an earlier job of a sweep, and add it to the job's MLflow run.
 
-    Return the paths that `make_report` returns. `InputError` is raised if `run_dir` is not that of
-    a job with scores, or the cache lacks the job's results.
+    Return the paths that `make_report` returns. `InputError` is raised as by `read_ended`.
     """
     run = read_ended(run_dir)
     tracking = Tracking(**run.summary["config"]["tracking"])

@@ -91,10 +91,11 @@ class Train(Stage):
         return f"it goes on from {done} epoch{'s' * (done > 1)}", done
 
     def make(self, context: Context, settings: dict[str, Any], out: Path) -> dict[str, Any]:
-        """Train, save the vectors and the training history in `out`, and return facts.
+        """Train, save vectors and training history in `out`, and return figures on the training.
 
         `settings` are those on which the vectors depend: their hash is part of the key under which
-        the result is cached. Facts, such as losses, are stored with the result.
+        the result is cached. The figures, such as ``words_per_second`` and the losses in
+        ``epochs``, are stored in the cache entry as its facts.
         """
         from w2v.cluster.workers import open_cluster  # loads SciPy
 
@@ -203,7 +204,10 @@ class Train(Stage):
 
 
 def more_epochs_can_follow(config: Config) -> bool:
-    """Return whether a training can go on to more epochs: if no step depends on their number."""
+    """Return whether a training can be continued for more epochs than were planned.
+
+    It cannot if the plan changes the updates, as when the learning rate falls until the last epoch.
+    """
     falls = config.train.min_lr < config.train.lr or config.loss.step_depends_on_length
     return config.train.decay_epochs is not None or not falls
 
@@ -245,7 +249,7 @@ def resources_needed(context: Context) -> tuple[int, dict[str, int]]:
 
 
 def require_resources(context: Context) -> None:
-    """Raise `InputError` if memory is too small to train, or disk space for this and later jobs."""
+    """Raise `InputError` if a run lacks memory, or disk space for it and the sweep's later jobs."""
     config, words = context.config, context.entries["vocab"].facts["size"]
     what = f"training {words:,} words with model.dim={config.model.dim}"
     memory, disk = resources_needed(context)

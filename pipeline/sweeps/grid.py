@@ -25,8 +25,8 @@ def plan_jobs(config: DictConfig, loader: ConfigLoader) -> dict[tuple[str, ...],
     """Compose every job of a grid with `loader`; return the settings of each, by its overrides.
 
     The grid is in ``hydra.overrides.task`` and ``hydra.sweeper.params`` of the sweep's `config`.
-    `InputError` is raised if any job is invalid. A setting that a job does not have, such as
-    ``loss.negatives`` with ``loss=softmax``, is removed from it. Of equal jobs, one is kept.
+    `InputError` is raised if any job is invalid. An override of a setting that a job does not have
+    is left out of the job: ``loss.negatives`` with ``loss=softmax``. Of equal jobs, one is kept.
     """
     from pipeline.experiment import check_paths  # takes long to import
 
@@ -84,9 +84,9 @@ def check_job(
 ) -> Config:
     """Return the settings of a job; raise `InputError` if they are invalid.
 
-    `job` has all overrides of the job. `base` is a configuration with the job's choices for all the
-    config groups in `groups`; the other overrides are applied to a copy of it. But if the key of
-    an override has ``+``, ``~`` or ``@``, `loader` composes the job from `config`, which is slow.
+    `job` has all overrides of the job. `base` is a configuration with the job's choices of the
+    config groups `groups`; a copy gets the other overrides. But if an override's key has ``+``,
+    ``~`` or ``@``, Hydra's `loader` composes the job from the sweep's `config`, which is slow.
     """
     schema.check_overrides(job)
     if all(is_plain(text.partition("=")[0]) for text in job):

@@ -99,8 +99,9 @@ def better_half(result: Sweep[Job]) -> list[int]:
 def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Sweep[Job]:
     """Return the comparison of a sweep's jobs; `sweep` is the content of its ``sweep.json``.
 
-    After successive halving, the last job of each configuration and seed is compared, without an
-    interrupted round. Effects of settings are from the first round, which has all configurations.
+    After successive halving, the last job of each configuration and seed is compared; jobs of a
+    later round that was interrupted are not. The effects of settings on the objective are computed
+    from the first round, which has all configurations.
     """
     objective, size = sweep["objective"], sweep["difference"]
     if "continues" not in sweep:

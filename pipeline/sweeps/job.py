@@ -140,9 +140,10 @@ class JobContext:
 def job_context(shared: SharedStore | None) -> JobContext | None:
     """Return a description of the sweep's job that Hydra is running now; None in a single run.
 
-    It has the job's number, folder and overrides, facts about the sweep, and `shared`: the MLflow
-    store, and the queue of calls to it, that all jobs use; if this is None, each job opens its own.
-    `InputError` is raised if one of Hydra's own sweepers was chosen.
+    It has the job's number, folder and overrides, and facts about the sweep, such as the objective.
+    It also has `shared`, through which the jobs of one process use the same MLflow store and the
+    same queue of calls to it. If `shared` is None, each job opens its own. `InputError` is raised
+    if one of Hydra's own sweepers was chosen.
     """
     hydra = HydraConfig.get()
     if hydra.mode != RunMode.MULTIRUN:
@@ -173,13 +174,13 @@ def job_context(shared: SharedStore | None) -> JobContext | None:
 def run_job(
     context: JobContext, composed: DictConfig, run: Callable[[Config, JobContext], dict[str, Any]]
 ) -> float | None:
-    """Run one job, and return the value of the sweep's objective.
+    """Run one job; return the value of the sweep's objective, or None if the job fails.
 
     `composed` is the configuration of the job, as composed by Hydra. `run` is a function that runs
     the experiment, and returns its summary. If the job fails, the error is written into the job's
-    folder, and ``None`` is returned. Only `KeyboardInterrupt` and `SystemExit` are raised again.
-    Once the sweep is to stop, `context.stop_file` exists and the main process awaits all jobs. Then
-    these exceptions also give ``None``, and a job that has not started returns ``None`` at once.
+    folder. `KeyboardInterrupt` and `SystemExit` are raised again. But if the sweep is being
+    stopped, the file `context.stop_file` exists: then these exceptions give ``None``, too, and a
+    job that has not started returns ``None`` at once.
     """
     if context.stop_file.exists():
         return None

@@ -53,10 +53,10 @@ def compare_jobs(
 ) -> "Sweep[Job]":
     """Return the comparison of the jobs of a sweep by the metric `objective`.
 
-    After successive halving, `jobs` are the last job of each configuration and seed, and `first`
-    are those of the first round. The effects of settings are computed from `first` (None: `jobs`).
-    `size` is a difference in a benchmark score. The comparison says how many seeds are needed to
-    detect it between two configurations (None: to detect the difference that was observed).
+    `jobs` are all jobs or, after successive halving, the last of each configuration and seed;
+    `first` are then those of the first round. Effects of settings on the objective are computed
+    from `first` (None: `jobs`). The comparison says how many seeds are needed to detect a
+    difference of `size` in a benchmark score of two configurations (None: of the observed size).
     """
     return Sweep(
         objective,

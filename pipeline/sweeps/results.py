@@ -26,8 +26,8 @@ SWEEP, JOB, FAILURE, LOCK, STOP = "sweep.json", "job.json", "failure.json", ".lo
 class Job(Run):
     """One job of a sweep, as read from the files in its folder.
 
-    ``settings`` also has the choice of each config group. ``epochs`` is 0 except in successive
-    halving: there, `result_of` sets it to the number of epochs after which the job's round ends.
+    ``settings`` has the values of all settings, and the choice of each config group. ``epochs`` is
+    0 or, in successive halving, the number after which the job's round ends (set by `result_of`).
     """
 
     status: str  # finished, refused, crashed, killed or missing (never started)

@@ -1,4 +1,4 @@
-"""Prepare the Optuna study of a search for Hydra; a command given again resumes its study."""
+"""Prepare the Optuna study of a search, which Hydra's sweeper runs; the same command resumes it."""
 
 import logging
 import re
@@ -38,13 +38,13 @@ OBJECTIVE, TRIED_AGAIN = "objective", "tried_again"
 
 @contextmanager
 def open_study(config: DictConfig, at_once: int) -> Iterator[float | None]:
-    """Write the settings of Hydra's Optuna sweeper into `config`; lock the study during the block.
+    """Context manager: lock a search's Optuna study, and complete its settings in `config`.
 
-    Yield the best value of the study so far, or None if it has none. If the user gave no name, the
-    function `study_name` makes one, so that the same command resumes the study. Killed trials are
-    repeated once. In `config`, ``n_trials`` is changed from the number of all trials to that of the
-    trials left, and ``n_jobs``, if not set, to `at_once`. Without storage, nothing is resumed or
-    locked. `InputError` is raised for invalid settings, or if the study is locked.
+    Yield the best value of the study so far, or None if it has none. If no name is set,
+    `study_name` makes one, so that the same command resumes the study. Killed trials are repeated
+    once. Hydra's sweeper reads the settings: ``n_trials``, the number of all trials, becomes that
+    of the trials left; ``n_jobs``, if not set, becomes `at_once`. Without storage, nothing is
+    resumed or locked. `InputError` is raised for invalid settings, or if the study is locked.
     """
     sweeper = config.hydra.sweeper
     # Each failed trial prints its own line.
@@ -95,11 +95,12 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[float | None]:
 
 
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
-    """Check the search space; return settings with the first choice of each config group in it.
+    """Check a search space; return settings with the first choice of each of its config groups.
 
-    `InputError` is raised if `space` has the seed, a glob, a range that does not rise, or a setting
-    that changes what `objective` measures. Every configuration with one choice of each group in
-    `space` must be valid and have all settings in `space`; else `InputError` is raised, too.
+    `space` has the overrides in `config` that give several values, by key. `InputError` is raised
+    if they vary the seed, or what the metric `objective` measures, or if one is a glob or a range
+    that does not rise. `config` is composed with each combination of choices of config groups;
+    `InputError` is raised, too, if the result is invalid or lacks a setting in `space`.
     """
     if SEED in space:
         raise InputError(
@@ -170,7 +171,7 @@ def storage_url(storage: str) -> str:
 
 @contextmanager
 def storage_errors(storage: str) -> Iterator[None]:
-    """In the block, turn the errors of an unusable Optuna storage into an `InputError`."""
+    """Context manager: turn errors of an unusable Optuna storage (a URL) into an `InputError`."""
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -1,8 +1,4 @@
-"""Open a sweep before its first job, and close it after its last.
-
-Opening locks the sweep's folder, starts its MLflow run, and writes ``sweep.json`` for the jobs.
-Closing collects, saves, records and prints the results, and ends the MLflow run.
-"""
+"""Open a sweep before its first job (`open_sweep`), and close it after its last (`close_sweep`)."""
 
 import shlex
 import sys
@@ -47,7 +43,7 @@ SUBDIR = "${hydra.job.num}"
 
 
 class SweepFailedError(Exception):
-    """Raised if jobs failed or, with ``plan=true``, results are missing; has the exit `status`."""
+    """Raised if jobs failed, or a plan (``plan=true``) finds work to do; has the exit `status`."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)
@@ -64,9 +60,9 @@ def open_sweep(
     """Context manager for a sweep: lock its folder, start its MLflow run, and yield the folder.
 
     At the end, also after an error, `close_sweep` saves the results, and raises an error if the
-    ``with`` block or jobs failed; then the run is ended and the folder unlocked. `jobs` maps each
-    job's overrides to its settings; it is empty for a search, which chooses jobs as it runs. All
-    jobs use the MLflow store in `shared`, and its queue of calls to the store. `earlier_best` is
+    ``with`` block or jobs failed. Then the run is ended and the folder unlocked, error or not.
+    `jobs` maps each job's overrides to its settings; it is empty for a search, which chooses jobs
+    as it runs. All jobs use the MLflow store in `shared`, and its queue of calls. `earlier_best` is
     the best value of the objective in the Optuna study that a search resumes, or None.
     """
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
@@ -92,7 +88,7 @@ def tracked_run(
 ) -> AbstractContextManager[Tracker]:
     """Return a context manager that opens the MLflow run of a sweep, and yields its tracker.
 
-    `folder` is the sweep's folder. The queue of MLflow calls is stored in `shared` for the jobs.
+    `folder` is the sweep's folder. `shared` gets a queue, into which jobs put their MLflow calls.
     """
     settings: Any = OmegaConf.to_container(config.tracking, resolve=True)
     parameters = {
@@ -244,7 +240,10 @@ def exclusive_lock(folder: Path, outputs: Path) -> Iterator[None]:
 
 
 def check_hydra_settings(config: DictConfig) -> None:
-    """Raise `InputError` if Hydra's own settings or the objective do not suit a sweep."""
+    """Raise `InputError` for settings of Hydra that no sweep can have, as ``hydra.job.chdir=true``.
+
+    Also raise it if ``search.objective`` is a time, but jobs would share one training.
+    """
     objective, engine = config.search.objective, ENGINES.get(str(config.engine.name))
     shared = {"engine.threads", "cluster.processes"}.intersection(varied_overrides(config))
     if objective in TIMES and shared and engine and engine.repeatable:

@@ -40,7 +40,8 @@ ONE_SEED_SEARCH = (
 def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write a sweep's tables, plots, HTML page and ``summary.json`` into its `folder`.
 
-    Return the content of ``summary.json``: `facts`, such as ``seconds``, the counts and the tables.
+    Return the content of ``summary.json``: the given `facts`, such as ``seconds``, as well as the
+    tables, the best jobs, and how many jobs finished or failed.
     """
     tables = {"configurations": result.configurations, "effects": result.effects}
     columns = dict(result.columns)
@@ -149,6 +150,6 @@ def print_results(
 
 
 def failures_of(result: Sweep[Job]) -> list[str]:
-    """Return lines with the reasons why jobs did not finish, and the numbers of these jobs."""
+    """Return a line for each reason why jobs did not finish, with the numbers of these jobs."""
     failed = [job for job in result.runs if job.status != "finished"]
     return failure_lines((job.number, f"{job.status}: {job.reason}") for job in failed)

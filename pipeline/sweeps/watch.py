@@ -1,4 +1,4 @@
-"""Show the progress of a running sweep, and meanwhile write the reports of ``report=all``."""
+"""Show the progress of a running sweep; with ``report=all``, write reports of finished jobs."""
 
 import subprocess
 import sys
@@ -43,7 +43,7 @@ class Watch:
     def look(self) -> Iterator[str]:
         """Read the jobs' files, and yield a line for each job that has failed since the last call.
 
-        If `reports` is true, start processes that write HTML reports of jobs that have finished.
+        If the attribute `reports` is true, start processes that write finished jobs' HTML reports.
         """
         self.running = 0
         self.total = len(read_json(self.folder / SWEEP).get("jobs", ())) or self.total
@@ -63,7 +63,7 @@ class Watch:
         self.start_reports(max(1, available_cores() // 2))
 
     def start_reports(self, processes: int) -> None:
-        """Unless report processes run, start at most `processes`, to write all missing reports."""
+        """Write jobs' missing reports in up to `processes` new processes, unless some still run."""
         self.processes = [process for process in self.processes if process.poll() is None]
         if self.processes:
             return
@@ -90,7 +90,7 @@ class Watch:
 
 @contextmanager
 def watching(watch: Watch) -> Iterator[None]:
-    """Show a sweep's progress during the block; if it succeeds, wait for its jobs' HTML reports."""
+    """Show a sweep's progress in a ``with`` block; if it raises nothing, wait for HTML reports."""
     stop = threading.Event()
     console = Console(highlight=False, soft_wrap=True)
 

@@ -28,7 +28,7 @@ def record_vectors(tracker: Tracker, folder: Path) -> None:
 
 
 def record_job_vectors(folder: Path) -> None:
-    """Upload the vectors of the best job, in `folder`, to MLflow if ``tracking.vectors=best``."""
+    """Upload a best job's vectors to MLflow if ``tracking.vectors=best``; `folder` is the job's."""
     summary = json.loads((folder / "summary.json").read_bytes())
     tracking = Tracking(**summary["config"]["tracking"])
     if tracking.vectors == "best" and "train" in summary["stages"]:
@@ -41,8 +41,9 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
     """Record a sweep's files, metrics, tags and description.
 
     `summary` is the content of ``summary.json``; `note` is the description in Markdown. If a single
-    configuration is best, the model of its best job gets the alias in ``tracking.register``. But if
-    this sweep continues a search that had found a better job, an alias in use is not moved.
+    configuration is best, the model of its best job gets the alias in
+    ``tracking.register=name@alias``. But if this sweep continues a search that found a better job,
+    a model with the alias keeps it.
     """
     tracker.files(sorted(folder.glob("*.png")), "plots")
     # MLflow's UI compares artifacts by the first table, so that must be one the jobs have, too.
@@ -93,11 +94,7 @@ def upload_files(
 def upload_table(
     client: "MlflowClient", run: "Run", csv: Path, name: str, grouped: tuple[str, str] | None
 ) -> None:
-    """Add a CSV file to a run's artifacts as a JSON table for MLflow's UI.
-
-    ``name`` is the path of the artifact. If ``grouped`` names two columns, only these are kept:
-    rows equal in the first are merged, with commas between their values in the second.
-    """
+    """Add a CSV file as a JSON table for MLflow's UI to a run's artifacts; see `Tracker.table`."""
     import pandas as pd
 
     # The texts "null", "nan" and "007" are words; only an empty cell is a missing value.

@@ -40,7 +40,7 @@ def unlock(lock: FileLock) -> None:
 
 
 def wait_for_run(outputs: Path, run_id: str, max_wait: float) -> None:
-    """Wait, at most `max_wait` seconds, until a job's run is closed and its lock file deleted."""
+    """Wait, up to `max_wait` seconds, until a job's MLflow run is closed: its lock file is gone."""
     deadline = monotonic() + max_wait
     while [*(outputs / FOLDER).glob(f"*.{run_id}.lock")] and monotonic() < deadline:
         sleep(0.1)
@@ -70,10 +70,11 @@ def close_killed_runs(
 ) -> None:
     """Set the status KILLED for an experiment's runs whose process on this machine was killed.
 
-    A lock file in ``outputs`` that is not locked shows that its run was killed; it is deleted. If
-    the run is a sweep, so are those of its killed jobs, as MLflow may have no runs of them. If
-    ``sweep`` is the run ID of a sweep that has ended, its jobs first get ten seconds each to stop;
-    at the end, `RuntimeError` is raised if a job has left a lock file, but no run in MLflow.
+    The process of a run locks a file in ``outputs``. If a run's file is not locked, its process was
+    killed; the file is deleted. If the run is a sweep, the files of its killed jobs are deleted,
+    too, even if MLflow has no runs of these jobs. If ``sweep`` is the run ID of a sweep that has
+    ended, its jobs first get ten seconds each to stop; at the end, `RuntimeError` is raised if a
+    job has left a lock file, but no run in MLflow.
     """
     closed = []
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):

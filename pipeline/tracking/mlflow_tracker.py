@@ -56,9 +56,10 @@ SYSTEM_SECONDS = 5
 class MlflowTracker(Tracker):
     """Records one run in MLflow.
 
-    Models are registered under ``register``, a name or ``name@alias``; None: they are not. The
-    first `flush` creates the run, with the arguments ``creation`` (None: it exists), and sends
-    ``parameters``. Local artifacts become hard links if below ``linked`` and possible, else copies.
+    The first `flush` creates the run, with the arguments ``creation`` (None: the run exists
+    already), and sends ``parameters``. Models are registered under ``register``, a name or
+    ``name@alias``; None: they are not. If artifacts are local, files in the folder ``linked``
+    become hard links where the file system allows; others are copied.
     """
 
     def __init__(
@@ -279,10 +280,7 @@ def track_in_mlflow(
     tags: Mapping[str, str],
     shared: SharedStore,
 ) -> Iterator[Tracker]:
-    """Open a run in MLflow, yield its tracker, and close the run after the block.
-
-    Calls of the tracker return at once: a `RetryQueue` makes them later. See `track` for arguments.
-    """
+    """Implement `track` for MLflow: the tracker's methods put calls into a `RetryQueue`."""
     if config.system_metrics and importlib.util.find_spec("psutil") is None:
         raise InputError("tracking.system_metrics=true: needs psutil; pip install 'psutil>=5.9'")
     quiet_loggers()

@@ -48,7 +48,8 @@ SIGNATURE = ModelSignature(
 def save_model(vectors: Path, out: Path, model: Model) -> None:
     """Save the vectors in the folder ``vectors`` as an MLflow model in the new folder ``out``.
 
-    The model has code and data, but no context vectors and no pickle. ``model`` is its metadata.
+    It contains the code of ``w2v`` and the files of the vectors, but no context vectors and no
+    pickle. ``model`` is the MLflow object with its metadata, such as its ID.
     """
     files = [name for name in SERVED if (vectors / name).is_file()]
     mlflow.pyfunc.save_model(
@@ -65,10 +66,7 @@ def save_model(vectors: Path, out: Path, model: Model) -> None:
 
 
 def log_model(client: MlflowClient, run: Run, vectors: Path, register: str | None) -> None:
-    """Log the vectors in the folder ``vectors`` as an MLflow model of a run.
-
-    ``register`` is the ``name`` or ``name@alias`` to register it under; ``None``: do not register.
-    """
+    """Log a folder of vectors as a run's MLflow model; register it as ``name[@alias]`` if given."""
     run_id = run.info.run_id
     parameters = client.get_run(run_id).data.params
     logged = client.create_logged_model(run.info.experiment_id, MODEL, run_id, params=parameters)

@@ -1,7 +1,4 @@
-"""The code that MLflow runs to load and serve word vectors as an MLflow model.
-
-MLflow copies this file and the ``w2v`` package into each model, which thus works on its own.
-"""
+"""Load and serve word vectors in MLflow, which copies this file and ``w2v`` into each model."""
 
 from pathlib import Path
 from typing import Any
@@ -38,7 +35,7 @@ class WordVectorModel(PythonModel):
         `model_input` has the column ``word``; for analogies ("a is to b as word is to ?"), also
         ``a`` and ``b``. `params` may have ``task``: vector (default), neighbours or analogy; and
         ``k``: how many words (default 10). Each row gives a dict: ``word``; ``unknown``, the words
-        without a vector; and the answer, None if there are any. For the task vector, the answer is
+        without a vector; and the answer, None if a word is unknown. For the task vector, it is
         ``vector`` (list of float), else ``neighbours`` (dicts: ``word``, ``cosine``; best first).
         """
         params = params or {}

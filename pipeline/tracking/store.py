@@ -56,7 +56,7 @@ def store_uri(uri: str | None, outputs: Path) -> str:
 
 
 def sqlite_file(store: str) -> Path | None:
-    """Return the file of an SQLite address `store` (`InputError` if none); None for others."""
+    """Return an SQLite address's file (`InputError` if it names none); None for other addresses."""
     if not store.startswith("sqlite:"):
         return None
     _, _, path = store.partition("?")[0].partition(":///")
@@ -125,10 +125,7 @@ class SharedSessions:
 
     @contextmanager
     def together(self, new_id: str | None) -> Iterator[None]:
-        """Context manager in which MLflow calls of this thread share one transaction.
-
-        A run created in the block gets the ID `new_id`; if this is None, MLflow generates the ID.
-        """
+        """Context manager: MLflow calls of this thread share an `Uncommitted` session."""
         with self.make(read_only=False) as session:
             self.thread.session = Uncommitted(session, new_id)
             try:
@@ -138,9 +135,10 @@ class SharedSessions:
 
 
 class Uncommitted:
-    """A database session for all MLflow calls in a block of `together`, which commits at its end.
+    """The database session of all MLflow calls in a ``with SharedSessions.together(...)`` block.
 
-    A run created in the block gets the ID `new_id`; if this is None, MLflow generates the ID.
+    It is committed when the block ends. A run created in the block gets the ID `new_id`; if this is
+    None, MLflow generates the ID.
     """
 
     def __init__(self, session: Any, new_id: str | None) -> None:
@@ -170,7 +168,8 @@ def one_transaction(
 
     If the block fails, nothing is written. If a call must roll back, `NeedsOwnTransactions` is
     raised: the calls must be made without this function. A run created in the block gets the ID
-    `new_id` (None: MLflow's). If the store is no database, calls write at once, without `new_id`.
+    `new_id`; if this is None, MLflow generates the ID. If the store is no database, the block has
+    no effect: calls write at once, and `new_id` is ignored.
     """
     store: Any = client._tracking_client.store
     if not isinstance(store, SqlAlchemyStore):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Tracker:
-    """A tracker that records nothing; the base class of `MlflowTracker`."""
+    """Records a run's metrics and files: `MlflowTracker` in MLflow; this base class drops them."""
 
     run_id: str | None = None
 
@@ -40,10 +40,7 @@ class Tracker:
         """Record final metrics; their step in MLflow is ``words``, the words read in training."""
 
     def files(self, paths: Sequence[Path], folder: str) -> None:
-        """Add files to a folder of the artifacts; ``""`` is the top folder.
-
-        Files of the cache and of sweeps may be added as hard links, so do not change them later.
-        """
+        """Add files to a folder of the artifacts (``""``: the top); do not change them later."""
 
     def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:
         """Record a CSV file as a table that MLflow's UI can show and compare between runs.

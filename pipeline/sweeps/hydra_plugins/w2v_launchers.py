@@ -89,7 +89,10 @@ class RayLauncher(ProcessLauncher):
 
 
 def run_one(enter_folder: Callable[[], None], *job: Any) -> tuple[str, JobReturn]:
-    """Run a job in this Ray process after `enter_folder()`; return what it printed and returned."""
+    """Run a job in this Ray process; return what it printed, and its result.
+
+    `enter_folder` enters the sweep's working folder; `job` has the arguments of `run_in_process`.
+    """
     enter_folder()
     with redirect_stdout(io.StringIO()) as printed:
         done = run_in_process(*job)

@@ -97,7 +97,7 @@ class SearchSweeper(ProjectSweeper):
     """The sweeper for ``search=optuna``, which uses Hydra's own Optuna sweeper."""
 
     def sweep(self, arguments: list[str]) -> None:
-        """Open the Optuna study and the sweep's folder and MLflow run; run Hydra's sweeper."""
+        """Open a search's study, folder and MLflow run; run Hydra's sweeper with `arguments`."""
         from pipeline.sweeps.search import open_study
 
         study = open_study(self.config, jobs_at_once(self.config) or 1)

@@ -33,9 +33,9 @@ os.environ.setdefault(
     + " --xla_cpu_use_fusion_emitters=false" * ((0, 6) <= JAX_RELEASE <= (0, 10)),
 )
 
-# Looking for garbage as often as usual would take a seventh of the time of the tests.
+# Looking for garbage as often as usual would take a tenth of the time of the tests. Ten times more
+# rarely than here takes more time again, because more memory is in use.
 collect_rarely()
-gc.set_threshold(500_000, 20, 20)
 
 # Hypothesis keeps no database of examples, because tests leave no files behind.
 settings.register_profile("w2v", database=None, deadline=None)

@@ -159,7 +159,7 @@ def suggest_setting(key: str) -> str:
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
-    """Raise `InputError` if the value of an override is ``{}``, or if `check_value` refuses it."""
+    """Raise `InputError` if a value is ``{}``, or if OmegaConf would misread it (`check_value`)."""
     for text in overrides:
         key, _, value = text.partition("=")
         if re.fullmatch(r"{\s*}", value):  # Hydra merges mappings

@@ -116,7 +116,7 @@ class Stage(ABC):
         """Record the result in MLflow, after all stages have run; does nothing by default."""
 
     def files(self, context: Context, entry: Entry) -> dict[str, str]:  # noqa: ARG002
-        """Return the paths of the files to list in ``summary.json``, by name; by default, none."""
+        """Return files of the result, `entry`, to list in ``summary.json``: paths by name."""
         return {}
 
     def finish(

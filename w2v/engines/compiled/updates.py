@@ -59,9 +59,10 @@ def add_sums(
 ) -> None:
     """Update a block of columns of a row: add ``step`` times the sum of a list of gradient rows.
 
-    The list has the gradients of one word, or tree node, in a training step. For a word, the text
-    of the step is divided into two halves, and the rows from the first half come first in the list.
-    `add_list` calls this function for each block of columns, and describes the order of summation.
+    The list has the gradients of one word, or tree node, in a training step. `add_list` calls this
+    function for each block of columns. The gradients of a word from the first half of the step's
+    text come first in the list. They and those from the second half are added up separately, then
+    the two sums, so that two threads can compute a half each with the same result.
 
     Parameters
     ----------
@@ -69,8 +70,8 @@ def add_sums(
         The number of the first row of the list.
     after
         The address of the array ``Lists.next``. It has, for each row, the next row of its list, or
-        -1 after the last row. If the next row, r, is the first one of a word in the second half of
-        the step's text, it has ``~r`` instead.
+        -1 after the last row. Where the second half of the text begins in the list, at a row r, the
+        array has ``~r`` instead of r.
     gradients
         The address, in row 0 of the gradients, of the block of columns that is added.
     width
@@ -118,8 +119,8 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
         The number of the first row of the list.
     after
         The address of the array ``Lists.next``. It has, for each row, the next row of its list, or
-        -1 after the last row. If the next row, r, is the first one of a word in the second half of
-        the step's text, it has ``~r`` instead.
+        -1 after the last row. Where the second half of the text begins in the list, at a row r, the
+        array has ``~r`` instead of r.
     step
         The factor by which the sum is multiplied, in every lane of a SIMD vector.
     out
@@ -157,8 +158,8 @@ def add_curvatures(curvature: int, head: Any, after: int) -> Any:
         The number of the first row of the list.
     after
         The address of the array ``Lists.next``. It has, for each row, the next row of its list, or
-        -1 after the last row. If the next row, r, is the first one of a word in the second half of
-        the step's text, it has ``~r`` instead.
+        -1 after the last row. Where the second half of the text begins in the list, at a row r, the
+        array has ``~r`` instead of r.
     """
     total, row = load_float(curvature, head), load_int(after, head)
     while row >= 0:

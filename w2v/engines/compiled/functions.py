@@ -29,10 +29,11 @@ arguments, would take a third of the time for compiling."""
 
 
 def compiled(function: Function) -> Function:
-    """Decorator: compile a function that is called from Python, and cache the result on disk.
+    """Decorator: compile a function that Python calls, and cache the machine code on disk.
 
-    The function is compiled when it is first called. The compiled code does not count references to
-    arrays, so it cannot create arrays (`UNCOUNTED`).
+    The function is compiled when it is first called. Several threads can run it at the same time,
+    because it does not hold Python's global interpreter lock. The compiled code does not count
+    references to arrays, so it cannot create arrays (`UNCOUNTED`).
     """
     options = numba.njit(cache=True, nogil=True, **OPTIONS, **UNCOUNTED)
     return cast(Function, options(function))
@@ -41,8 +42,8 @@ def compiled(function: Function) -> Function:
 def allocating(function: Function) -> Function:
     """Decorator: compile a function that is called from Python and may create arrays.
 
-    The result is cached on disk, as with `compiled`. A function decorated with `compiled` may not
-    create arrays.
+    As with `compiled`, the result is cached on disk, and several threads can run it at the same
+    time. But a function decorated with `compiled` may not create arrays.
     """
     return cast(Function, numba.njit(cache=True, nogil=True, **OPTIONS)(function))
 
@@ -50,21 +51,27 @@ def allocating(function: Function) -> Function:
 def inner(function: Function) -> Function:
     """Decorator: compile a function that only compiled functions call, not Python.
 
-    The function is compiled together with the functions that call it.
+    The function is compiled together with the functions that call it. It has no interface to
+    Python, which saves a third of the time for compiling.
     """
     return cast(Function, InnerFunction(function, INNER))
 
 
 def inlined(function: Function) -> Function:
-    """Decorator: compile a function into each function that calls it.
+    """Decorator: compile a function into each compiled function that calls it.
 
-    Vectors that are arguments or results of the function then stay in registers.
+    It is copied in place of the call. SIMD vectors that are its arguments or results then stay in
+    registers. Like a function decorated with `inner`, it cannot be called from Python.
     """
     return cast(Function, InnerFunction(function, INNER | {"forceinline": True}))
 
 
 class InnerFunction(CPUDispatcher):
-    """A compiled function that only other compiled functions can call, not Python."""
+    """A compiled function that only other compiled functions can call, not Python.
+
+    The decorators `inner` and `inlined` make it. It has no wrapper that converts Python objects to
+    arguments, because compiling wrappers takes long.
+    """
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         super().__init__(function, targetoptions=dict(options), pipeline_class=InnerCompiler)
@@ -77,11 +84,11 @@ class InnerFunction(CPUDispatcher):
         raise TypeError(f"{self.py_func.__name__} can only be called by compiled functions")
 
     def add_overload(self, result: Any) -> None:
-        """Store the result of compiling the function for some types of arguments.
+        """Store the result of compiling this function for some types of arguments.
 
-        Numba finds the code of a compiled function by its entry point, an object that Python can
-        call. An `InnerFunction` has no entry point, because only compiled code calls it; its code
-        library is stored in place of the entry point.
+        Numba calls this method after compiling. It finds the code of a compiled function by its
+        entry point, an object that Python can call. An `InnerFunction` has no entry point, because
+        only compiled code calls it; its code library is stored in place of the entry point.
         """
         known = result._replace(entry_point=result.library)
         self.overloads[tuple(result.signature.args)] = known
@@ -116,6 +123,6 @@ class InnerLibrary(JITCodeLibrary):
         """Do nothing: the LLVM code is optimized later, in the functions that it is copied into."""
 
     def _finalize_final_module(self) -> None:
-        """Mark the LLVM module as final; Numba's own method would also make machine code of it."""
+        """Mark this LLVM code as final; unlike Numba's own method, make no machine code of it."""
         self._finalize_dynamic_globals()  # type: ignore[no-untyped-call]
         self._finalized = True

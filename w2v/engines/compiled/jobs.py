@@ -1,10 +1,11 @@
 """Share the work of a compiled function among threads.
 
-The work is divided into phases, and each phase into jobs. A job is done by one thread. A phase has
-a fixed number of jobs. Each thread takes jobs of the phase until none are left, then waits until
-all of them are finished, and goes on to the next phase. The phase ends when its jobs are finished,
-even if some threads have not reached it: a thread that comes later finds no jobs left and goes on
-at once. Everything that a job writes to memory can be read in all later phases.
+The work is divided into phases, such as the gradients of a training step, and each phase into jobs.
+A job is done by one thread. A phase has a fixed number of jobs. Each thread takes jobs of the phase
+until none are left, then waits until all of them are finished, and goes on to the next phase. The
+phase ends when its jobs are finished, even if some threads have not reached it: a thread that comes
+later finds no jobs left and goes on at once. Everything that a job writes to memory can be read in
+all later phases.
 
     job = take(jobs, phase)
     while job < number:
@@ -39,11 +40,12 @@ let_others_run = types.ExternalFunction(
 
 
 def make_jobs(phases: int) -> NDArray[np.int64]:
-    """Return zeroed counters for a number of phases, int64 (phases, 16).
+    """Allocate the counters by which threads share their work: int64 (phases, 16), zeroed.
 
-    A phase is a group of jobs that threads share. In the row of a phase, column 0 is the number of
-    the job to take next, and column 8 the number of finished jobs. The other columns are padding,
-    so that each counter has its own cache line.
+    The work is divided into phases, which are done one after the other, and each phase into jobs,
+    each done by one thread. In the row of a phase, column 0 is the number of the job to take next,
+    and column 8 the number of finished jobs. The other columns are padding, so that each counter
+    has its own cache line.
     """
     raw = np.zeros((phases + 1) * BYTES // 8, np.int64)
     first = (-raw.ctypes.data // 8) % (BYTES // 8)
@@ -52,7 +54,11 @@ def make_jobs(phases: int) -> NDArray[np.int64]:
 
 @instruction(lambda *_: types.int64(types.intp))
 def add_one(builder: Any, address: Any) -> Any:
-    """Emit LLVM code that adds 1 atomically to an int64 in memory and returns the old value."""
+    """Emit LLVM code that adds 1 atomically to an int64 in memory and returns the old value.
+
+    Threads count jobs with it. If several threads call it at the same time, each gets a different
+    number.
+    """
     place = builder.inttoptr(address, ir.PointerType())
     return builder.atomic_rmw("add", place, ir.IntType(64)(1), "seq_cst")
 
@@ -61,8 +67,9 @@ def add_one(builder: Any, address: Any) -> Any:
 def load_shared(builder: Any, address: Any) -> Any:
     """Emit LLVM code that loads an int64 from memory that other threads update by `add_one`.
 
-    The load is sequentially consistent: if it reads the result of an update, everything that the
-    other thread wrote before this update is visible after the load.
+    A thread checks with it how many jobs are finished. The load is sequentially consistent: if it
+    reads the result of an update, everything that the other thread wrote before this update is
+    visible after the load.
     """
     place = builder.inttoptr(address, ir.PointerType())
     return builder.load_atomic(place, "seq_cst", 8, typ=ir.IntType(64))
@@ -70,9 +77,11 @@ def load_shared(builder: Any, address: Any) -> Any:
 
 @inlined
 def take(jobs: NDArray[np.int64], phase: int) -> int:
-    """Take the next job of a phase, a group of jobs that threads share, and return its number.
+    """Give the calling thread the next job of a phase of the work; return the job's number.
 
-    Numbers begin at 0. If the result is at least the phase's number of jobs, no jobs are left.
+    The work of all threads is divided into phases, and each phase into jobs. A thread takes jobs
+    until none are left. Numbers begin at 0, and no two threads get the same one. If the result is
+    at least the phase's number of jobs, no jobs are left.
 
     Parameters
     ----------
@@ -87,16 +96,20 @@ def take(jobs: NDArray[np.int64], phase: int) -> int:
 
 @inlined
 def finish(jobs: NDArray[np.int64], phase: int) -> None:
-    """Count one more job of a phase, a group of jobs that threads share, as finished.
+    """Count one more job as finished, in a phase of the work that threads share.
 
-    ``jobs`` has the counters of all phases (`make_jobs`), and ``phase`` is the number of the phase.
+    A thread calls this after each job that it has done. `wait` waits for the count. ``jobs`` has
+    the counters of all phases (`make_jobs`), and ``phase`` is the number of the phase.
     """
     add_one(address(jobs) + phase * BYTES + BYTES // 2)
 
 
 @inner
 def wait(jobs: NDArray[np.int64], phase: int, number: int) -> None:
-    """Wait until all jobs of a phase, a group of jobs that threads share, are finished.
+    """Wait until all jobs of a phase are finished, also those that other threads have taken.
+
+    A phase is a part of the work, divided into jobs that threads share. A thread calls this when no
+    jobs are left to take. After the wait, it can read what all jobs of the phase have written.
 
     Parameters
     ----------

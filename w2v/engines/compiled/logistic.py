@@ -1,4 +1,7 @@
-"""Compiled code for sums of logistic terms: loss, gradient and curvature, given the scores."""
+"""Compiled code for sums of logistic terms: loss, gradient and curvature, given the scores.
+
+Negative sampling and the hierarchical softmax are both such sums.
+"""
 
 from typing import Any
 
@@ -30,19 +33,26 @@ ARTANH = (2.0, 0.66666316, 0.40024854, 0.27961419, 0.28174657)
 
 @inner
 def logistic(scores: int, weights: int, curvature: int, vectors: Any) -> float:
-    """Compute the loss of scores, its gradient with respect to them, and bounds on its curvature.
+    """Compute the logistic loss of scores, its derivative for each score, and curvature bounds.
 
-    A score s has a weight w, positive for a pair and negative for a noise word. Its loss is |w|
-    log(1 + exp(x)), with x = -s for a pair and x = s for noise; the negative gradient is w σ(x),
-    and the curvature bound is |w| / (2 max(2, |s|)) (``w2v/README.md``, "Kept stable").
+    A score is the dot product of an input vector and an output vector. Negative sampling and the
+    hierarchical softmax call this function for the scores of some center words. The derivatives
+    then give the gradients of the vectors. The bounds on the curvature (second derivative) limit
+    the step sizes.
 
-    All three are computed with a single division: with e = exp(-|x|), log(1 + e) is 2 artanh(e / (2
-    + e)).
+    A score s has a weight w, positive for a pair and negative for a noise word. Its loss is
+    ``|w| log(1 + exp(x))``, with x = -s for a pair and x = s for noise. The negative derivative is
+    ``w σ(x)``, and the curvature bound is ``|w| / (2 max(2, |s|))`` (``w2v/README.md``, "Kept
+    stable"). For the hierarchical softmax, no weight is negative, and the caller corrects the
+    results for branches of code 1.
+
+    All three are computed with a single division: with ``e = exp(-|x|)``, ``log(1 + e)`` is
+    ``2 artanh(e / (2 + e))``.
 
     Parameters
     ----------
     scores
-        The address of the scores, which are replaced by the negative gradients.
+        The address of the scores, which are replaced by the negative derivatives.
     weights
         The address of their weights.
     curvature

@@ -1,10 +1,12 @@
 """The data structures of the compiled kernels of ``engine=numba``: model, text, plans and buffers.
 
-A training step is one update of the model. Its plan (`Plans`) has all that does not depend on the
-model, such as its words and noise words. The text of a step is divided into strips, and a strip
-into tiles of consecutive center words. (For CBOW with the hierarchical softmax, a tile has center
-words with similar tree paths, from anywhere in the step; see ``loop.py``.) For each tile, input
-rows are multiplied with output rows:
+A training step is one update of the model, by up to some thousands of words of text. Its plan
+(`Plans`) has all that does not depend on the model, such as its words and noise words. The text of
+a step is divided into strips, and a strip into tiles of consecutive center words. (For CBOW with
+the hierarchical softmax, a tile has center words with similar tree paths, from anywhere in the
+step; see ``loop.py``.) A tile is computed at once: the dot products of its input rows and output
+rows are the scores, on which the loss depends. Gradients of the same vector are added up in a
+buffer (`Buffer`) before they update it.
 
 - Input rows, for skip-gram: the vectors of the center words. For CBOW (``Sizes.windows``): for each
   center word, the sum or mean of the vectors of the other words in its window. With CBOW and a
@@ -63,10 +65,12 @@ RADIX_BITS = 11
 
 
 class Parts(NamedTuple):
-    """The vector of each word as a weighted sum of rows of the input matrix (subwords).
+    """With subwords: the rows of the input matrix that are summed up to the vector of each word.
 
-    The sums of all V words have E summands in total. Without subwords, all arrays are empty but
-    `starts`, which is one 0.
+    A word's vector is a weighted sum of its own row and the rows of its n-grams, its summands. The
+    vectors of a step's words are computed before the gradients. Afterwards, the gradient of each
+    word is passed on to its rows. The sums of all V words have E summands in total. Without
+    subwords, all arrays are empty but `starts`, which is one 0.
 
     Attributes
     ----------
@@ -76,8 +80,8 @@ class Parts(NamedTuple):
     rows : int32 (E,)
         The row of the input matrix for each summand.
     weights : float32 (E,)
-        The weight of each summand: 1 / n for a word with n summands, whose vector is their mean.
-        If `Problem.by_rows` is true, the vector is their sum, and all weights are 1.
+        The weight of each summand: 1 / n for a word with n summands, whose vector is their mean. If
+        `Problem.by_rows` is true, the vector is their sum, and all weights are 1.
     shares : float32 (E,)
         The factor by which the gradient of the word is multiplied to get that of the summand's row.
         For a word with n summands, it depends on the setting ``subword_gradient`` and on whether
@@ -88,7 +92,8 @@ class Parts(NamedTuple):
         - ``subword_gradient="fasttext"``: n if both are true, else 1.
     totals : float32 (V,)
         For each word, the sum of the weights 1 / n of its summands, which is 1 up to rounding. It
-        is not n, even if `Problem.by_rows` is true and all `weights` are 1.
+        is not n, even if `Problem.by_rows` is true and all `weights` are 1. It is a factor of the
+        bound on the curvature that limits the step size of the word's rows.
     """
 
     starts: I32
@@ -99,10 +104,11 @@ class Parts(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """The path of each word in the Huffman tree.
+    """The path of each word in the Huffman tree, for the hierarchical softmax.
 
-    Without the hierarchical softmax, `starts` has the single element 0, and the other arrays are
-    empty.
+    A word is predicted by a sequence of binary decisions, one at each inner node on the path from
+    the root to the word's leaf. V is the size of the vocabulary. Without the hierarchical softmax,
+    `starts` has the single element 0, and the other arrays are empty.
 
     Attributes
     ----------
@@ -113,8 +119,8 @@ class Paths(NamedTuple):
         the branch that the path takes. There are `LANES` more elements at the end, because paths
         are read in whole SIMD vectors.
     leaves : int32 (V,)
-        For CBOW: the position of each word's leaf in the tree (`HuffmanTree.leaf_positions`). For
-        skip-gram, the array is empty.
+        For CBOW: the position of each word's leaf in the tree (`HuffmanTree.leaf_positions`). The
+        center words of a step are sorted by it. For skip-gram, the array is empty.
     """
 
     starts: I32
@@ -123,7 +129,7 @@ class Paths(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """The weights of (center word, predicted word) pairs.
+    """The weights of (center word, predicted word) pairs in the loss, by their distance.
 
     Attributes
     ----------
@@ -131,7 +137,8 @@ class Pairs(NamedTuple):
         The weight of a pair by the position of the predicted word relative to the center word, from
         -reach to reach, where reach is `Sizes.reach`.
     sums : float32 (2 reach + 2,)
-        The cumulative sums of these weights, beginning with 0.
+        The cumulative sums of these weights, beginning with 0. The summed weight of a center word's
+        pairs is the difference of two of them; the weight of its noise words is proportional to it.
     negatives
         K, the number of noise words per pair of negative sampling; 0 for other losses.
     """
@@ -142,7 +149,9 @@ class Pairs(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """The model and the settings of a training, which all threads share.
+    """The vectors of the model and the settings of their training, which all threads share.
+
+    V is the size of the vocabulary.
 
     Attributes
     ----------
@@ -153,7 +162,8 @@ class Problem(NamedTuple):
     keep : uint32 (V,)
         The sub-sampling threshold of each word, from `w2v.sampling.keep_thresholds`.
     last, start : uint32 (V,), int32 (V,)
-        The noise distribution, as in `w2v.sampling.NoiseDistribution`.
+        The noise distribution, as in `w2v.sampling.NoiseDistribution`: a table by which a random
+        number is converted to a noise word.
     draws_windows
         For CBOW: whether window sizes are random.
     mean
@@ -170,7 +180,7 @@ class Problem(NamedTuple):
         1 / (the number of rows). If false, each word gets g, as in word2vec's code. This is the
         setting ``context_gradient``.
     pairs, paths, parts
-        The weights of pairs, the Huffman tree, and the subwords.
+        The weights of pairs of words in the loss, the Huffman tree, and the subwords.
     """
 
     center: F32
@@ -188,9 +198,10 @@ class Problem(NamedTuple):
 
 
 class Source(NamedTuple):
-    """The documents of a shard, which is a part of the text, as arrays for compiled code.
+    """The text of a shard, before sub-sampling, as arrays for compiled code.
 
-    A position in the shard is the index of a token if the shard's documents are joined in order.
+    Threads sub-sample it before they train on it. A shard is a part of the text. A position in the
+    shard is the index of a token if the shard's documents are joined in order.
 
     Attributes
     ----------
@@ -201,9 +212,10 @@ class Source(NamedTuple):
         For each type, by its number, the vocabulary id; -1 if it is not in the vocabulary.
         Read-only.
     starts : int64 (documents,)
-        For each document, what to add to a position in the shard to get the index in ``tokens``.
+        For each document of the shard, what to add to a position in the shard to get the index in
+        ``tokens``. In document d, the word at position p is ``ids[tokens[p + starts[d]]]``.
     ends : int64 (documents,)
-        For each document, the position in the shard just after its last token.
+        For each document of the shard, the position in the shard just after its last token.
     """
 
     tokens: I32
@@ -217,9 +229,11 @@ class Sizes(NamedTuple):
 
     `make_sizes` makes them, and `NumbaEngine` sets `halves`.
 
-    A step is one update of the model. Its text is divided into strips, and a strip into tiles of
-    center words. Context words are those that may be predicted from the input rows of a tile: for
-    skip-gram the words in and around the tile, for CBOW its center words themselves.
+    A step is one update of the model, by up to some thousands of center words. Its text is divided
+    into strips, and a strip into tiles. The center words of a tile are scored together; with
+    negative sampling, they share noise words. Context words are those that may be predicted from
+    the input rows of a tile: for skip-gram the words in and around the tile, for CBOW its center
+    words themselves.
 
     Attributes
     ----------
@@ -250,10 +264,12 @@ class Sizes(NamedTuple):
     strip, strips
         The number of tiles in a strip, and of strips in a step.
     slots
-        The number of rows for each strip in ``Buffer.outside``: for its context words, then for its
-        noise words. For the hierarchical softmax: `columns` times the number of tiles in a strip.
+        The number of rows that a strip has in ``Buffer.outside``, for the gradients of its output
+        vectors: those of its context words, then those of its noise words. For the hierarchical
+        softmax: `columns` times the number of tiles in a strip.
     input_slots
-        The number of rows that a strip has in ``Buffer.center``.
+        The number of rows that a strip has in ``Buffer.center``, for the gradients of its input
+        vectors.
     columns
         For the hierarchical softmax: the largest possible number of nodes of a tile; else 0.
     depth
@@ -275,8 +291,8 @@ class Sizes(NamedTuple):
     parts
         Whether word vectors are sums of rows (subwords).
     halves
-        Whether a step is computed in two halves: the first half of its strips, and the rest. If so,
-        one thread computes the strips of a half, in the order of the text, and adds up the
+        Whether each half of a step (the first half of its strips, and the rest) is computed by one
+        thread. If so, the thread computes the strips in the order of the text, and adds up the
         gradients of a word in this half as it computes them. Otherwise each strip may be computed
         by another thread, and all gradients are kept in the buffer until the end of the step. The
         sums have the same order in both cases, and thus the same bits. `halves` is true with one or
@@ -309,14 +325,21 @@ class Sizes(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """For each of several training steps, the rows of the gradient buffer that belong to each word.
+    """For each word in a training step, a list of its gradients, which are added up to update it.
 
-    A word, or tree node, has a row for each of its gradients in the step (`Buffer`). A word or node
-    with several rows has a list of its rows. With subwords, an input word with a single row has a
-    list, too. If `Sizes.halves` is true, the list of a word has only the word's first row in each
-    half of the step; the gradients of its other rows in this half are added to this row as they are
-    computed. How many lists a step has is stored in ``Shard.several``; the elements of `words` and
-    `heads` after them have no meaning.
+    A word may get several gradients in a step, one from each place where it occurs. Each has a row
+    of the gradient buffer (`Buffer`). A word with several rows has a linked list of them, and at
+    the end of the step, `move` updates its vector by their sum. A word with a single row needs no
+    list: its gradient updates the model directly. (With subwords, an input word with a single row
+    has a list, too.) For the hierarchical softmax, tree nodes take the place of output words.
+
+    If `Sizes.halves` is true, each half of the step's text is computed by one thread. The list of a
+    word then has only the word's first row in each half. The gradients of its other rows in this
+    half are added to this row as they are computed. (The list of a tree node has all its rows.)
+
+    The arrays have a row for each of several steps that are prepared together. How many lists a
+    step has is stored in ``Shard.several``; the elements of `words` and `heads` after them have no
+    meaning.
 
     Attributes
     ----------
@@ -341,12 +364,14 @@ class Lists(NamedTuple):
 
 
 class Plans(NamedTuple):
-    """The plans of several training steps: their words, windows, and lists of gradient rows.
+    """All that is prepared for several training steps before their gradients are computed.
 
-    Each array has one row for each of n steps. The text of a step is divided into strips, and a
-    strip into tiles, groups of center words whose scores are computed together. (For CBOW with the
-    hierarchical softmax, a tile has center words from anywhere in the step.) The gradient buffer
-    has rows for the words of each strip, or the tree nodes of each tile (see `Buffer`).
+    The plan of a step has its words, windows, noise words or tree nodes, and lists of gradient
+    rows. It does not depend on the model. Each array has one row for each of n steps. The text of a
+    step is divided into strips, and a strip into tiles, groups of center words whose scores are
+    computed together. (For CBOW with the hierarchical softmax, a tile has center words from
+    anywhere in the step.) The gradient buffer has rows for the words of each strip, or the tree
+    nodes of each tile (see `Buffer`).
 
     The shapes below have these sizes, most of them attributes of `Sizes`:
 
@@ -370,7 +395,7 @@ class Plans(NamedTuple):
         The words of the text, beginning m positions before the step's first center word, and the
         numbers of their documents; -1 where there is no word.
     noise : int32 (n, tiles * Sizes.noise)
-        For negative sampling: the noise words.
+        For negative sampling: the noise words of each tile.
     center, outside
         A list for each word, or tree node, with several gradients in the step (with subwords, for
         each input word): the rows of the gradient buffer that have these gradients. They are added
@@ -390,9 +415,9 @@ class Plans(NamedTuple):
         For skip-gram with the hierarchical softmax: the tree path of each word that a tile may
         predict. Each node on the path is given as 2 * its index among the nodes of the tile + the
         code, 0 or 1, of the branch that the path takes. For CBOW with the hierarchical softmax: the
-        nodes on the paths of each group of `MR` center words. Each node is given as one number.
-        It encodes the index of the node among the nodes of the tile and, for each of the `MR`
-        paths, whether the path has the node and which branch it takes there (`list_levels` in
+        nodes on the paths of each group of `MR` center words. Each node is given as one number. It
+        encodes the index of the node among the nodes of the tile and, for each of the `MR` paths,
+        whether the path has the node and which branch it takes there (`list_levels` in
         ``tree_nodes.py`` has the formula).
     key_starts : int32 (n, tiles * contexts + 1)
         For the hierarchical softmax: the index at which each path, or for CBOW each group, begins
@@ -402,8 +427,8 @@ class Plans(NamedTuple):
         sorted by their leaves in the tree. The remaining elements are -1. Center word number i is
         element m + i of ``ids``.
     numbers : int32 (n, step + tile + 2 m)
-        With subwords: the index in ``center.words`` of each word of ``ids``; -1 for a word that
-        is not in ``center.words``, and where there is no word.
+        With subwords: the index in ``center.words`` of each word of ``ids``; -1 for a word that is
+        not in ``center.words``, and where there is no word.
     part_rows, part_ends : int32 (n, entries), int32 (n, entries + 1)
         With subwords: the distinct rows of the input matrix that are summands of the step's words,
         and for each of them the end of its list in `part_words` and `part_shares`. In the plan of a
@@ -438,12 +463,14 @@ class Plans(NamedTuple):
 class Buffer(NamedTuple):
     """The gradients of a training step, which are added up for each word at the end of the step.
 
-    The text of a step is divided into strips, and the center words of a strip into tiles, groups
-    whose scores are computed together (for CBOW with the hierarchical softmax, a tile has center
-    words from the whole step). A word has a row in `center` or `outside` for each of its gradients
-    in the step: if it occurs twice in a strip, it has two rows. A tree node has a row for each tile
-    that is scored with it. At the end of the step, the rows of a word or node are added up, and the
-    sum updates its vector. There are two exceptions:
+    A vector may get several gradients in a step, one from each place where its word occurs. The
+    gradients are kept here, each in a row, so that they can be added up in an order that does not
+    depend on the threads. The text of a step is divided into strips, and the center words of a
+    strip into tiles, groups whose scores are computed together (for CBOW with the hierarchical
+    softmax, a tile has center words from the whole step). A word has a row in `center` or `outside`
+    for each of its gradients: if it occurs twice in a strip, it has two rows. A tree node has a row
+    for each tile that is scored with it. At the end of the step, the rows of a word or node are
+    added up, and the sum updates its vector. There are two exceptions:
 
     - If `Sizes.halves` is true, the gradient of a word is added to the word's first row in the same
       half of the step as soon as it is computed. The word's other rows in this half stay unused.
@@ -468,14 +495,15 @@ class Buffer(NamedTuple):
         What the gradients in the row contribute to h, the bound on the loss's curvature that limits
         the step size (``w2v/README.md``, "Kept stable").
     words : float32 (words, width)
-        With subwords: the vectors of the step's words; later their summed negative gradients.
+        With subwords: the vectors of the step's distinct input words; later their summed negative
+        gradients.
     word_curvature : float32 (words,)
         With subwords, for each of these words, the product of two numbers: an upper bound on the
         curvature (second derivative) of the loss with respect to the word's vector, and the sum of
         the weights with which rows of the input matrix make up this vector (``Parts.totals``).
     inputs : float32 (step, width)
-        For CBOW with the hierarchical softmax: the input row of each center word; later its
-        negative gradient.
+        For CBOW with the hierarchical softmax: the input row of each center word, which is the sum
+        or mean of the vectors of its context words; later its negative gradient.
     input_curvature : float32 (step,)
         An upper bound on the curvature (second derivative) of the loss with respect to each row of
         `inputs`.
@@ -492,10 +520,12 @@ class Buffer(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """The sub-sampled words of one shard, a part of the text, with the job counters and losses.
+    """What threads share while they train on a shard, a part of the text: words, counters, losses.
 
-    All threads write to these arrays. The threads share jobs, which are grouped in phases: the jobs
-    of a phase begin when all jobs of the phase before are finished.
+    All threads write to these arrays. First, they sub-sample the text of the shard and store the
+    words that are kept. Then they compute the training steps of the shard, one after the other. The
+    work is divided into jobs, which are grouped in phases: the jobs of a phase begin when all jobs
+    of the phase before are finished.
 
     Attributes
     ----------
@@ -529,18 +559,20 @@ class Shard(NamedTuple):
 
 
 class Planning(NamedTuple):
-    """The arrays in which a thread prepares training steps (``plans.py``).
+    """The working memory in which a thread prepares training steps, before their gradients.
 
-    V is the size of the vocabulary. ``step``, ``entries`` and ``depth`` are attributes of `Sizes`.
-    A tile is a number of center words that are scored with the same noise words, or with the same
-    list of tree nodes. For CBOW with the hierarchical softmax, the center words of a step are
-    sorted by their leaves in the Huffman tree, so that the words of a tile have similar paths. This
-    is a radix sort: each pass sorts by `RADIX_BITS` bits of the position of the leaf.
+    Preparing a step means to draw its random numbers, and to list which gradients belong to each
+    word (``plans.py``). V is the size of the vocabulary. ``step``, ``entries`` and ``depth`` are
+    attributes of `Sizes`. A tile is a number of center words that are scored with the same noise
+    words, or with the same list of tree nodes. For CBOW with the hierarchical softmax, the center
+    words of a step are sorted by their leaves in the Huffman tree, so that the words of a tile have
+    similar paths. This is a radix sort: each pass sorts by `RADIX_BITS` bits of the position of the
+    leaf.
 
     Attributes
     ----------
     bits, more_bits : uint32 (BLOCK,)
-        Random numbers.
+        Random numbers, for sub-sampling and for the window sizes of CBOW.
     heads : int32 (V,)
         For each word, or tree node, the last row of the gradient buffer that has been added to its
         list so far (`Lists`); -1 if there is none. With subwords, `list_parts` also uses the array,
@@ -589,8 +621,10 @@ class Planning(NamedTuple):
 class Tile(NamedTuple):
     """The working memory of a thread for one tile: center words that are computed together.
 
-    ``width`` is the dimension of the vectors, rounded up to a multiple of `LANES`. ``rows`` and
-    ``size`` are large enough for the contents described below. A strip is a sequence of tiles.
+    It has the vectors of the tile, their scores (the dot products of input and output vectors), and
+    where the gradients go. ``width`` is the dimension of the vectors, rounded up to a multiple of
+    `LANES`. ``rows`` and ``size`` are large enough for the contents described below. A strip is a
+    sequence of tiles.
 
     Attributes
     ----------
@@ -605,19 +639,19 @@ class Tile(NamedTuple):
     R : float32 (rows, width)
         For skip-gram with negative sampling: the output vectors of the words in and around all
         tiles of the strip. A tile loads only those that earlier tiles of the strip have not loaded.
-        For the hierarchical softmax: the vectors of the tree nodes of the tile.
-        For CBOW with negative sampling: not used.
+        For the hierarchical softmax: the vectors of the tree nodes of the tile. For CBOW with
+        negative sampling: not used.
     center_norms, norms : float32 (tile,), float32 (rows + LANES,)
         The squared lengths of the rows of C and of R. For CBOW with negative sampling, `norms` has
         those of the output vectors of the center words of all tiles of the strip.
     scores : float32 (size,)
-        The dot products of input and output vectors; then the negative derivative of the loss with
-        respect to each. For negative sampling, each center word has `Sizes.row` elements (the
-        layout is in ``negative_sampling.py``); those for words beyond the window may never be
-        written, and then stay 0. For the hierarchical softmax, the tile is divided into groups of
-        `MR` center words. A sparse matrix has a row for each group and a column for each tree node
-        of the tile (`Nodes`). For each of its elements, `scores` has `MR` numbers: the scores of
-        the column's node with each center word of the row's group.
+        The scores; then the negative derivative of the loss with respect to each. For negative
+        sampling, each center word has `Sizes.row` elements (the layout is in
+        ``negative_sampling.py``); those for words beyond the window may never be written, and then
+        stay 0. For the hierarchical softmax, the tile is divided into groups of `MR` center words.
+        A sparse matrix has a row for each group and a column for each tree node of the tile
+        (`Nodes`). For each of its elements, `scores` has `MR` numbers: the scores of the column's
+        node with each center word of the row's group.
     curvature : float32 (size,)
         A bound on the second derivative of the loss with respect to each score, in the same layout.
     out, old, steps : int64, int64 and float32, one element for each gradient that is written
@@ -642,19 +676,20 @@ class Tile(NamedTuple):
 
 
 class Band(NamedTuple):
-    """The working memory of a thread for negative sampling on one tile.
+    """The working memory of a thread for negative sampling on one tile: weights and noise words.
 
     A tile is a group of ``tile`` consecutive center words that share noise words. Each center word
     has ``row`` scores, the dot products of its input vector with output vectors of context words
-    and of noise words. ``tile``, ``row`` and ``contexts`` are attributes of `Sizes`.
+    and of noise words. The scores themselves are in `Tile`; `Band` has what negative sampling needs
+    in addition. ``tile``, ``row`` and ``contexts`` are attributes of `Sizes`.
 
     Attributes
     ----------
     weights : float32 (2, tile * row)
-        The weight of each score in the loss, negative for noise words (``negative_sampling.py``
-        has the layout). The second row is for tiles whose windows lie within one document (for
-        CBOW, tiles whose windows all have a word besides the center word); these tiles all have the
-        same weights. The first row is for the other tiles, and is filled in for each of them.
+        The weight of each score in the loss, negative for noise words (``negative_sampling.py`` has
+        the layout). The second row is for tiles whose windows lie within one document (for CBOW,
+        tiles whose windows all have a word besides the center word); these tiles all have the same
+        weights. The first row is for the other tiles, and is filled in for each of them.
     inside_pairs : float64 (1,)
         The summed weight of the pairs of a tile that uses the second row of `weights`, the same for
         all such tiles; 0 until it is computed.
@@ -664,11 +699,12 @@ class Band(NamedTuple):
     noise_norms : float32 (Sizes.noise rounded up to a multiple of LANES,)
         Their squared lengths, padded with 0.
     mask : float32 (noise rounded up + pairs rounded up,), both to a multiple of LANES
-        Factors of 1 or 0, in two parts. The first part, for a center word's scores with noise
-        words, is ``noise`` = `Sizes.noise` ones, padded with zeros to a multiple of `LANES`. The
-        second part, for its scores with context words, is ``pairs`` = 2 * `Sizes.reach` + 1 ones,
-        padded in the same way. Scores are read as whole SIMD vectors, so the last vector may extend
-        into scores that do not belong to the part. The zeros cancel these.
+        Factors of 1 or 0, by which the curvature bounds of scores are multiplied before they are
+        added up. There are two parts. The first part, for a center word's scores with noise words,
+        is ``noise`` = `Sizes.noise` ones, padded with zeros to a multiple of `LANES`. The second
+        part, for its scores with context words, is ``pairs`` = 2 * `Sizes.reach` + 1 ones, padded
+        in the same way. Scores are read as whole SIMD vectors, so the last vector may extend into
+        scores that do not belong to the part. The zeros cancel these.
     sums : float32 (MR, contexts + Sizes.noise + LANES)
         Bounds on the curvature (second derivative) of the loss with respect to output vectors, in
         `MR` summands. There is a column for the output vector of each context word, then of each
@@ -687,11 +723,12 @@ class Band(NamedTuple):
 class Windows(NamedTuple):
     """The working memory of a thread for the windows of CBOW in a strip, a part of the text.
 
-    The strip has n center words. They are divided into tiles, each of ``tile`` center words; with
-    negative sampling, the words of a tile share `Sizes.noise` noise words. The input row of a
-    center word is the sum or mean of the vectors of the other words in its window. m is the window
-    size. A curvature bound of a vector is an upper bound on the second derivative of the loss with
-    respect to the vector, in any direction; it limits the step size.
+    The input row of a center word, from which the word is predicted, is the sum or mean of the
+    vectors of the other words in its window. After the scores, the gradient of each input row is
+    shared among these words. The strip has n center words. They are divided into tiles, each of
+    ``tile`` center words; with negative sampling, the words of a tile share `Sizes.noise` noise
+    words. m is the window size. A curvature bound of a vector is an upper bound on the second
+    derivative of the loss with respect to the vector, in any direction; it limits the step size.
 
     Attributes
     ----------
@@ -736,8 +773,11 @@ class Windows(NamedTuple):
 class Nodes(NamedTuple):
     """The working memory of a thread for a tile of the hierarchical softmax.
 
-    The scores are a sparse matrix, with a row for each group of `MR` center words and a column for
-    each node of the tile (see ``hierarchical.py``). It has n elements, each with `MR` scores.
+    A tile is a number of center words that are computed together. It is divided into groups of
+    `MR` = 4. The center words of a group are scored with all nodes on the tree paths of the words
+    that they predict, by dot products of input rows and node vectors. So the scores are a sparse
+    matrix, with a row for each group and a column for each node of the tile (see
+    ``hierarchical.py``). It has n elements, each with `MR` scores.
 
     Attributes
     ----------
@@ -794,10 +834,10 @@ class Nodes(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """The working memory of one thread.
+    """The working memory of one thread, which it uses again for each training step.
 
-    `planning` is for preparing training steps, and the other attributes are for computing
-    gradients. See the class of each attribute.
+    `planning` is for preparing steps: random numbers, and lists of the gradients of each word. The
+    other attributes are for computing gradients. See the class of each attribute.
     """
 
     planning: Planning
@@ -815,8 +855,9 @@ def round_up(n: int, step: int) -> int:
 def aligned_zeros(rows: int, columns: int, *, touched: bool = True) -> F32:
     """Return an array of zeros, float32 (rows, columns), that starts on a cache line.
 
-    The rows are written here, so that the operating system allocates their memory at once. With
-    ``touched=False``, they are not, and memory is allocated when a row is first written.
+    By default, zeros are written to all rows here, so that the operating system allocates their
+    memory at once. With ``touched=False``, nothing is written, and memory is allocated when a row
+    is first written.
     """
     size = rows * columns + LINE
     if touched:
@@ -833,8 +874,10 @@ def make_sizes(
 ) -> Sizes:
     """Compute the sizes of a training step and of its parts: strips of the text, and tiles.
 
-    A tile is a group of center words, and a strip is a sequence of tiles. The result is for
-    training without subwords; `with_parts` adds the sizes for subwords.
+    A step is one update of the model. A tile is a group of center words that are scored together,
+    and a strip is a sequence of tiles. The result is for training without subwords; `with_parts`
+    adds the sizes for subwords. It determines the shapes of all arrays on which the compiled
+    functions work.
 
     Parameters
     ----------
@@ -893,10 +936,11 @@ def make_sizes(
 
 
 def with_parts(sizes: Sizes, parts: Parts) -> Sizes:
-    """Return a copy of ``sizes`` for training with subwords, where word vectors are sums of rows.
+    """Add to the sizes of a training step what subwords need: word vectors that are sums of rows.
 
-    The argument ``parts`` lists, for each word of the vocabulary, the rows of the input matrix that
-    are summed up to its vector. In the copy, three attributes have new values:
+    Returns a copy of ``sizes``. The argument ``parts`` lists, for each word of the vocabulary, the
+    rows of the input matrix that are summed up to its vector. In the copy, three attributes have
+    new values:
 
     - `Sizes.parts` is True.
     - `Sizes.words` is the largest possible number of distinct input words of a training step.
@@ -909,7 +953,11 @@ def with_parts(sizes: Sizes, parts: Parts) -> Sizes:
 
 
 def make_plans(sizes: Sizes, steps: int) -> Plans:
-    """Allocate memory for the prepared data (`Plans`) of ``steps`` training steps."""
+    """Allocate memory for the prepared data (`Plans`) of ``steps`` training steps.
+
+    ``sizes`` are the sizes of a step and of its parts. The memory is filled by `plan`, and used
+    again for later steps.
+    """
     length = sizes.step + sizes.tile + 2 * sizes.window
     tiles = sizes.step // sizes.tile
     inputs, outputs = sizes.strips * sizes.input_slots, sizes.strips * sizes.slots
@@ -935,7 +983,10 @@ def make_plans(sizes: Sizes, steps: int) -> Plans:
 
 
 def make_buffer(sizes: Sizes) -> Buffer:
-    """Allocate the buffer for the gradients of a training step."""
+    """Allocate the buffer for the gradients of a training step, which all threads share.
+
+    ``sizes`` are the sizes of a step and of its parts. The buffer is used again for each step.
+    """
     inputs, outputs = sizes.strips * sizes.input_slots, sizes.strips * sizes.slots
     width = sizes.vectors * LANES
     return Buffer(
@@ -951,7 +1002,10 @@ def make_buffer(sizes: Sizes) -> Buffer:
 
 
 def make_shard(sizes: Sizes, tokens: int, plans: int) -> Shard:
-    """Allocate the arrays for a shard, a part of the text.
+    """Allocate what threads share while they train on a shard, a part of the text.
+
+    This is memory for the words of the shard after sub-sampling, for the losses of its training
+    steps, and for the counters by which threads share the work (`Shard`).
 
     Parameters
     ----------
@@ -976,7 +1030,11 @@ def make_shard(sizes: Sizes, tokens: int, plans: int) -> Shard:
 
 
 def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
-    """Allocate the working memory of one thread."""
+    """Allocate the working memory of one thread.
+
+    It is needed for preparing and for computing training steps. ``sizes`` are the sizes of a step
+    and of its parts, and ``problem`` has the matrices of the model and the settings.
+    """
     words, nodes = len(problem.keep), len(problem.outside) * sizes.nodes
     width, pairs = sizes.vectors * LANES, 2 * sizes.reach + 1
     contexts = (sizes.strip - 1) * sizes.tile + sizes.contexts

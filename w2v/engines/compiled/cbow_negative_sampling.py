@@ -1,11 +1,15 @@
 """Compiled code for CBOW with negative sampling: each input row predicts one word, its center word.
 
 The input row of a center word is the sum or mean of the vectors of the other words in its window. A
-tile is a group of `SHARED` center words. The input row of each center word is multiplied with the
-output vector of this word and with those of the tile's noise words; these dot products are the
-scores. This module computes the scores with the output vectors of center words, and the gradients
-of these vectors and of the input rows. ``negative_sampling.py`` computes the scores with noise
-words and the gradients of noise words, and describes how the scores of a tile are stored.
+tile is `SHARED` = 64 consecutive center words, which share noise words. The input row of each
+center word is multiplied with the output vector of this word and with those of the tile's noise
+words; these dot products are the scores.
+
+This module computes what skip-gram does not have: the scores with the output vectors of center
+words, and the gradients of these vectors and of the input rows. ``negative_sampling.py`` computes
+the scores with noise words and the gradients of noise words, and describes how the scores of a tile
+are stored. `strips.compute_strip` calls both for each tile. It then computes the gradients of the
+words in the windows from those of the input rows.
 """
 
 from typing import Any
@@ -37,9 +41,11 @@ from w2v.engines.tiles import SHARED
 
 @inlined
 def add_products(x: int, y: int, width: int) -> Any:
-    """Return the dot products x·x, x·y and y·y of two rows, each as a SIMD vector of partial sums.
+    """For CBOW, compute the score of a center word, and two squared lengths, as partial sums.
 
-    ``x`` and ``y`` are the addresses of the rows, which have ``width`` float32 values.
+    Let x be the input row that predicts the center word, and y the word's output vector. ``x`` and
+    ``y`` are their addresses; each has ``width`` float32 values. The products x·x, x·y and y·y are
+    returned, each as a SIMD vector of partial sums. The caller, `score_centers`, adds these up.
     """
     sums, squares = (splat(0), splat(0)), splat(0)
     for k in range(0, width, LANES):
@@ -51,19 +57,25 @@ def add_products(x: int, y: int, width: int) -> Any:
 
 @inner
 def score_centers(sizes: Sizes, outside: I64, norms: int, tile: Tile) -> None:
-    """Compute the score of each input row of a tile with the output vector of its center word.
+    """For CBOW with negative sampling, score each center word of a tile with the words around it.
 
-    This is for CBOW. A tile is a group of center words. The input row of a center word, in
-    ``tile.C``, is the sum or mean of the vectors of the other words in its window, and predicts the
-    center word. The scores, which are dot products, are written to ``tile.scores``, and the squared
-    lengths of the input rows to ``tile.center_norms``.
+    A tile is 64 consecutive center words, which share noise words. The input row of a center word,
+    in ``tile.C``, is the sum or mean of the vectors of the other words in its window, and predicts
+    the center word. The score is the dot product of the input row and the output vector of the
+    center word. The scores are written to ``tile.scores``, and the squared lengths of the input
+    rows to ``tile.center_norms``. Later, `negative_sampling.compute_scores` computes the scores
+    with noise words.
 
     Parameters
     ----------
+    sizes
+        The sizes of steps, strips and tiles.
     outside
         For each center word, the address of its output vector.
     norms
         The address to which the squared lengths of these output vectors are written.
+    tile
+        The thread's working memory for the tile.
     """
     width, scores, size = sizes.vectors * LANES, address(tile.scores), 4 * sizes.row
     for i in range(0, SHARED, MR):
@@ -79,15 +91,17 @@ def score_centers(sizes: Sizes, outside: I64, norms: int, tile: Tile) -> None:
 
 @inlined
 def own_term(factor: int, row: int, column: int, zero: Any) -> Any:
-    """Return a block of columns of a row, multiplied by a number, as a tuple of SIMD vectors.
+    """For CBOW, compute some components of a gradient that comes from a center word's own score.
 
     With CBOW, each center word has an input row x: the sum or mean of the vectors of the other
-    words in its window. Let y be the output vector of the center word, s = x·y their score, and g
-    the negative derivative of the loss with respect to s. This function is used for two gradients,
-    and the number is g in both:
+    words in its window. Let y be the output vector of the center word, s = x·y their score (the own
+    score), and g the negative derivative of the loss with respect to s. `center_block` calls this
+    function for two gradients:
 
     - g y (``row`` is y) is a term of the negative gradient of x.
     - g x (``row`` is x) is the negative gradient of y.
+
+    A block of columns, a few adjacent components, is returned as a tuple of SIMD vectors.
 
     Parameters
     ----------
@@ -113,20 +127,24 @@ def center_block(
     column: int,
     zero: Any,
 ) -> None:
-    """Compute a block of columns of the negative gradients of `MR` center words, and write them.
+    """For CBOW, compute and write some components of the gradients of `MR` = 4 center words.
 
-    Each center word has an input row and an output vector. The negative gradient of the input row
-    is written to ``out``. That of the output vector is multiplied by a step size and added to the
-    vector in the model, if it is the only gradient of this vector in the training step; otherwise
-    it is written to the gradient buffer. The own score of a center word is the dot
-    product of its input row and its output vector.
+    Each center word has an input row (the sum or mean of the vectors of the other words in its
+    window) and an output vector. Their dot product is the own score of the center word.
+    `write_centers` calls this function for each block of columns, a few adjacent components of all
+    vectors.
+
+    - The negative gradient of the input row is written to ``out``.
+    - That of the output vector is multiplied by a step size and added to the vector in the model,
+      if it is the only gradient of this vector in the training step. Otherwise it is written to the
+      gradient buffer.
 
     Parameters
     ----------
     noise
-        The operands of a weighted sum for each input row, which is computed here: the sum of the
-        noise words' output vectors, each times the negative derivative of the loss with respect to
-        its score. It is the noise words' part of the negative gradient of the input row.
+        The operands of a weighted sum for each input row, which is computed here. It is the noise
+        words' part of the row's negative gradient: the sum of their output vectors, each times the
+        negative derivative of the loss with respect to its score.
     own
         The address of the negative derivative of the loss with respect to the own score of the
         first center word. The derivatives of a center word are a row of ``noise.down`` float32
@@ -168,15 +186,20 @@ def center_block(
 
 @inner
 def write_centers(sizes: Sizes, outside: I64, out: int, tile: Tile, own: Band) -> None:
-    """Write the negative gradients of a tile's input rows and of its center words' output vectors.
+    """For CBOW, compute the gradients of a tile's input rows and center words' output vectors.
 
-    This is for CBOW with negative sampling. A tile is a group of consecutive center words. The
-    input row of a center word is the sum or mean of the vectors of the other words in its window.
-    It is scored with the output vector of the center word, which it predicts, and with those of
-    noise words.
+    This is for negative sampling. A tile is 64 consecutive center words, which share noise words.
+    The input row of a center word is the sum or mean of the vectors of the other words in its
+    window. It is scored with the output vector of the center word, which it predicts, and with
+    those of noise words. The negative gradients of the input rows are written to ``out``. Those of
+    the output vectors are written to the gradient buffer or, times a step size, added to the model.
+    `strips.compute_strip` later computes the gradients of the words in the windows from those of
+    the input rows.
 
     Parameters
     ----------
+    sizes
+        The sizes of steps, strips and tiles.
     outside
         For each center word, the address of its output vector.
     out

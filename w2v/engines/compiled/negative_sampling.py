@@ -1,14 +1,17 @@
 """Compiled code that computes the loss and the gradients of negative sampling, tile by tile.
 
-A tile is a group of `SHARED` consecutive center words that are computed together. Let C (SHARED x
-d) be its input vectors. Let R be the output vectors of the words that may be predicted, from
-`Sizes.reach` positions before the tile to `Sizes.reach` positions after it, followed by those of
-`Sizes.noise` noise words. A tile takes three small matrix products (``w2v/README.md``, "Everything
-is one shape"): the scores S = C Rᵀ and, with G = ∂J/∂S for the loss J, the gradients G R and Gᵀ C.
-The weight of a pair depends on its distance, and is zero if the two words are in different
-documents. The weight of a noise word is -K / `Sizes.noise` times the summed weight of the center
-word's pairs, where K is the number of noise words per pair. It is negative to mark the word as
-noise.
+A tile is a run of `SHARED` = 64 consecutive center words, which share noise words and are computed
+together. `strips.compute_strip` calls the functions below for each tile, for skip-gram and CBOW.
+What only CBOW needs is in ``cbow_negative_sampling.py``.
+
+Let C (SHARED x d) be the tile's input vectors. Let R be the output vectors of the words that may be
+predicted, from `Sizes.reach` positions before the tile to `Sizes.reach` positions after it,
+followed by those of `Sizes.noise` noise words. A tile takes three small matrix products
+(``w2v/README.md``, "Everything is one shape"): the scores S = C Rᵀ and, with G = ∂J/∂S for the loss
+J, the gradients G R and Gᵀ C. The weight of a pair depends on its distance, and is zero if the two
+words are in different documents. The weight of a noise word is -K / `Sizes.noise` times the summed
+weight of the center word's pairs, where K is the number of noise words per pair. It is negative to
+mark the word as noise.
 
 For context words (those that may be predicted), only the scores near the diagonal of S are needed,
 a band matrix. The scores are stored by center word, at these positions of an array (``row`` and
@@ -61,10 +64,13 @@ sums of such a block take 16 SIMD registers, which only some processors have to 
 
 
 class Terms(NamedTuple):
-    """The operands of four weighted sums, p = 0 to 3, of the same float32 rows R[k] in memory.
+    """The operands of four weighted sums of vectors, parts of the gradients of four vectors.
 
-    Sum p is Σ G[p * down + k * along] R[k], over k from 0 to ``size`` - 1. The four sums are parts
-    of gradients: the rows are word vectors, and the factors G derivatives of the loss.
+    The negative gradient of an input vector is a weighted sum of output vectors, and that of an
+    output vector a weighted sum of input vectors. The weights are the negative derivatives of the
+    loss with respect to the scores. `add_terms` computes four such sums together, numbered p = 0 to
+    3. They have the same float32 rows R[k], which are word vectors in memory, and different factors
+    G. Sum p is Σ G[p * down + k * along] R[k], over k from 0 to ``size`` - 1.
 
     Attributes
     ----------
@@ -76,11 +82,12 @@ class Terms(NamedTuple):
         The address of the rows R[k], which are contiguous.
     rising
         Whether sum p begins with row R[p] instead of R[0]. The rows before R[p] have the factor 0
-        in this sum, and are skipped.
+        in this sum, and are skipped: their words are too far away, in the text, from the word whose
+        gradient sum p is a part of.
     falling
         Whether sum p ends with row R[``size`` - 4 + p] instead of R[``size`` - 1]. The rows after
-        it have the factor 0 in this sum, and are skipped. ``size`` is at least 3 if ``rising`` or
-        ``falling`` is true, and at least 6 if both are.
+        it have the factor 0 and are skipped, for the same reason. ``size`` is at least 3 if
+        ``rising`` or ``falling`` is true, and at least 6 if both are.
     """
 
     G: int
@@ -94,19 +101,21 @@ class Terms(NamedTuple):
 
 @inlined
 def score_four(a: int, b: int, vectors: int, out: int, down: int) -> None:
-    """Compute the dot product of each of `MR` center vectors with each of four outside vectors.
+    """Compute the scores of `MR` = 4 center words with four context or noise words.
+
+    A score is the dot product of an input and an output vector. `score_columns` calls this function
+    on processors with enough SIMD registers.
 
     Parameters
     ----------
     a, b
-        The addresses of the first center vector and of the first outside vector; vectors are
-        contiguous.
+        The addresses of the first input and the first output vector; vectors are contiguous.
     vectors
         The number of SIMD vectors that make up one word vector.
     out
-        The address to which the four scores of the first center vector are written.
+        The address to which the four scores of the first center word are written.
     down
-        The number of float32 values between the scores of one center vector and those of the next.
+        The number of float32 values between the scores of one center word and those of the next.
     """
     width, zero = vectors * LANES, splat(0)
     sums0 = sums1 = sums2 = sums3 = (zero, zero, zero, zero)
@@ -124,19 +133,21 @@ def score_four(a: int, b: int, vectors: int, out: int, down: int) -> None:
 
 @inlined
 def score_two(a: int, b: int, vectors: int, out: int, down: int) -> None:
-    """Compute the dot product of each of `MR` center vectors with each of two outside vectors.
+    """Compute the scores of `MR` = 4 center words with two context or noise words.
+
+    A score is the dot product of an input and an output vector. `score_columns` calls this function
+    where `score_four`, for four words, needs too many SIMD registers, or only two words are left.
 
     Parameters
     ----------
     a, b
-        The addresses of the first center vector and of the first outside vector; vectors are
-        contiguous.
+        The addresses of the first input and the first output vector; vectors are contiguous.
     vectors
         The number of SIMD vectors that make up one word vector.
     out
-        The address to which the two scores of the first center vector are written.
+        The address to which the two scores of the first center word are written.
     down
-        The number of float32 values between the scores of one center vector and those of the next.
+        The number of float32 values between the scores of one center word and those of the next.
     """
     width = vectors * LANES
     zero = splat(0)
@@ -157,21 +168,23 @@ def score_two(a: int, b: int, vectors: int, out: int, down: int) -> None:
 
 @inlined
 def score_columns(a: int, b: int, columns: int, vectors: int, out: int, down: int) -> None:
-    """Compute the dot product of each of `MR` center vectors with each of several outside vectors.
+    """Compute the scores of `MR` = 4 center words with a number of context words or noise words.
+
+    A score is the dot product of an input and an output vector. `compute_scores` calls this
+    function for the context words that all four center words predict, and for the noise words.
 
     Parameters
     ----------
     a, b
-        The addresses of the first center vector and of the first outside vector; vectors are
-        contiguous.
+        The addresses of the first input and the first output vector; vectors are contiguous.
     columns
-        The number of outside vectors, which is even.
+        The number of output vectors, which is even.
     vectors
         The number of SIMD vectors that make up one word vector.
     out
-        The address to which the ``columns`` scores of the first center vector are written.
+        The address to which the ``columns`` scores of the first center word are written.
     down
-        The number of float32 values between the scores of one center vector and those of the next.
+        The number of float32 values between the scores of one center word and those of the next.
     """
     size, j = 4 * vectors * LANES, ZERO
     while FOUR_COLUMNS and j + 4 <= columns:
@@ -184,32 +197,35 @@ def score_columns(a: int, b: int, columns: int, vectors: int, out: int, down: in
 
 @inlined
 def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -> None:
-    """Compute the scores of words that only some of `MR` consecutive center words predict.
+    """For skip-gram, score the words that some, but not all, of `MR` = 4 center words predict.
 
-    A score is the dot product of the vector of a center word and the outside vector of a word. The
-    center words are numbered p = 0 to `MR` - 1. The words that they predict form a group of
-    2 ``reach`` + `MR` consecutive words, numbered from 0: center word p predicts words p to
-    p + 2 ``reach``. (Word p + ``reach`` is the center word itself; its score has the weight 0.) All
-    center words predict words `MR` - 1 to 2 ``reach``. The `MR` - 1 words before these and the
-    `MR` - 1 words after them are the two ends of the group. Only some of the center words predict a
-    word at one of the ends; its scores with these center words are computed here.
+    The center words are consecutive, so their windows begin and end at different words. A score is
+    the dot product of the input vector of a center word and the output vector of a word.
+    `compute_scores` calls this function first, and then `score_columns` for the words that all
+    center words predict.
+
+    The center words are numbered p = 0 to `MR` - 1. The words in their windows form a run of
+    ``2 * reach + MR`` consecutive words, numbered from 0. Center word p predicts words ``p`` to
+    ``p + 2 * reach``. (Word ``p + reach`` is the center word itself; its score has the weight 0.)
+    The first `MR` - 1 words of the run and the last `MR` - 1 are its two ends. They are predicted
+    by some of the center words only, and their scores with these are computed here.
 
     Parameters
     ----------
     a, b
-        The addresses of the first center vector, and of the first outside vector of the group;
-        vectors are contiguous.
+        The addresses of the first input vector, and of the output vector of word 0 of the run.
+        Vectors are contiguous.
     reach
         The largest distance between a center word and a word that it predicts.
     vectors
         The number of SIMD vectors that make up one word vector.
     out
-        The address for the score of center word 0 and word 0 of the group. Whole SIMD vectors are
+        The address for the score of center word 0 and word 0 of the run. Whole SIMD vectors are
         stored, so up to three numbers next to the scores of each end are overwritten. Therefore the
         caller must compute the scores of the words between the two ends, and those of noise words,
         after this call.
     down
-        The number of float32 values between the scores of one center vector and those of the next.
+        The number of float32 values between the scores of one center word and those of the next.
     """
     width, zero = vectors * LANES, splat(0)
     end = b + 4 * (2 * reach + 1) * width
@@ -236,12 +252,13 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
 
 @inlined
 def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
-    """Add one term to a weighted sum of rows, in a block of columns; return the new sum.
+    """Add one term, a factor times a word vector, to a sum that is a part of a gradient.
 
-    ``terms`` describes four sums: sum p is Σ G[p, k] R[k], over k, where R[k] is a row of numbers
-    and G[p, k] a factor (`Terms`). This function adds the term G[p, k] R[k], for the given ``p``
-    and ``k``, to sum ``p``. The argument ``y`` has the block of columns of R[k], and ``sums`` that
-    of sum ``p`` so far. Both are tuples of SIMD vectors, and so is the result.
+    ``terms`` describes four sums: sum p is Σ G[p, k] R[k], over k, where R[k] is a word vector and
+    G[p, k] a factor (`Terms`). This function adds the term G[p, k] R[k], for the given ``p`` and
+    ``k``, to sum ``p``, and returns the new sum. It does so for a block of columns: a few adjacent
+    components of the vectors. ``y`` has these components of R[k], and ``sums`` those of sum ``p``
+    so far. Both are tuples of SIMD vectors, and so is the result.
     """
     factor = splat(load_float(terms.G, p * terms.down + k * terms.along))
     return multiply_add_each(factor, y, sums)
@@ -249,14 +266,17 @@ def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
 
 @inlined
 def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
-    """Compute `MR` weighted sums of rows, in a block of columns, and return them added to ``tile``.
+    """Compute `MR` = 4 weighted sums of vectors, which are parts of the gradients of four vectors.
+
+    Only a block of columns, a few adjacent components, of each sum is computed. The sums are added
+    to ``tile`` and returned. The callers, such as `gradient_block`, write them to memory.
 
     Parameters
     ----------
     terms
-        The addresses of the rows and of their weights.
+        The addresses of the word vectors and of their weights.
     width
-        The number of float32 values in a row.
+        The number of float32 values in a word vector.
     column
         The first column of the block.
     tile
@@ -298,9 +318,10 @@ def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
 def gradient_block(
     terms: Terms, more: Terms, width: int, column: int, sums: int, targets: Targets, zero: Any
 ) -> None:
-    """Compute a block of columns of the negative gradients of `MR` vectors; store or add them.
+    """Compute some components of the negative gradients of `MR` = 4 vectors; store or apply them.
 
-    Let the negative gradients be the rows of a matrix. A block is a few adjacent columns of this
+    The four are either input vectors or output vectors of a tile (64 consecutive center words). Let
+    the negative gradients be the rows of a matrix. A block is a few adjacent columns of this
     matrix: ``len(zero)`` SIMD vectors of each row, from ``column`` on. Row p, the negative gradient
     of vector p, is sum p of ``terms`` plus sum p of ``more`` plus row p of ``sums``. It is stored
     in the gradient buffer or, times a step size, added to the vector in the model, as ``targets``
@@ -309,16 +330,17 @@ def gradient_block(
     Parameters
     ----------
     terms, more
-        Two groups of `MR` weighted sums of rows, numbered from 0 (see `Terms`).
+        Two sets of `MR` weighted sums of word vectors, numbered from 0 (see `Terms`). For an input
+        vector, one set has the context words' part of its gradient, and the other the noise words'.
     width
         The number of float32 values in a row.
     column
         The first column of the block.
     sums
-        The address of `MR` consecutive rows of ``width`` values; 0 if there are none to add.
+        The address of `MR` consecutive rows of ``width`` values, the gradients of the same vectors
+        from the tile before; 0 if there are none to add.
     targets
-        Where the result for each vector is written, and its step size
-        (`rows.Targets`).
+        Where the result for each vector is written, and its step size (`rows.Targets`).
     zero
         A tuple of zero SIMD vectors. Its length is the width of the block in SIMD vectors.
     """
@@ -339,26 +361,30 @@ def gradient_block(
 
 @inner
 def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: F32) -> float:
-    """Fill in the weight of each score of a tile (consecutive center words), for negative sampling.
+    """Compute the weight of each score of a tile in the loss of negative sampling.
 
-    The weight of a center word and a context word depends on their distance; it is 0 if the center
-    word does not predict the context word. The weight of a noise word is -K / `Sizes.noise` times
-    the summed weight of the center word's pairs, where K is the number of noise words per pair; the
-    minus sign marks noise words. Returns the summed weight of the (center, context) pairs of the
-    tile.
+    A tile is 64 consecutive center words, which share noise words. Each is scored with the context
+    words around it and with the noise words. The weight of a context word depends on its distance
+    from the center word; it is 0 if the center word does not predict it. The weight of a noise word
+    is -K / `Sizes.noise` times the summed weight of the center word's pairs, where K is the number
+    of noise words per pair. The minus sign marks noise words. `compute_scores` later multiplies
+    each loss by the absolute value of its weight. Returns the summed weight of the (center,
+    context) pairs of the tile.
 
     Parameters
     ----------
     pairs_of
         The weights of pairs by distance, and K.
+    sizes
+        The sizes of steps, strips and tiles.
     lows, highs
         For each center word, the start and the end (excluded) of the range of words that its input
-        vector predicts, as offsets from the word that is `Sizes.reach` positions before the center
-        word.
+        vector predicts (`find_targets`). They are offsets from the word that is `Sizes.reach`
+        positions before the center word.
     weights
         Output, float32: a row of ``sizes.row`` elements for each center word, one row after the
         other. In a row, element j is for the context word at offset j, from 0 to twice
-        `Sizes.reach`; the last `Sizes.noise` elements are for the noise words. The other elements
+        `Sizes.reach`. The last `Sizes.noise` elements are for the noise words. The other elements
         are not changed.
     """
     weights_of, sums = pairs_of.weights, pairs_of.sums
@@ -388,21 +414,26 @@ def choose_weights(
     tile: Tile,
     own: Band,
 ) -> tuple[int, float]:
-    """Return the address of the weights of a tile's scores, and the summed weight of its pairs.
+    """Find or compute the weights of a tile's scores in the loss of negative sampling.
 
-    A tile is a group of consecutive center words. Each center word has an input row, and a pair is
-    an input row and a word that it predicts. With skip-gram, a pair is missing if the two words are
-    in different documents or beyond the end of the text. With CBOW, an input row predicts only its
-    center word; the pair is missing if the center word's window has no other word. A tile without
-    missing pairs is called complete. Weights depend only on distances in the text and on missing
-    pairs, so all complete tiles have the same weights. A thread computes them once and keeps them
-    in ``own.weights[1]``. For any other tile, they are computed at each call, in
-    ``own.weights[0]``.
+    A tile is 64 consecutive center words, which share noise words. Each center word has an input
+    row, the vector that predicts. A pair is an input row and a word that it predicts. Returns the
+    address of the weights and the summed weight of the tile's pairs. `strips.compute_strip` passes
+    the address to `compute_scores`.
+
+    Weights depend only on distances in the text and on which pairs are missing. With skip-gram, a
+    pair is missing if the two words are in different documents or beyond the end of the text. With
+    CBOW, an input row predicts only its center word; the pair is missing if the center word's
+    window has no other word. A tile without missing pairs is called complete. All complete tiles
+    have the same weights. A thread computes them once and keeps them in ``own.weights[1]``. For any
+    other tile, they are computed at each call, in ``own.weights[0]``.
 
     Parameters
     ----------
     pairs_of
         The weights of pairs by distance, and the number of noise words per pair.
+    sizes
+        The sizes of steps, strips and tiles.
     documents
         For skip-gram, the document numbers of the tile's words and of the `Sizes.reach` words
         before and after them. Not used for CBOW.
@@ -432,14 +463,16 @@ def choose_weights(
 
 @inlined
 def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors: int) -> Any:
-    """Add up bounds on the curvature of the loss with respect to a center row and outside rows.
+    """Add up curvature bounds, which limit step sizes, from the scores of one center word.
 
-    The curvature is the second derivative. The center row has a score, a dot product, with each of
-    several outside rows, and ``H`` has a bound for each score. The bound for the center row is
-    returned: the sum, over the scores, of the score's bound times the squared length of the outside
-    row. It is a SIMD vector whose lanes the caller must add up. To the bound of each outside row,
-    in ``sums``, this function adds the bound of its score times the squared length of the center
-    row.
+    A bound on the curvature of a vector is an upper bound on the second derivative of the loss
+    along the vector; it limits the step size. It is a sum over the scores (dot products) that the
+    vector is in: the bound for the score, given in ``H``, times the squared length of the other
+    vector. The scores here are those of a center row (the input vector of a center word) with
+    outside rows (the output vectors of context words or noise words):
+
+    - The bound for the center row is returned, as a SIMD vector whose lanes the caller must add up.
+    - What each score contributes to the bound of its outside row is added to ``sums``.
 
     Parameters
     ----------
@@ -466,25 +499,28 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
 
 @inlined
 def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p: int) -> Any:
-    """Bound the curvature of the loss with respect to one input vector of a tile.
+    """Bound the curvature of the loss along the input vector of a center word, to limit its step.
 
-    A tile is a group of consecutive center words, each with an input vector. A score is the dot
-    product of an input vector and an output vector. The curvature bound of a vector is an upper
-    bound on the largest eigenvalue of the Hessian matrix of the tile's loss with respect to it. It
-    is a sum over the scores of the vector. The bound of the input vector is returned, as a SIMD
-    vector whose lanes the caller must add up. Each of its scores also gives a term of the bound of
-    an output vector. This function adds these terms to row ``p`` of ``own.sums``, which has a
-    column for each output vector of the tile.
+    The center word is in a tile: 64 consecutive center words, which share noise words. A score is
+    the dot product of an input vector and an output vector. The curvature bound of a vector is an
+    upper bound on the largest eigenvalue of the Hessian matrix of the tile's loss with respect to
+    it. It is a sum over the scores of the vector. The bound of the input vector is returned, as a
+    SIMD vector whose lanes the caller, `sum_curvature`, must add up. Each of its scores also gives
+    a term of the bound of an output vector. This function adds these terms to row ``p`` of
+    ``own.sums``, which has a column for each output vector of the tile.
 
     Parameters
     ----------
+    sizes
+        The sizes of steps, strips and tiles.
     tile, own
-        The working memory, with a bound on the second derivative of the loss with respect to each
-        score, and the squared lengths of the input vectors and of the noise words' output vectors.
+        The thread's working memory, with a bound on the second derivative of the loss with respect
+        to each score, and the squared lengths of the input vectors and of the noise words' output
+        vectors.
     norms
         The address of the squared lengths of the output vectors of context words.
     i, p
-        The number of the center word in the tile is ``i`` + ``p``; ``i`` is a multiple of `MR`, and
+        The number of the center word in the tile is ``i + p``. ``i`` is a multiple of `MR`, and
         ``p`` is less than `MR`.
     """
     sums, lanes = address(own.sums) + 4 * p * own.sums.shape[1], own.noise_norms.size
@@ -511,23 +547,33 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
 
 @inner
 def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> None:
-    """Bound the curvature of the loss with respect to each input and output vector of a tile.
+    """Bound the curvature of the loss along each vector of a tile, to limit its step size.
 
-    A tile is a group of consecutive center words. For each vector, this function computes an upper
-    bound on the largest eigenvalue of the Hessian matrix of the tile's loss with respect to the
-    vector. Element i of ``out`` becomes the bound for the input vector of center word i. For each
-    output vector, `MR` summands of its bound are written to one column of ``own.sums``; the caller
+    A tile is 64 consecutive center words, which share noise words. `strips.compute_strip` calls
+    this function after `compute_scores`. The bounds limit the step sizes when gradients are
+    applied. A bound is an upper bound on the largest eigenvalue of the Hessian matrix of the tile's
+    loss with respect to the vector.
+
+    Element i of ``out`` becomes the bound for the input vector of center word i. For each output
+    vector, `MR` = 4 summands of its bound are written to one column of ``own.sums``; the caller
     must add them up. The first columns belong to the context words, which are those that the tile
     may predict, and the next ones to the noise words. There are several summands because reading a
     sum right after writing it would stall the CPU.
 
     Parameters
     ----------
+    sizes
+        The sizes of steps, strips and tiles.
+    tile
+        The working memory with the results of `compute_scores`, and the squared lengths of the
+        input vectors.
     own
         The working memory with the squared lengths of the output vectors of noise words; ``sums``
         is overwritten.
     norms
         The address of the squared lengths of the output vectors of context words.
+    out
+        The array for the bounds of the input vectors.
     """
     own.sums[:] = 0
     for i in range(0, SHARED, MR):
@@ -542,16 +588,24 @@ def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> 
 
 @inner
 def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float:
-    """Compute the scores S of a tile of negative sampling; return the summed loss J.
+    """Compute the scores of a tile for negative sampling, and the derivatives of the loss J.
 
-    A tile is a group of consecutive center words. The scores are written to ``tile.scores``, and
-    then replaced by -∂J/∂S. An upper bound on the second derivative of the loss with respect to
-    each score is written to ``tile.curvature``. For CBOW, only the scores of the noise words are
-    computed here; before the call, `cbow_negative_sampling.score_centers` must have written the
-    others to ``tile.scores``.
+    A tile is 64 consecutive center words, which share noise words. A score is the dot product of
+    the input vector of a center word and the output vector of a word that it may predict, or of a
+    noise word. The scores S are written to ``tile.scores``, and then replaced by the negative
+    derivatives -∂J/∂S, from which `compute_gradients` later computes gradients. An upper bound on
+    the second derivative of the loss with respect to each score is written to ``tile.curvature``.
+    Returns J, the sum of the losses of all scores.
+
+    For CBOW, only the scores of the noise words are computed here; before the call,
+    `cbow_negative_sampling.score_centers` must have written the others to ``tile.scores``.
 
     Parameters
     ----------
+    sizes
+        The sizes of steps, strips and tiles.
+    tile
+        The working memory that holds the input vectors, and gets the results.
     own
         The working memory that holds the output vectors of the noise words; only read here.
     W
@@ -579,17 +633,18 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
 
 @inner
 def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, follows: bool) -> None:
-    """Compute the negative gradients of the input and output vectors of a tile, and write them.
+    """Compute the gradients of a tile's vectors for negative sampling; apply them or store them.
 
-    A tile is a group of consecutive center words, and a strip a sequence of tiles. Context words
-    are the words that the tile may predict. The gradients are those of the input vectors of center
-    words, and of the output vectors of context words and of noise words; for CBOW, only those of
-    noise words (`cbow_negative_sampling.write_centers` computes the others). They are computed from
-    -∂J/∂S, the negative derivatives of the loss J with respect to the scores S, which
-    `compute_scores` has written to ``tile.scores``.
+    A tile is 64 consecutive center words, which share noise words. A strip is a sequence of tiles.
+    The vectors are the input vectors of center words, and the output vectors of context words
+    (those that the tile may predict) and of noise words. For CBOW, only the gradients of noise
+    words are computed; `cbow_negative_sampling.write_centers` computes the others. `compute_scores`
+    has written -∂J/∂S to ``tile.scores``: the negative derivatives of the loss J with respect to
+    the scores S. The negative gradients are products of these and the vectors.
 
-    Each gradient is either written to a row of the gradient buffer or added, times a step size, to
-    the vector in the model. The addresses for this are stored in ``tile`` (`rows.Targets`).
+    Each negative gradient is either written to a row of the gradient buffer or added, times a step
+    size, to the vector in the model. `rows.choose_targets` and `strips.choose_band_targets` have
+    decided which, and stored the addresses in ``tile`` (`rows.Targets`).
 
     The components of the vectors are divided into blocks (blocks of columns, if the vectors are the
     rows of a matrix). Each block is computed for all vectors of the tile before the next one, so
@@ -597,6 +652,8 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
 
     Parameters
     ----------
+    sizes
+        The sizes of steps, strips and tiles.
     tile
         The working memory that holds the input vectors, the derivatives, and the addresses to which
         gradients are written.
@@ -632,16 +689,19 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
 def gradient_columns(
     sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, follows: bool, column: int, zero: Any
 ) -> None:
-    """Compute a block of columns of the negative gradients of a tile's vectors, and write it.
+    """Compute and write some components of the gradients of a tile's vectors (negative sampling).
 
-    A tile is a group of consecutive center words. Its vectors are the input vectors of the center
-    words, and the output vectors of context words (those that the tile may predict) and of noise
-    words. For CBOW, only the gradients of noise words are computed here. If the gradients are the
-    rows of a matrix, a block is a few adjacent columns of it. `compute_gradients` calls this
-    function for each block.
+    A tile is 64 consecutive center words, which share noise words. Its vectors are the input
+    vectors of the center words, and the output vectors of context words (those that the tile may
+    predict) and of noise words. For CBOW, only the gradients of noise words are computed here.
+    `compute_gradients` calls this function for one block of components after the other. (If the
+    gradients are the rows of a matrix, a block is a few adjacent columns.) The results are stored
+    in the gradient buffer or, times a step size, added to the vectors in the model.
 
     Parameters
     ----------
+    sizes
+        The sizes of steps, strips and tiles.
     tile
         The working memory that holds the input vectors, the negative derivatives of the loss with
         respect to the scores, and the addresses to which gradients are written.
@@ -654,7 +714,7 @@ def gradient_columns(
         to read sums of the previous tile, if ``follows`` is true. Not used for CBOW.
     follows
         Whether the previous tile has written gradients of context words that both tiles share to
-        the first rows at ``dR``.
+        the first rows at ``dR``. If so, they are added to the gradients of this tile.
     column
         The first column of the block.
     zero

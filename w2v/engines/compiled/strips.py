@@ -1,10 +1,13 @@
 """Compute the gradients of a strip of the text, for the compiled loop in ``loop.py``.
 
-A strip is a part of the text of a training step. It consists of tiles, each of `Sizes.tile`
-consecutive center words. Only for CBOW with the hierarchical softmax, the center words of a tile
-are not consecutive: they are sorted by the tree (``cbow_hierarchical.py``).
-What differs between skip-gram and CBOW is in ``windows.py``, and what differs between losses
-in ``negative_sampling.py`` and ``hierarchical.py``; this module calls the functions of all three.
+A strip is a part of the text of a training step (one update of the model). It consists of tiles,
+each of `Sizes.tile` consecutive center words, which are computed together. Only for CBOW with the
+hierarchical softmax, the center words of a tile are not consecutive: they are sorted by the tree
+(``cbow_hierarchical.py``).
+
+`compute_strip` goes through the tiles of a strip; the other functions are its parts. What differs
+between skip-gram and CBOW is in ``windows.py``, and what differs between losses in
+``negative_sampling.py`` and ``hierarchical.py``; this module calls the functions of all three.
 """
 
 import numpy as np
@@ -45,10 +48,11 @@ from w2v.engines.compiled.windows import (
 
 @inlined
 def strip_centers(sizes: Sizes, shard: Shard, step: int, strip: int) -> int:
-    """Return the number of center words of a strip of a step, rounded up to whole tiles.
+    """Return the number of center words of a strip of text, rounded up to whole tiles.
 
-    A strip is a part of the text of the training step, and a tile a group of its center words.
-    ``step`` is the number of the step in the shard, and ``strip`` that of the strip in the step.
+    A strip is a part of the text of a training step, and a tile a group of its center words. The
+    last strip of a step may be shorter than the others. ``step`` is the number of the step in the
+    shard (a large part of the text), and ``strip`` that of the strip in the step.
     """
     tiles = -(-step_centers(sizes, shard, step) // sizes.tile)
     return int(min(sizes.strip, tiles - strip * sizes.strip) * sizes.tile)
@@ -56,10 +60,11 @@ def strip_centers(sizes: Sizes, shard: Shard, step: int, strip: int) -> int:
 
 @inlined
 def prefetch_first_window(sizes: Sizes, matrix: F32, ids: I32) -> None:
-    """For CBOW, prefetch the rows of a matrix that `windows.read_windows` reads first.
+    """For CBOW, prefetch the vectors of the first words of a strip, before its windows are summed.
 
-    `read_windows` itself prefetches the rows that it reads later. ``ids`` are the numbers of rows
-    of ``matrix``, in the order of the text; -1 is skipped.
+    A strip is a part of the text. `windows.read_windows` sums the vectors in its windows, and
+    itself prefetches those that it reads later. ``ids`` are the rows of ``matrix`` with the
+    vectors, in the order of the text; -1 is skipped.
     """
     prefetch_rows(matrix, ids[: 2 * sizes.window + AHEAD], sizes.vectors * LANES)
 
@@ -68,16 +73,19 @@ def prefetch_first_window(sizes: Sizes, matrix: F32, ids: I32) -> None:
 def read_band(
     sizes: Sizes, matrix: F32, ids: I32, noise: I32, place: int, tile: Tile, own: Band
 ) -> None:
-    """For negative sampling, copy the output vectors for a tile to the thread's working memory.
+    """For negative sampling, collect the output vectors that a tile is scored with.
 
-    A tile is a group of consecutive center words, and a strip a sequence of tiles. The vectors of
-    words that the tile may predict are copied to ``tile.R``, except those that are there already
-    because the previous tile of the strip needed them, too. For CBOW, none is copied (see
-    ``cbow_negative_sampling.py``). The vectors of noise words are copied to ``own.N``. The squared
-    lengths of the copied vectors are written to ``tile.norms`` and ``own.noise_norms``.
+    A tile is 64 consecutive center words, which share noise words. A strip is a sequence of tiles.
+    `compute_strip` calls this function before the scores of each tile. The vectors of words that
+    the tile may predict are copied to ``tile.R``, except those that the previous tile of the strip
+    has copied there. For CBOW, none is copied (see ``cbow_negative_sampling.py``). The vectors of
+    noise words are copied to ``own.N``. The squared lengths of the copied vectors are written to
+    ``tile.norms`` and ``own.noise_norms``.
 
     Parameters
     ----------
+    sizes
+        The sizes of steps, strips and tiles.
     matrix
         The output vectors of all words.
     ids
@@ -87,6 +95,8 @@ def read_band(
         The noise words of the tile.
     place
         The position of the tile's first center word in the strip.
+    tile, own
+        The thread's working memory for a tile, and for its scores with words and noise words.
     """
     if not sizes.windows:
         end = place + sizes.contexts
@@ -114,22 +124,25 @@ def choose_band_targets(
 ) -> None:
     """For negative sampling, decide where the gradient of each output vector of a tile is written.
 
-    A tile is a group of consecutive center words, and a strip a sequence of tiles. The output
-    vectors of a tile are those of its context words, the words that it may predict, and of its
-    noise words. In the gradient buffer, a row is reserved for each context word and each noise word
-    of the strip. Adjacent tiles share context words: a tile's last 2 * ``sizes.reach`` context
-    words are also among the first of the next tile. The gradients of both tiles are added up in the
-    rows of these words. A gradient updates the model directly, without using its row, if two things
-    hold:
+    A tile is 64 consecutive center words, which share noise words. A strip is a sequence of tiles.
+    The output vectors of a tile are those of its context words, the words that it may predict, and
+    of its noise words. `compute_strip` calls this function when the tile's scores are known. The
+    decisions are stored in ``tile``, with the step sizes; `compute_gradients` then follows them.
+
+    In the gradient buffer, a row is reserved for each context word and each noise word of the
+    strip. Adjacent tiles share context words: a tile's last 2 * ``sizes.reach`` context words are
+    also among the first of the next tile. The gradients of both tiles are added up in the rows of
+    these words. A gradient updates the model directly, without using its row, if two things hold:
 
     - No other row of the training step is reserved for the same word of the vocabulary.
     - The next tile of the strip adds nothing to the gradient.
 
-    Otherwise the gradient goes to the buffer (`rows.choose_targets`). The decisions are stored in
-    ``tile``. They include the step sizes, which depend on ``curvature``.
+    Otherwise the gradient goes to the buffer (`rows.choose_targets`).
 
     Parameters
     ----------
+    sizes
+        The sizes of steps, strips and tiles.
     matrix
         The output vectors of all words in the model.
     ids
@@ -143,9 +156,9 @@ def choose_band_targets(
         the same word (``Lists.places``).
     curvature
         For each of these rows, a bound on the curvature (second derivative) of the loss with
-        respect to the output vector. Updated here with the tile's bounds, from
-        ``own.sums``: the bound of a context word is added to the element of the word's row; that of
-        a noise word replaces the element.
+        respect to the output vector, which limits the step size. Updated here with the tile's
+        bounds, from ``own.sums``: the bound of a context word is added to the element of the word's
+        row; that of a noise word replaces the element.
     rate
         The learning rate.
     place
@@ -212,23 +225,33 @@ def score_node_tile(
     scratch: Scratch,
     ahead: I32,
 ) -> tuple[float, float]:
-    """Compute the scores of a tile for the hierarchical softmax, and the derivatives of the loss.
+    """For the hierarchical softmax, score a tile with its tree nodes, and differentiate the loss.
 
-    A tile is a group of center words. A score is the dot product of an input row and the vector of
-    a tree node. The input rows are read from ``scratch.tile.C``. The negative derivative of the
-    loss with respect to each score is written to ``scratch.tile.scores``. A bound on the curvature
-    (second derivative) of the loss with respect to the vector of each node is written to
+    A tile is a group of center words. A score is the dot product of an input row (the vector that
+    predicts: of the center word, or for CBOW the sum or mean over its window) and the vector of a
+    tree node. The input rows are read from ``scratch.tile.C``. The negative derivative of the loss
+    with respect to each score is written to ``scratch.tile.scores``; `write_node_tile` later
+    computes gradients from it. A bound on the curvature (second derivative) of the loss with
+    respect to the vector of each node, which limits its step size, is written to
     ``buffer.outside_curvature``.
 
     Parameters
     ----------
+    problem, sizes
+        The model with its settings, and the sizes of steps, strips and tiles.
     n, number
         The number of the step in ``plans``, and of the tile in the step.
     documents
         For skip-gram, the document numbers of the words, beginning ``sizes.reach`` positions before
         the tile. Not used for CBOW.
+    plans
+        The prepared steps, with the tree nodes of each tile.
+    buffer
+        The memory for the gradients of the step, and for their bounds.
     of_centers
         Output: for each input row, a bound on the curvature of the loss with respect to the row.
+    scratch
+        The working memory of the calling thread.
     ahead
         The rows of ``buffer.inputs`` that the thread needs for the next tile, if any. They are
         prefetched.
@@ -268,19 +291,29 @@ def write_node_tile(
     scratch: Scratch,
     ahead: I32,
 ) -> None:
-    """Compute and write the gradients of a tile of the hierarchical softmax.
+    """Compute the gradients of a tile of the hierarchical softmax; store them or apply them.
 
-    A tile is a group of center words, and the tree nodes that they are scored with. The gradients
-    of its input rows are written to the addresses in ``scratch.tile.out``
-    (`rows.Targets`). If no other tile of the step is scored with a node, the node's
-    vector in the model is updated; otherwise, the node's gradient is written to ``buffer``.
+    A tile is a group of center words, and the tree nodes that they are scored with.
+    `score_node_tile` has computed the scores and the derivatives of the loss before. The negative
+    gradients of the tile's input rows (the vectors that predict) are written to the addresses in
+    ``scratch.tile.out`` (`rows.Targets`). If no other tile of the step is scored with a node, the
+    node's vector in the model is updated; otherwise, the node's gradient is written to ``buffer``
+    and applied at the end of the step.
 
     Parameters
     ----------
+    problem, sizes
+        The model with its settings, and the sizes of steps, strips and tiles.
     n, number
         The number of the step in ``plans``, and of the tile in the step.
+    plans
+        The tree nodes of each tile, and where their gradients are kept.
+    buffer
+        The memory for the gradients of the step.
     rate
         The learning rate.
+    scratch
+        The working memory of the calling thread.
     ahead
         The nodes whose vectors the thread needs for the next tile, if any. The vectors are
         prefetched.
@@ -321,16 +354,24 @@ def share_strip(
     """For CBOW, compute the gradients of the words of a strip from the gradients of its windows.
 
     A strip is a part of the text. The gradient of a window is that of its input row, which is the
-    sum or mean of the vectors of its words. The gradient of a word is applied to the model at once
-    if it is the word's only one in the training step; otherwise, and always with subwords, it is
-    written to ``buffer`` (`rows.choose_targets`).
+    sum or mean of the vectors of its words without the center word. These gradients have been
+    computed for all windows of the strip before. A word is in several windows, and its gradient is
+    a weighted sum of theirs. It is applied to the model at once if it is the word's only one in the
+    training step. (A word that occurs again in the step gets several.) Otherwise, and always with
+    subwords, it is written to ``buffer`` (`rows.choose_targets`).
 
     Parameters
     ----------
+    problem, sizes
+        The model with its settings, and the sizes of steps, strips and tiles.
     n, strip
         The number of the step in ``plans``, and of the strip in the step.
     centers
         The number of center words of the strip.
+    plans
+        The words and windows of the step, and where its gradients are kept.
+    buffer
+        The memory for the gradients of the step.
     rate
         The learning rate.
     gradients
@@ -338,6 +379,8 @@ def share_strip(
     of_windows
         For each window, a bound on the curvature (second derivative) of the loss with respect to
         its input row, which limits the step size. The array is not changed.
+    scratch
+        The working memory of the calling thread.
     """
     start, row = strip * sizes.strip * sizes.tile, strip * sizes.input_slots
     curvature, windows = buffer.center_curvature[row:], scratch.windows
@@ -371,13 +414,19 @@ def compute_strip(
     rate: np.float32,
     scratch: Scratch,
 ) -> None:
-    """Compute the gradients of one strip, a part of the text of a training step.
+    """Compute the loss and the gradients of one strip, a part of the text of a training step.
+
+    A step is one update of the model, and the strips of a step may be computed by different
+    threads. A strip is divided into tiles, groups of center words. For each tile, this function
+    reads the vectors, computes the scores and the loss, and then the gradients. For CBOW, it
+    computes the gradients of the words in the windows at the end of the strip.
 
     A gradient is applied to the model at once if it is the only one of its word, or tree node, in
-    the training step; otherwise it is written to ``buffer`` (`rows.choose_targets`).
-    With subwords, all gradients of input vectors are written to ``buffer``. The summed weight of
-    the strip's pairs, and their loss, are stored in ``shard.tallies``. CBOW with the hierarchical
-    softmax does not use this function (``cbow_hierarchical.py``).
+    the training step; otherwise it is written to ``buffer`` (`rows.choose_targets`), and
+    `updates.move` applies it at the end of the step. With subwords, all gradients of input vectors
+    are written to ``buffer``. The summed weight of the strip's pairs, and their loss, are stored in
+    ``shard.tallies``. CBOW with the hierarchical softmax does not use this function
+    (``cbow_hierarchical.py``).
 
     Parameters
     ----------

@@ -1,8 +1,10 @@
 """Compiled code for context windows: which words each center word predicts or is predicted from.
 
-With skip-gram, an input vector is the vector of the center word and predicts the words around it.
-With CBOW, an input vector is the sum or mean of the vectors of the words around the center word and
-predicts that word.
+An input vector is what predicts. With skip-gram, it is the vector of the center word and predicts
+the words around it; `find_targets` finds these words. With CBOW, it is the sum or mean of the
+vectors of the words around the center word and predicts that word. `read_windows` computes it,
+after `locate_words`. `share_gradients` and `write_shares` compute the gradients of words from those
+of input vectors.
 """
 
 from typing import Any, NamedTuple
@@ -40,9 +42,12 @@ AHEAD = 6
 
 
 class Target(NamedTuple):
-    """Where to store a sum of rows: row ``out`` is set to row ``old`` + ``step`` * the sum.
+    """Where the gradient of a word of CBOW is stored, and what it is added to.
 
-    ``out`` and ``old`` are addresses; ``step`` is a SIMD vector with equal lanes.
+    `write_shares` computes the gradient, a sum of rows. The row at the address ``out`` is set to
+    the row at the address ``old`` plus ``step`` times this sum. This updates the model, or writes
+    or adds to a row of the gradient buffer (`rows.Targets`). ``step`` is a SIMD vector with equal
+    lanes.
     """
 
     out: int
@@ -54,15 +59,21 @@ class Target(NamedTuple):
 def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile) -> None:
     """Find, for each center word of a tile, the range of words that its input vector predicts.
 
-    A tile is a number of consecutive center words. With skip-gram, an input vector predicts the
-    words of the same document that are up to `Sizes.reach` positions away from the center word.
-    (The range includes the center word; its weight in the loss is 0.) With CBOW, an input vector
-    predicts the center word only, and nothing if the window has no other word. The start and the
-    end (excluded) of each range are written to ``tile.lows`` and ``tile.highs``, as offsets from
-    the word that is `Sizes.reach` positions before the center word.
+    A tile is a number of consecutive center words that are computed together. The ranges show which
+    pairs of words count in the loss; the callers, for negative sampling and the hierarchical
+    softmax, then compute the weights of these pairs.
+
+    With skip-gram, an input vector predicts the words of the same document that are up to
+    `Sizes.reach` positions away from the center word. (The range includes the center word; its
+    weight in the loss is 0.) With CBOW, an input vector predicts the center word only, and nothing
+    if the window has no other word. The start and the end (excluded) of each range are written to
+    ``tile.lows`` and ``tile.highs``, as offsets from the word that is `Sizes.reach` positions
+    before the center word.
 
     Parameters
     ----------
+    sizes
+        The sizes of steps, strips and tiles.
     documents
         The document numbers of the words, beginning `Sizes.reach` positions before the tile.
     lows, highs
@@ -70,6 +81,8 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
         center word. They only serve to tell whether the window has another word: this is so if
         ``highs[i] - lows[i]`` exceeds 1. Both may be counted from any position. Not used for
         skip-gram.
+    tile
+        The thread's working memory for the tile.
     """
     reach, count = sizes.reach, sizes.tile + 2 * sizes.reach
     first = end = 0  # the range of words in the center word's document
@@ -89,7 +102,11 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
 
 @inner
 def locate_words(matrix: F32, ids: I32, zeros: int, rows: I64) -> None:
-    """For CBOW, store in ``rows[i]`` the address of the vector of word i of a part of the text.
+    """For CBOW, find the address of the vector of each word of a part of the text.
+
+    The addresses are stored in ``rows``, in the order of the text. `read_windows` later adds up the
+    vectors of each window by these addresses. Output vectors of center words and noise words are
+    located in the same way.
 
     Parameters
     ----------
@@ -99,6 +116,8 @@ def locate_words(matrix: F32, ids: I32, zeros: int, rows: I64) -> None:
         The row of each word in ``matrix``; -1 for no word.
     zeros
         The address of a row of zeros. This address is stored where the id is -1.
+    rows
+        Output: element i is the address of the vector of word i.
     """
     base, size = address(matrix), np.int64(4 * matrix.shape[1])
     for place in range(len(ids)):
@@ -117,14 +136,15 @@ def add_block(
 
 @inlined
 def add_rows(vectors: int, rows: int, low: int, high: int, weight: np.float32, out: int) -> None:
-    """Add up rows, given by their addresses, and store the sum times ``weight``.
+    """Compute the sum or mean of the vectors of a CBOW window: their sum times ``weight``.
 
-    The rows are those whose addresses are elements ``low`` to ``high - 1`` of an array.
+    `read_windows` calls this function for each window. The vectors are given by their addresses,
+    which are elements ``low`` to ``high - 1`` of an array.
 
     Parameters
     ----------
     vectors
-        The number of SIMD vectors in a row.
+        The number of SIMD vectors in a word vector.
     rows
         The address of this array, whose elements are int64.
     out
@@ -170,10 +190,13 @@ def read_windows(
     """For CBOW, compute the input vectors of some center words of a strip, a part of the text.
 
     An input vector is the sum or mean of the vectors of the other words in the center word's
-    window; zero if there are none.
+    window; zero if there are none. Scores of these vectors with output vectors, or tree nodes, are
+    computed later.
 
     Parameters
     ----------
+    sizes
+        The sizes of steps, strips and tiles.
     lows, highs
         The start and the end (excluded) of the window of each center word of the strip, as indices
         among the words of the training step (``Plans.ids``). The center word is between them, but
@@ -190,10 +213,10 @@ def read_windows(
     zeros
         The address of a row of zeros, which takes the place of the center word's vector in sums.
     own
-        The working memory, whose ``rows`` have the address of each word's vector
-        (`locate_words`).
+        The working memory, whose ``rows`` have the address of each word's vector (`locate_words`).
     outside
-        The addresses of rows that are needed next, if any. They are prefetched.
+        The addresses of rows that are needed next, if any, such as output vectors. They are
+        prefetched.
     """
     width, rows = sizes.vectors * LANES, address(own.rows)
     for i in range(first, last):
@@ -225,14 +248,16 @@ def share_gradients(
     of_windows: F32,
     curvature: F32,
 ) -> None:
-    """For CBOW, compute each word's share of each window's gradient; bound the word's curvature.
+    """For CBOW, compute with what factor each window's gradient counts for each of the words in it.
 
     Each center word of a strip, a part of the text, has a window. The window's input vector is the
     sum or mean of the vectors of the words in it, without the center word. The gradient of a window
-    is the gradient of the loss with respect to its input vector. A word's share of it is the factor
-    by which it is multiplied before it is added to the gradient of the word. The share is zero for
-    the center word and for words outside the window. The shares are stored in ``windows.shares``;
-    `write_shares` then computes the gradients of the words.
+    is the gradient of the loss with respect to its input vector, and has been computed before. A
+    word's share of it is the factor by which it is multiplied before it is added to the gradient of
+    the word. The share is zero for the center word and for words outside the window. The shares are
+    stored in ``windows.shares``; `write_shares` later computes the gradients of the words. This
+    function also bounds the curvature (second derivative) of the loss along each word's vector,
+    which limits the vector's step size.
 
     Parameters
     ----------
@@ -241,6 +266,8 @@ def share_gradients(
     exact
         For a mean: if true, a word's share in a window is its weight in the mean (the exact
         gradient); if false, it is 1 (as in word2vec's code).
+    sizes
+        The sizes of steps, strips and tiles.
     lows, highs
         The start and the end (excluded) of the window of each center word of the strip, as indices
         among the words of the training step (``Plans.ids``). The center word is between them, but
@@ -250,9 +277,11 @@ def share_gradients(
     start
         The index, among the words of the training step, of the first word whose vector the strip
         may need: the word m words before its first center word, if m is the window size.
+    windows
+        The thread's working memory for the windows of the strip.
     of_windows
-        For each window, a bound on the curvature (second derivative) of the loss with respect to
-        its input vector. The array is not changed.
+        For each window, a bound on the curvature of the loss with respect to its input vector. The
+        array is not changed.
     curvature
         Output: for each word that the strip needs, a bound on the curvature with respect to its
         vector. It is the sum, over all windows, of the word's share times the window's bound. If
@@ -317,7 +346,8 @@ def write_shares(sizes: Sizes, centers: int, rows: int, tile: Tile, windows: Win
     mean of the vectors of the words around the center word. The gradient of a word is the sum, over
     all windows, of a factor times the gradient of the window. `share_gradients` must have computed
     these factors before; here, the sums are computed. Each is written to the gradient buffer, or
-    updates the model directly, as the targets in ``tile`` say (`rows.Targets`).
+    updates the model directly. `rows.choose_targets` has decided which, and stored the addresses in
+    ``tile`` (`rows.Targets`).
 
     Parameters
     ----------
@@ -325,6 +355,8 @@ def write_shares(sizes: Sizes, centers: int, rows: int, tile: Tile, windows: Win
         The sizes of vectors and windows.
     rows
         The address of the negative gradients of the windows, one for each center word.
+    tile
+        The working memory with the addresses to which the results are written.
     windows
         The working memory with the factors, in ``windows.shares``.
     """

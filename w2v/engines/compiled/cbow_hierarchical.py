@@ -1,10 +1,14 @@
-"""Compiled functions that compute the gradients of CBOW with the hierarchical softmax.
+"""The gradients of a training step of CBOW with the hierarchical softmax.
 
-Each center word has an input row, the sum or mean of the vectors of its context words. It is scored
-with the nodes on the center word's path in the Huffman tree. The center words of a step are sorted
-by these paths and divided into groups, called tiles. The words of a tile then have similar paths,
-and therefore few different nodes. The text of the step is divided into strips. The gradients of a
-step are computed in three phases (see ``loop.py``):
+Each center word has an input row, the sum or mean of the vectors of its context words. The input
+row predicts the center word, by the inner nodes on the center word's path in the Huffman tree. A
+score is the dot product of an input row and a node's vector. The center words of a step are sorted
+by their paths and divided into tiles, groups of words that are scored together. The words of a tile
+then have similar paths, and therefore few different nodes.
+
+The context words of a center word, however, are next to it in the text. The text of the step is
+therefore divided into strips, too. The gradients of a step are computed in three phases (see
+``loop.py``):
 
 1. `read_strip` computes the input rows of the center words of each strip.
 2. `compute_sorted` computes the gradients of the input rows and nodes of each tile.
@@ -40,14 +44,17 @@ def read_strip(
     shard: Shard,
     scratch: Scratch,
 ) -> None:
-    """For CBOW with the hierarchical softmax, compute the input rows of a strip.
+    """Sum up, or average, the context words' vectors of each center word in a strip of the text.
 
-    A strip is a part of the step's text. It has one input row for each center word, the sum or mean
-    of the vectors of its context words. The rows are stored in ``buffer.inputs``. For each of them,
-    ``buffer.input_curvature`` is set to zero. `compute_sorted` later replaces this zero by a bound
-    on the second derivative of the loss with respect to the input row, unless the center word has
-    no context words. ``step`` is the number of the step in the shard (part of the text), and
-    ``strip`` that of the strip in the step.
+    This is for CBOW with the hierarchical softmax, and the first of three phases of a training step
+    (one update of the model). The text of the step is divided into strips; each call is for one.
+    The result for a center word is its input row, from which the center word is predicted.
+    `compute_sorted` computes the gradients of the input rows in the second phase.
+
+    The rows are stored in ``buffer.inputs``. For each of them, ``buffer.input_curvature`` is set to
+    zero. `compute_sorted` replaces this zero by a bound on the second derivative of the loss along
+    the input row, unless the center word has no context words. ``step`` is the number of the step
+    in the shard (part of the text), and ``strip`` that of the strip in the step.
     """
     n, windows, zeros = step % len(plans.ids), scratch.windows, address(scratch.tile.zeros)
     centers = strip_centers(sizes, shard, step, strip)
@@ -77,23 +84,36 @@ def compute_sorted(
     rate: np.float32,
     scratch: Scratch,
 ) -> None:
-    """For CBOW with the hierarchical softmax, compute the gradients of the tiles of one job.
+    """For CBOW with the hierarchical softmax, compute the gradients of input rows and tree nodes.
 
-    The center words of a step are sorted by their paths in the Huffman tree and divided into tiles;
-    consecutive tiles form a job. The input row of a center word is the sum or mean of the vectors
-    of its context words. The negative gradient of each input row replaces the row in
-    ``buffer.inputs``, and `write_node_tile` writes the gradients of the nodes. The number of
-    predicted words and their summed loss are stored in ``shard.tallies``.
+    This is the second of three phases of a training step (one update of the model). In the first,
+    `read_strip` has computed the input row of each center word: the sum or mean of the vectors of
+    its context words. The center words of the step are sorted by their paths in the Huffman tree
+    and divided into tiles, which have words with similar paths. Each call is for some consecutive
+    tiles, which are a job.
+
+    The negative gradient of each input row replaces the row in ``buffer.inputs``. In the third
+    phase, `share_sorted` passes it on to the context words. `write_node_tile` writes the gradients
+    of the nodes. The number of predicted words and their summed loss are stored in
+    ``shard.tallies``.
 
     Parameters
     ----------
+    problem, sizes
+        The model with its settings, and the sizes of steps, strips and tiles.
     step
         The number of the step in the shard, a part of the text.
     strip
         The number of the job in the step. A job has ``sizes.strip`` tiles, or fewer if it is the
         last one. Their words come from anywhere in the text of the step.
+    plans
+        The sorted center words of the step, and the nodes of each tile.
+    buffer, shard
+        The input rows and gradients of the step, and the losses. All threads share these arrays.
     rate
         The learning rate.
+    scratch
+        The working memory of the calling thread.
     """
     n, tile, size = step % len(plans.ids), scratch.tile, 4 * sizes.vectors * LANES
     first = strip * sizes.strip
@@ -136,15 +156,18 @@ def share_sorted(
     rate: np.float32,
     scratch: Scratch,
 ) -> None:
-    """Compute the gradients of the words of a strip from the gradients of its input rows.
+    """Compute the gradients of the words of a strip of the text from those of its input rows.
 
-    This is for CBOW with the hierarchical softmax. A strip is a part of the step's text. It has one
-    input row for each center word, the sum or mean of the vectors of its context words. The
-    negative gradients of the input rows are in ``buffer.inputs``. Those of the words are written to
-    ``buffer.center``. Without subwords, if a word has only one gradient in the step, the model is
-    updated at once instead (`rows.choose_targets`). ``step`` is the number of the step in the
-    shard (part of the text), ``strip`` that of the strip in the step, and ``rate`` the learning
-    rate.
+    This is for CBOW with the hierarchical softmax, and the last of three phases of a training step
+    (one update of the model). The text of the step is divided into strips; each call is for one. A
+    strip has an input row for each center word, the sum or mean of the vectors of its context
+    words. `compute_sorted` has stored the negative gradients of the input rows in
+    ``buffer.inputs``.
+
+    The negative gradients of the context words are written to ``buffer.center``, to be added up for
+    each word later. Without subwords, if a word has only one gradient in the step, the model is
+    updated at once instead (`rows.choose_targets`). ``step`` is the number of the step in the shard
+    (part of the text), ``strip`` that of the strip in the step, and ``rate`` the learning rate.
     """
     n, centers = step % len(plans.ids), strip_centers(sizes, shard, step, strip)
     start = strip * sizes.strip * sizes.tile

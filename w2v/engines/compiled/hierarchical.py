@@ -1,8 +1,11 @@
-"""Compiled code for the hierarchical softmax, whose scores form a sparse matrix.
+"""Scores and gradients of the hierarchical softmax, whose scores form a sparse matrix.
 
-Each center word has an input row. With skip-gram, this is its own vector, and predicts the words
-around it. With CBOW, it is the sum or mean of the vectors around the center word, and predicts the
-center word. It is scored with the inner nodes on the tree paths of the predicted words.
+The hierarchical softmax predicts a word by choices between two branches: one choice at each inner
+node on the word's path in the Huffman tree. Each node has a vector. Each center word has an input
+row, the vector that predicts words. With skip-gram, this is the center word's own vector, and
+predicts the words around it. With CBOW, it is the sum or mean of the vectors around the center
+word, and predicts the center word. A score is the dot product of an input row and the vector of a
+node on the path of a word that this row predicts.
 
 A tile is a number of center words that are computed together. Its nodes are those on the paths of
 all words that its center words predict. Each single center word needs only some of these nodes; for
@@ -15,7 +18,7 @@ scores.
 
 With skip-gram, the center words of a tile are consecutive in the text, so four of them predict
 nearly the same words. With CBOW, which predicts only the center word itself, the center words of a
-training step are sorted by their leaves in the tree, so that words with similar paths are in one
+training step are sorted by their leaves in the tree. Words with similar paths are then in one
 group, and most nodes are in one tile only (`tree_nodes.list_paths`).
 
 A center word and a node have one score s. It serves all pairs of the center word and a predicted
@@ -56,20 +59,26 @@ from w2v.engines.compiled.windows import find_targets
 
 @inner
 def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) -> float:
-    """Compute the weights of the pairs of `MR` consecutive center words with the words around them.
+    """Compute the weights of the pairs that four center words form with the words around them.
 
-    The weights are stored in ``own.lanes``. It has a column for each of these center words, and a
-    row for each word, in the order of the text, from ``sizes.reach`` positions before the first
+    This is for skip-gram. A center word forms a pair with each word in its window, which it
+    predicts. The loss of a pair is multiplied by its weight. `list_groups` calls this function for
+    each group (`MR` = 4 consecutive center words) of a tile, which is a sequence of groups.
+
+    The weights are stored in ``own.lanes``. It has a column for each center word of the group, and
+    a row for each word, in the order of the text, from ``sizes.reach`` positions before the first
     center word to ``sizes.reach`` positions after the last. An element is 0 if the center word does
-    not predict the word. The sum of all elements is returned.
+    not predict the word. Returns the sum of all elements.
 
     Parameters
     ----------
     weights
-        The weight of a pair for each offset of the predicted word from the center word in the text,
+        The weight of a pair by the offset of the predicted word from the center word in the text,
         from -``sizes.reach`` to ``sizes.reach`` (`structures.Pairs`).
+    sizes
+        The sizes of steps, strips and tiles.
     first
-        The index of the first of these center words in the tile, a longer sequence of center words.
+        The index in the tile of the first center word of the group.
     tile
         The working memory that has the range of words that each center word predicts.
     """
@@ -90,10 +99,19 @@ def list_groups(
 ) -> float:
     """For skip-gram, list the tree nodes with which each group of center words is scored.
 
-    A group is `MR` consecutive center words, and a tile is a number of groups. The results are
-    stored in ``own`` (`Nodes`): the nodes of all groups, one group after the other, in ``entries``;
-    where each group begins, in ``starts``; and the weights of their scores, in ``factors`` and
-    ``negatives``. The sum of the weights of all pairs is returned.
+    A center word predicts each word in its window by the inner nodes on that word's path in the
+    Huffman tree. A group is `MR` = 4 consecutive center words, and a tile is a sequence of groups.
+    The words of a group share one list of nodes. `score_nodes` calls this function before it
+    computes the scores of a tile. The results are stored in ``own`` (`Nodes`):
+
+    - ``entries``: the nodes of all groups, one group after the other, as indices among the nodes of
+      the tile.
+    - ``starts``: the index in ``entries`` at which each group begins.
+    - ``factors``: for each of these nodes and each center word of the group, the summed weight of
+      the words that it predicts and whose paths have the node.
+    - ``negatives``: the part of each sum that is from paths with the node's branch of code 1.
+
+    Returns the sum of the weights of all pairs of the tile.
 
     Parameters
     ----------
@@ -101,8 +119,10 @@ def list_groups(
         The paths of the words in and around the tile (``keys`` and ``key_starts`` of
         `structures.Plans`).
     weights
-        The weight of a pair for each offset of the predicted word from the center word in the text
+        The weight of a pair by the offset of the predicted word from the center word in the text
         (`structures.Pairs`).
+    sizes
+        The sizes of steps, strips and tiles.
     """
     entries, marks = own.entries, own.marks
     sums, lanes = address(own.sums), address(own.lanes)
@@ -140,20 +160,26 @@ def list_groups(
 def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
     """For CBOW, list the tree nodes with which each group of center words is scored.
 
-    A group is `MR` center words, and a tile is a number of groups. The results are stored in
-    ``own``:
+    A center word is predicted by the inner nodes on its own path in the Huffman tree. A group is
+    `MR` = 4 center words with similar paths, and a tile is a sequence of groups. The lists were
+    prepared by `tree_nodes.list_paths`, with one integer (a key) for each node of each group.
+    `score_nodes` calls this function to decode them before it computes the scores of a tile.
+
+    The results are stored in ``own`` (`Nodes`):
 
     - ``starts``: group g has the elements ``starts[g]`` to ``starts[g + 1] - 1`` of ``entries``.
     - ``entries``: each element is a node, as an index among the nodes of the tile.
-    - ``factors``: `MR` numbers for each of these nodes. The number for center word n of the group
-      is 1 if the path of this word contains the node, else 0.
+    - ``factors``: `MR` numbers for each element of ``entries``, one for each center word of the
+      group. The number is 1 if the path of this word has the node, else 0.
     - ``negatives``: in the same layout, 1 if the path takes branch 1 at the node, else 0.
 
     Parameters
     ----------
     keys, starts
-        The nodes of each group of the tile, one number for each (`tree_nodes.list_levels` has the
-        formula); and the index in ``keys`` at which each group begins.
+        The keys (`tree_nodes.list_levels` has the formula), and the index in ``keys`` at which each
+        group of the tile begins.
+    sizes
+        The sizes of steps, strips and tiles.
     """
     bits, factors, negatives = address(own.bits), address(own.factors), address(own.negatives)
     begin, groups = starts[0], sizes.tile // MR
@@ -170,12 +196,14 @@ def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
 
 @inlined
 def prefetch_part(matrix: F32, ids: I32, group: int, sizes: Sizes) -> None:
-    """Load a part of the rows ``ids`` of a matrix into the processor's cache, for later use.
+    """Load a part of the vectors that the next tile will need into the processor's cache.
 
-    This is called for each group of `MR` center words of a tile, before the products of the group
-    are computed. The rows are divided into as many equal parts as the tile has groups; ``group``
-    is the number of the group and of its part. If all rows were prefetched before the first
-    products, these would have to wait.
+    A tile is a sequence of groups of `MR` = 4 center words. This function is called for each group
+    of the present tile, just before the products of the group are computed. If all vectors were
+    prefetched before the first products, these would have to wait.
+
+    The vectors are the rows ``ids`` of ``matrix``. They are divided into as many equal parts as a
+    tile has groups. The part with the number ``group`` is loaded.
     """
     groups = sizes.tile // MR
     first, last = len(ids) * group // groups, len(ids) * (group + 1) // groups
@@ -196,29 +224,36 @@ def score_nodes(
     inputs: F32,
     ahead: I32,
 ) -> tuple[float, float]:
-    """Compute the scores of a tile for the hierarchical softmax, and the derivatives of the loss.
+    """Compute the loss of a tile for the hierarchical softmax, and its derivatives by the scores.
 
-    A tile is a number of center words. Its input rows are in ``tile.C``, and its node vectors in
-    ``tile.R``. The scores S are first written to ``tile.scores``. They are then replaced by -∂J/∂S,
-    the negative derivatives of the loss J.
+    A tile is a number of center words. Each has an input row, which predicts words: with skip-gram
+    the center word's vector, with CBOW the sum or mean of the vectors around it. A score is the dot
+    product of an input row and the vector of an inner node on a predicted word's tree path.
+
+    `strips.score_node_tile` calls this function. Before the call, the input rows are in ``tile.C``,
+    and the vectors of the tile's nodes in ``tile.R``. The scores S are first written to
+    ``tile.scores``. They are then replaced by -∂J/∂S, the negative derivatives of the loss J.
+    `write_node_gradients` later computes the gradients of input rows and nodes from these.
 
     Parameters
     ----------
     weights
-        The weight of a pair for each offset of the predicted word from the center word in the text
+        The weight of a pair by the offset of the predicted word from the center word in the text
         (`structures.Pairs`). Not used for CBOW.
+    sizes
+        The sizes of steps, strips and tiles.
     keys, starts
         For skip-gram: the tree paths of the words in and around the tile. For CBOW: the nodes of
-        each group of `MR` center words of the tile. ``starts`` has the index in ``keys`` at which
-        each path, or group, begins (``key_starts`` of `structures.Plans`).
+        each group of `MR` = 4 center words of the tile. ``starts`` has the index in ``keys`` at
+        which each path, or group, begins (``key_starts`` of `structures.Plans`).
     documents
         For skip-gram, the document numbers of the words in and around the tile. Not used for CBOW.
     own
         Working memory: lists of the nodes with which each group of center words is scored, and the
         weights of the scores. They are made here, and used again for the gradients.
     of_centers, of_nodes
-        Output: for each input row, and for each node vector, a bound on the curvature (second
-        derivative) of the loss with respect to it.
+        Output: for each input row, and for each node, an upper bound on the curvature (second
+        derivative) of the loss along this vector. It limits the step size.
     inputs
         The matrix ``Buffer.inputs``. It only serves to prefetch the rows ``ahead``.
     ahead
@@ -260,20 +295,26 @@ def score_nodes(
 
 @inner
 def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32) -> None:
-    """Bound the curvature of the loss with respect to each input row and node vector of a tile.
+    """Bound the curvature of the loss along each input row and each tree node's vector of a tile.
 
-    The curvature is the second derivative. A tile is a number of center words, each with an input
-    row. It is divided into groups of `MR` center words; the words of a group are scored with the
-    same nodes.
+    The curvature is the second derivative of the loss. An upper bound on it limits the size of the
+    step by which a vector is updated. `score_nodes` calls this function when it has computed the
+    scores.
+
+    A tile is a number of center words, each with an input row, the vector that predicts words. A
+    score is the dot product of an input row and a node's vector. The tile is divided into groups of
+    `MR` = 4 center words; the words of a group are scored with the same nodes.
 
     Parameters
     ----------
+    sizes
+        The sizes of steps, strips and tiles.
     tile
-        The working memory that holds the squared lengths of the input rows and node vectors, and a
-        bound on the second derivative of the loss with respect to each score.
+        The working memory that holds the squared lengths of the input rows and of the nodes'
+        vectors, and a bound on the second derivative of the loss with respect to each score.
     own
-        The working memory that holds the lists of the nodes with which each group of center words
-        is scored (`list_groups`, `unpack_groups`).
+        The working memory that holds the list of the nodes of each group (`list_groups`,
+        `unpack_groups`).
     of_centers, of_nodes
         Output: the bound for each input row, and for each node of the tile. What the arrays have
         contained is overwritten.
@@ -305,18 +346,20 @@ def choose_node_targets(
     tile: Tile,
     own: Nodes,
 ) -> None:
-    """For CBOW, decide where the gradients of a tile's nodes are added: to the buffer or the model.
+    """For CBOW, decide whether each node of a tile is updated at once or at the end of the step.
 
-    A tile is a number of center words, each with an input row. The negative gradient of a node is a
-    sum of input rows, each multiplied by a factor: the negative derivative of the loss with respect
-    to the score of the input row and the node (in ``tile.scores``). This function stores an address
-    for each node in ``own.out``, and the factors in ``own.factors``; `write_node_gradients` later
-    computes the sum and adds it at the address. There are two cases:
+    A tile is a number of center words, each with an input row: the sum or mean of the vectors of
+    its context words. The negative gradient of a node is a sum of input rows. Each is multiplied by
+    a factor, the negative derivative of the loss with respect to the score of the input row and the
+    node. `score_nodes` has computed these derivatives, in ``tile.scores``. This function stores an
+    address for each node in ``own.out``, and the factors in ``own.factors``. `write_node_gradients`
+    then computes the sum and adds it at the address. There are two cases:
 
-    - If no other tile of the step has the node, the address is that of the node's vector in the
-      model. The factors are multiplied by a step size, the smaller of ``rate`` and 2 divided by the
-      node's ``curvature`` (`limit`).
-    - Otherwise, the address is that of the node's row for this tile in the gradient buffer. This
+    - If no other tile of the training step has the node, it is updated at once. The address is that
+      of the node's vector in the model. The factors are multiplied by a step size, the smaller of
+      ``rate`` and 2 divided by the node's ``curvature`` (`limit`).
+    - Otherwise, the gradients from all tiles that have the node are added up at the end of the
+      step. The address is that of the node's row for this tile in the gradient buffer. This
       function sets the row to zero. The factors are not multiplied by a step size.
 
     Parameters
@@ -329,8 +372,8 @@ def choose_node_targets(
         For each node of the tile, `ALONE` if no other tile of the step has the node
         (``Lists.places``).
     curvature
-        For each node of the tile, a bound on the curvature (second derivative) of the loss with
-        respect to the node's vector.
+        For each node of the tile, an upper bound on the curvature (second derivative) of the loss
+        along the node's vector.
     rate
         The learning rate.
     places
@@ -360,24 +403,27 @@ def choose_node_targets(
 def write_node_gradients(
     sizes: Sizes, tile: Tile, own: Nodes, factors: int, nodes: F32, ahead: I32
 ) -> None:
-    """Compute the negative gradients of a tile: write those of input rows, add those of nodes.
+    """Compute the gradients of the input rows and tree nodes of a tile (hierarchical softmax).
 
-    A tile is a number of center words, each with an input row, and the tree nodes that they are
-    scored with. It is divided into groups of `MR` center words; the words of a group are scored
-    with the same nodes. The gradient of each input row is written to its target
-    (`rows.Targets`). The gradient of each node is added to a row in the gradient buffer
-    or in the model.
+    A tile is a number of center words. Each has an input row, the vector that predicts words.
+    `score_nodes` has computed the derivatives of the loss with respect to the scores, which are the
+    dot products of input rows and nodes' vectors. From these derivatives, this function computes
+    the gradients. `strips.write_node_tile` calls it for each tile.
+
+    The negative gradient of each input row is written to its target (`rows.Targets`). That of each
+    node is added to a row in the gradient buffer or to the node's vector in the model.
 
     Parameters
     ----------
     sizes
         The sizes of vectors and tiles.
     tile
-        The working memory that holds the input rows, the node vectors, the negative derivatives of
-        the loss with respect to the scores (``tile.scores``), and the targets of the input rows.
+        The working memory that holds the input rows, the nodes' vectors, the negative derivatives
+        of the loss with respect to the scores (``tile.scores``), and the targets of the input rows.
     own
-        The working memory that holds the lists of the nodes with which each group of center words
-        is scored, and in ``own.out`` the address of the row to which each node's gradient is added.
+        The working memory that holds a list of nodes for each group (`MR` = 4 center words, which
+        are scored with the same nodes). ``own.out`` has, for each node, the address of the row to
+        which its gradient is added.
     factors
         The address of the numbers by which input rows are multiplied for the gradients of nodes:
         for skip-gram ``tile.scores``, for CBOW the same derivatives times step sizes

@@ -1,4 +1,4 @@
-"""Compiled products of sparse matrices with dense matrices.
+"""Products of sparse matrices with dense ones, for subwords and for the hierarchical softmax.
 
 There are three kinds of sparse matrices:
 
@@ -9,7 +9,8 @@ There are three kinds of sparse matrices:
   input matrix, and a column for each word. An element is the factor by which the word's gradient is
   multiplied in the gradient of the input matrix's row.
 - In the hierarchical softmax: there is a row for each center word, and a column for each tree node.
-  An element is their score, or the derivative of the loss with respect to it.
+  An element is the score of the center word and the node (the dot product of their vectors), or the
+  derivative of the loss with respect to this score.
 
 A sparse row has from a few to a hundred nonzero elements, each of which selects a row of the dense
 matrix. The selected rows are read one at a time, while their weighted sum stays in vector
@@ -52,7 +53,7 @@ vectors fit the 32 registers of AVX-512, or fill the sixteen of AVX2."""
 
 
 class Rows(NamedTuple):
-    """A float32 matrix in memory.
+    """The place of a dense float32 matrix in memory, from which functions read selected rows.
 
     Attributes
     ----------
@@ -67,7 +68,10 @@ class Rows(NamedTuple):
 
 
 class List(NamedTuple):
-    """Nonzero elements of a sparse matrix, as two addresses.
+    """Where the nonzero elements of a sparse matrix are in memory: their columns and values.
+
+    In a product with a dense matrix, the column index of an element selects a row of the dense
+    matrix. The value is the row's factor.
 
     Attributes
     ----------
@@ -106,10 +110,13 @@ def combine(
     old: int,
     step: np.float32,
 ) -> None:
-    """Compute a weighted sum of rows, ``old + step * Σ factor * row``, and store it at ``out``.
+    """Add a weighted sum of selected rows to a row: ``old + step * Σ factor * row``.
 
-    The sum is over the elements ``first`` to ``last - 1`` of ``entries``; each has a factor and
-    selects a row.
+    With subwords, the vector of a word is a weighted sum of rows of the input matrix. This function
+    computes such vectors. At the end of a step, it updates the rows by the words' gradients.
+
+    The elements ``first`` to ``last - 1`` of ``entries`` are used. Each selects a row of ``rows``
+    and has a factor. The result is stored at ``out``.
 
     Parameters
     ----------
@@ -150,10 +157,10 @@ def combine(
 
 @inlined
 def row_address(rows: Rows, places: int, e: int) -> int:
-    """Return the address of a row of the matrix ``rows``, given by an element of a list.
+    """Return the address of the row of a matrix that one element of a list selects.
 
     ``places`` is the address of the list, an int32 array of row numbers. Its element ``e`` is the
-    number of the row.
+    number of the row. ``rows`` is the matrix.
     """
     return int(rows.base + 4 * np.int64(load_int(places, e)) * rows.stride)
 
@@ -162,11 +169,14 @@ def row_address(rows: Rows, places: int, e: int) -> int:
 def score_four_rows(
     vectors: int, four: int, rows: Rows, places: int, first: Count, last: Count, out: int
 ) -> None:
-    """Compute the dot products of four adjacent rows with the rows that a list of indices selects.
+    """Compute the scores of four center words with the tree nodes of a list, as dot products.
 
-    Elements ``first`` to ``last - 1`` of the list are used. The four scores of element e, counted
-    from the start of the list, are stored from the address ``out + 16 * e`` on, as float32. If
-    ``last - first`` is odd, element ``last`` is read, too, and its scores are stored.
+    This is for the hierarchical softmax, where four center words with similar nodes are computed
+    together. They have four adjacent rows, at the address ``four``. The nodes' vectors are rows of
+    the matrix ``rows``. Elements ``first`` to ``last - 1`` of the list at ``places`` select them.
+
+    The four scores of list element e are stored from the address ``out + 16 * e`` on, as float32.
+    If ``last - first`` is odd, element ``last`` is read, too, and its scores are stored.
 
     Parameters
     ----------
@@ -175,11 +185,11 @@ def score_four_rows(
     four
         The address of the four rows.
     rows
-        The matrix of the other rows.
+        The matrix of the nodes' vectors.
     places
         The address of the list, the int32 indices of rows of this matrix.
     out
-        The address of the scores of element 0, even if ``first`` is larger.
+        The address for the scores of list element 0, even if ``first`` is larger.
     """
     width, zero = vectors * LANES, splat(0)
     for e in range(first, last, 2):
@@ -217,16 +227,19 @@ def combine_four_block(
 def combine_four(
     vectors: int, entries: List, first: Count, last: Count, rows: Rows, targets: Targets
 ) -> None:
-    """Compute four weighted sums of the rows that a list selects; store or add them.
+    """Compute the negative gradients of four input rows, as weighted sums of tree nodes' vectors.
 
-    The elements ``first`` to ``last - 1`` of the list are used. Each has four factors, one per sum.
+    This is for the hierarchical softmax. Each of four center words has an input row, the vector
+    that predicts. The four words share a list of tree nodes, ``entries``, of which the elements
+    ``first`` to ``last - 1`` are used. Each selects a node's vector and has four factors, one for
+    each sum: the negative derivatives of the loss with respect to the scores.
 
     Parameters
     ----------
     vectors
         The number of SIMD vectors in a row.
     rows
-        The matrix whose rows are summed.
+        The matrix of the nodes' vectors.
     targets
         Where each sum is stored or, times a step size, added to a vector of the model
         (`rows.Targets`).
@@ -275,19 +288,20 @@ def spread_four_block(
 def spread_four(
     vectors: int, entries: List, first: Count, last: Count, four: int, rows: int
 ) -> None:
-    """Add a weighted sum of four adjacent rows to each row that a list selects.
+    """Add to the gradient of each tree node in a list what four center words contribute to it.
 
-    For example, the four rows are vectors of center words, and the sums are their contributions to
-    the gradients of tree nodes. The elements ``first`` to ``last - 1`` of the list ``entries`` are
-    used. Each has an index into ``rows``, which selects the row to update, and four factors, by
-    which the four rows are multiplied in its sum.
+    This is for the hierarchical softmax. Each of the four words has an input row, the vector that
+    predicts. The contribution to a node is a weighted sum of the four input rows. The elements
+    ``first`` to ``last - 1`` of the list ``entries`` are used. Each has an index into ``rows``,
+    which selects the row to which the sum is added: the node's row in the gradient buffer, or its
+    vector in the model. It also has four factors, by which the four input rows are multiplied.
 
     Parameters
     ----------
     vectors
         The number of SIMD vectors in a row.
     four
-        The address of the four rows.
+        The address of the four input rows, which are adjacent.
     rows
         The address of an int64 array with the address of each row that the list can select.
     """

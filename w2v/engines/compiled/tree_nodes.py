@@ -1,7 +1,9 @@
 """Compiled code that finds the tree nodes with which center words are scored.
 
-This is for the hierarchical softmax: a word is predicted by the nodes on its path in the Huffman
-tree. The nodes of a tile, a group of center words, are listed once.
+This is for the hierarchical softmax: a word is predicted by the inner nodes on its path in the
+Huffman tree. A tile is a group of center words that are computed together. Many of their paths have
+the same nodes, so the nodes of a tile are listed once. This is done before a training step
+(``plans.py``), because the lists do not depend on the model.
 """
 
 import numpy as np
@@ -36,14 +38,16 @@ from w2v.engines.compiled.structures import (
 )
 
 PATHS_AHEAD = 12
-"""The Huffman tree path of a word is prefetched this many words before the word is processed."""
+"""The Huffman tree path of a word is loaded into the cache this many words before it is read."""
 
 
 @inlined
 def pad_rows(nodes: I32, row: int) -> int:
-    """Pad a list of tree nodes with -1 to a multiple of `MR`; return the new length.
+    """Pad a tile's list of tree nodes with -1 to a multiple of `MR` = 4; return the new length.
 
-    ``row`` is the length of the list so far: its elements are the first ``row`` of ``nodes``.
+    A tile is a number of center words that are scored with the same nodes. The nodes' vectors are
+    later read four at a time. ``nodes`` has the lists of all tiles so far, one after the other;
+    this tile's is the last. ``row`` is their total length.
     """
     while row % MR:
         nodes[row] = -1
@@ -53,11 +57,12 @@ def pad_rows(nodes: I32, row: int) -> int:
 
 @inlined
 def prefetch_paths(paths: Paths, sizes: Sizes, ids: I32, order: I32) -> None:
-    """Load the beginnings of the tree paths of `MR` center words into the processor's cache.
+    """Load the beginnings of the tree paths of `MR` = 4 center words into the processor's cache.
 
-    The first `MR` elements of ``order`` are the positions of these words among the center words of
-    the step; -1 stands for no word. ``ids`` has the words of the text, beginning ``sizes.window``
-    words before the first center word of the step.
+    `list_paths` calls this some words before it reads the paths, so that it need not wait for
+    memory. The first `MR` elements of ``order`` are the positions of the four words among the
+    center words of the step; -1 stands for no word. ``ids`` has the words of the text, beginning
+    ``sizes.window`` words before the first center word of the step.
     """
     for place in order[:MR]:
         if place >= 0:
@@ -80,22 +85,31 @@ def list_nodes(
     heads: I32,
     lists: Lists,
 ) -> int:
-    """List the tree nodes with which each tile of a training step is scored, for skip-gram.
+    """For skip-gram with the hierarchical softmax, list the tree nodes that a training step needs.
 
-    A tile is a number of consecutive center words. Its nodes are those on the tree paths of the
-    words in the tile and of the ``sizes.reach`` words before and after it. The gradient buffer has
-    a row for each node of each tile. If a node has several rows, they form a list; a node with one
-    row has none. Returns the number of lists.
+    `plan` calls this function to prepare a step. A tile is a number of consecutive center words
+    that are computed together. They predict words in the tile and up to ``sizes.reach`` words
+    before and after it, each by the inner nodes on its path in the Huffman tree. The nodes of the
+    tile are those on the paths of all these words. Each is listed once.
+
+    A node gets one gradient from each tile that has it, in a row of the gradient buffer. If a node
+    has several rows, they form a list, because they are added up at the end of the step. A node
+    with one row has no list. Returns the number of lists.
 
     Parameters
     ----------
+    paths, sizes
+        The path of each word, and the sizes of steps, strips and tiles.
     centers
         The number of center words of the step.
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
-    nodes, starts, keys, key_starts
-        Output: the arrays ``nodes``, ``node_starts``, ``keys`` and ``key_starts`` of `Plans`. Row r
-        of the gradient buffer belongs to ``nodes[r]``.
+    nodes, starts
+        Output: the nodes of each tile, and the index at which each tile begins (``nodes`` and
+        ``node_starts`` of `Plans`). Row r of the gradient buffer belongs to ``nodes[r]``.
+    keys, key_starts
+        Output: the path of each word that a tile may predict, and the index at which each path
+        begins (``keys`` and ``key_starts`` of `Plans`).
     seen, heads
         Working memory (`Planning`): an element for each tree node, -1 before and after the call.
     lists
@@ -147,10 +161,17 @@ def sort_centers(
 ) -> None:
     """Sort the center words of a step by their leaves in the Huffman tree (CBOW).
 
+    This is for the hierarchical softmax, which predicts a word by the nodes on the path to its
+    leaf. `plan` calls this function to prepare a training step. `list_paths` then divides the
+    sorted words into tiles, which are computed together. Words with near leaves have similar paths,
+    so a tile has few different nodes.
+
     Parameters
     ----------
     leaves
         For each word of the vocabulary, the position of its leaf.
+    sizes
+        The sizes of steps, strips and tiles.
     centers
         The number of center words of the step.
     ids
@@ -163,6 +184,8 @@ def sort_centers(
     order
         Output: the number i of each center word that is not left out. The numbers are sorted by
         leaf, and those with the same leaf by i. The remaining elements are -1.
+    scratch
+        Working memory.
     """
     now, then, digits = scratch.leaves[0], scratch.leaves[1], scratch.digits
     count, shift, most = ZERO, np.int64(32), np.int64(len(digits) - 1)
@@ -200,14 +223,19 @@ def list_levels(
     last: int,
     keys: int,
 ) -> None:
-    """Write a key for each node of a center word's path, from level ``first`` to ``last`` - 1.
+    """Encode which center words of a group have each node of a tree path, and their branches there.
 
-    A tile is a sequence of groups of `MR` = 4 center words, and those of a group are numbered 0 to
-    3. The path is that of center word number ``lane`` of a group. A node that is on the path of an
-    earlier center word of the group already has its key. So ``first`` must be the first level at
+    This is for CBOW with the hierarchical softmax, which predicts a center word by the nodes on its
+    path in the Huffman tree. A group is `MR` = 4 center words that are computed together; they have
+    the numbers 0 to 3. A tile is a sequence of groups. `list_paths` calls this function for each
+    center word of a group. `hierarchical.unpack_groups` decodes the results when the scores are
+    computed.
+
+    The result is a number, called a key, for each node on the path of center word number ``lane``,
+    from level ``first`` to ``last - 1``. The root has level 0. A node that is also on the path of
+    an earlier center word of the group already has its key. So ``first`` must be the first level at
     which the path has a node that is on no earlier path. Keys are written in the order of the
-    levels; the root has level 0. The key of a node says which center words of the group have the
-    node on their paths. It is the sum of
+    levels. The key of a node is the sum of
 
     - 256 times the index of the node among the nodes of the tile;
     - 2 ** n for each center word n of the group whose path has the node;
@@ -222,9 +250,9 @@ def list_levels(
     scratch
         Working memory. For each center word of the group, the array ``lanes`` has the index in
         ``Paths.branches`` at which the word's path begins, and the number of nodes that this path
-        shares with the path of the center word before. The array ``columns`` has, for each level,
-        the index among the nodes of the tile of the node that the path of center word ``lane`` has
-        at this level.
+        shares with the path of the center word before. The array ``columns`` belongs to the path of
+        center word ``lane``. For each level, it has the index of the path's node among the nodes of
+        the tile.
     lane, filled
         The number of the center word in the group, and how many center words the group has.
     keys
@@ -253,13 +281,22 @@ def compare_paths(
 ) -> int:
     """Find the tree path of each center word of a group, and what it shares with the one before.
 
-    Each center word has a row of ``lanes``, in which three numbers are stored: the index in
-    ``Paths.branches`` at which the word's path begins; the number of nodes that this path shares
-    with the path of the center word before it in ``order`` (0 for the first center word of a tile,
-    which is a sequence of groups); and the number of nodes of the path.
+    This is for CBOW with the hierarchical softmax. The center words of a training step are sorted
+    by their leaves in the Huffman tree, and divided into groups of `MR` = 4. Successive words
+    therefore have similar paths, which begin with the same nodes. `list_paths` calls this function
+    for each group of a tile (a sequence of groups), so that it can list shared nodes only once.
+
+    Each center word has a row of ``lanes``, in which three numbers are stored:
+
+    - the index in ``Paths.branches`` at which the word's path begins;
+    - the number of nodes that this path shares with the path of the center word before it in
+      ``order`` (0 for the first center word of a tile);
+    - the number of nodes of the path.
 
     Parameters
     ----------
+    paths, sizes
+        The path of each word, and the sizes of steps, strips and tiles.
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
     order
@@ -313,18 +350,23 @@ def list_paths(
     lists: Lists,
     scratch: Planning,
 ) -> int:
-    """List the tree nodes with which each tile of a training step is scored, for CBOW.
+    """For CBOW with the hierarchical softmax, list the tree nodes that a training step needs.
 
-    A tile is a number of center words that are consecutive in ``order``. Its nodes are those on the
-    tree paths of these words, each listed once: a word adds to the list only those nodes of its
-    path that are not on the path of the word before it. This is enough, because all words whose
-    paths have the same node are consecutive in ``order``.
+    `plan` calls this function to prepare a step. A tile is a number of center words that are
+    computed together; they are consecutive in ``order``. A center word is predicted by the inner
+    nodes on its path in the Huffman tree. The nodes of the tile are those on the paths of all its
+    words. Each is listed once: a word adds to the list only those nodes of its path that are not on
+    the path of the word before it. This is enough, because all words whose paths have the same node
+    are consecutive in ``order``.
 
-    The gradient buffer has a row for each node of each tile. If a node has several rows, they form
-    a list; a node with one row has none. Returns the number of lists.
+    A node gets one gradient from each tile that has it, in a row of the gradient buffer. If a node
+    has several rows, they form a list, because they are added up at the end of the step. A node
+    with one row has no list. Returns the number of lists.
 
     Parameters
     ----------
+    paths, sizes
+        The path of each word, and the sizes of steps, strips and tiles.
     centers
         The number of center words of the step.
     ids
@@ -332,14 +374,19 @@ def list_paths(
     order
         The numbers of the center words in the step, sorted by leaf (`sort_centers`). The remaining
         elements are -1.
-    nodes, starts, keys, key_starts
-        Output: the arrays ``nodes``, ``node_starts``, ``keys`` and ``key_starts`` of `Plans`. Row r
-        of the gradient buffer belongs to ``nodes[r]``.
+    nodes, starts
+        Output: the nodes of each tile, and the index at which each tile begins (``nodes`` and
+        ``node_starts`` of `Plans`). Row r of the gradient buffer belongs to ``nodes[r]``.
+    keys, key_starts
+        Output: for each group of `MR` = 4 center words, the nodes on their paths (`list_levels`),
+        and the index at which each group begins (``keys`` and ``key_starts`` of `Plans`).
     heads
         Working memory: for each tree node, the last row of its list so far; -1 before and after the
         call.
     lists
         Output: the lists of the nodes with several rows.
+    scratch
+        Working memory.
     """
     tiles, groups, branches = -(-centers // sizes.tile), sizes.tile // MR, address(paths.branches)
     levels, columns, lanes = address(scratch.levels), address(scratch.columns), scratch.lanes

@@ -1,6 +1,7 @@
-"""Compiled code that lists, for each word or tree node of a step, its rows of the gradient buffer.
+"""List, for each word or tree node of a training step, where its gradients are kept.
 
-A word has a row for each of its gradients in the step. `Lists` describes the lists.
+This is compiled code. A word has a row of the gradient buffer for each of its gradients in the
+step. At the end of the step, the rows in its list are added up. `Lists` describes the lists.
 """
 
 from w2v.engines.compiled.functions import inlined, inner
@@ -11,9 +12,10 @@ from w2v.engines.compiled.structures import F32, I32, Lists, Parts, Planning, Si
 
 @inlined
 def lists_of(lists: Lists, n: int) -> Lists:
-    """Return the lists of gradient rows of one training step.
+    """Select the lists of gradient rows of one training step from those of several steps.
 
-    ``lists`` has those of several steps; row ``n`` of each of its arrays is returned.
+    A list says which rows of the gradient buffer are added up for a word. Row ``n`` of each array
+    of ``lists`` is returned.
     """
     return Lists(lists.words[n], lists.heads[n], lists.next[n], lists.places[n])
 
@@ -24,12 +26,12 @@ def add_row(
 ) -> int:
     """Add a row of the gradient buffer to the list of its word; return the new number of lists.
 
-    A word has a row for each of its gradients in a training step. The text of a step has two
-    halves, and a word's gradients are added up separately in each. Therefore the function must be
-    called for the rows of the first half before those of the second. A list is begun with the first
-    row of a word; `keep_lists` later removes the lists that have got no other row. Tree nodes take
-    the place of words for the hierarchical softmax; their rows are not divided into halves, and
-    ``begin`` is 0.
+    A word has a row for each of its gradients in a training step. The rows of a word form a list,
+    and are added up at the end of the step. This is done separately for the two halves of the
+    step's text. Therefore the function must be called for the rows of the first half before those
+    of the second. The first row of a word begins a list; `keep_lists` later removes the lists that
+    have got no other row. Tree nodes take the place of output words in the hierarchical softmax.
+    Their rows are not divided into halves, and ``begin`` is 0.
 
     Parameters
     ----------
@@ -67,12 +69,13 @@ def add_row(
 
 @inner
 def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
-    """Remove the lists of words that have a single row of gradients; return how many lists remain.
+    """Remove the lists of words with only one gradient in a training step; return how many remain.
 
-    A list has the rows of the gradient buffer that belong to one word. If a word has a single row
-    in the training step, the gradient needs no sum and can update the model directly. The word's
-    list is then removed, and the element of ``lists.places`` for the row becomes `ALONE`. If
-    ``every`` is true, no list is removed, and no element becomes `ALONE`.
+    A list has the rows of the gradient buffer that belong to one word, or tree node, one row for
+    each of its gradients in the step (one update of the model). `add_row` has made a list for every
+    word. A single gradient needs no sum and can update the model directly. The word's list is then
+    removed, and the element of ``lists.places`` for its row becomes `ALONE`. If ``every`` is true,
+    no list is removed, and no element becomes `ALONE`.
 
     Parameters
     ----------
@@ -102,12 +105,15 @@ def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
 
 @inner
 def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lists: Lists) -> int:
-    """For each input word of a step, list its rows of the gradient buffer.
+    """For each input word of a training step, list where its gradients will be kept and added up.
 
-    The text of a training step is divided into strips. Each occurrence of an input word in a strip
-    has a row. The rows of a word form a list, in the order of the text. The list marks where the
-    second half of the step begins (``Lists.next``), because gradients are added up separately for
-    each half. A word with a single row has a list only with subwords. Returns the number of lists.
+    This is part of preparing the step (`plan`). Input words are the words that predict: for
+    skip-gram the center words, for CBOW also the words around them. The text of the step is divided
+    into strips. Each occurrence of an input word in a strip has a row of the gradient buffer, for
+    its gradient. The rows of a word form a list, in the order of the text. The list marks where
+    the second half of the step begins (``Lists.next``), because gradients are added up separately
+    for each half. A word with a single row has a list only with subwords. Returns the number of
+    lists.
 
     If `Sizes.halves` is true, the list of a word has only its first row in each half. The gradients
     of its other rows in this half will be added to this first row, which is stored for them in
@@ -115,6 +121,8 @@ def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lis
 
     Parameters
     ----------
+    sizes
+        The sizes of steps and strips.
     centers
         The number of center words of the step.
     half
@@ -145,15 +153,15 @@ def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lis
 def list_band(
     sizes: Sizes, centers: int, half: int, ids: I32, noise: I32, heads: I32, lists: Lists
 ) -> int:
-    """For each output word of a step, list its rows of the gradient buffer.
+    """For each output word of a training step, list where its gradients will be kept and added up.
 
-    This is for negative sampling. The text of a training step is divided into strips. The output
-    words of a strip are the words that its center words may predict, and the noise words drawn for
-    it. Each occurrence of an output word in a strip has a row. If a word has at least two rows,
-    they form a list. It is ordered by tile, a group of center words that share noise words; in each
-    tile, the rows of words to predict come before those of noise words. The list marks where the
-    second half of the step begins (``Lists.next``), because gradients are added up separately for
-    each half. Returns the number of lists.
+    This is part of preparing the step (`plan`), for negative sampling. Output words are the words
+    to be predicted, and the noise words. The text of the step is divided into strips, and a strip
+    into tiles, groups of center words that share noise words. Each occurrence of an output word in
+    a strip has a row of the gradient buffer, for its gradient. If a word has at least two rows,
+    they form a list. It is ordered by tile; in each tile, the rows of words to predict come before
+    those of noise words. The list marks where the second half of the step begins (``Lists.next``),
+    because gradients are added up separately for each half. Returns the number of lists.
 
     If `Sizes.halves` is true, the list of a word has only its first row in each half. The gradients
     of its other rows in this half will be added to this first row, which is stored for them in
@@ -161,6 +169,8 @@ def list_band(
 
     Parameters
     ----------
+    sizes
+        The sizes of steps, strips and tiles.
     centers
         The number of center words of the step.
     half
@@ -199,11 +209,13 @@ def list_band(
 
 @inner
 def list_rows(nodes: I32, heads: I32, lists: Lists) -> int:
-    """For each tree node with several rows in the gradient buffer, list these rows.
+    """For each tree node of a training step, list where its gradients will be kept and added up.
 
-    A tile is a group of center words of a training step. The buffer has a row for each node of each
-    tile. If a node has several rows, they form a list, in the order of the buffer; a node with one
-    row has no list. Returns the number of lists.
+    This is part of preparing the step, for the hierarchical softmax. The center words of a step are
+    divided into groups, called tiles. A node gets a gradient from each tile that is scored with it,
+    and the gradient buffer has a row for each node of each tile. If a node has several rows, they
+    form a list, in the order of the buffer, and are added up later. A node with one row has no
+    list. Returns the number of lists.
 
     Parameters
     ----------
@@ -236,11 +248,13 @@ def list_parts(
     shares: F32,
     scratch: Planning,
 ) -> int:
-    """For subwords, list the rows of the input matrix that make up the vectors of a step's words.
+    """With subwords, list the rows of words and n-grams that a training step will update.
 
-    The vector of a word is a weighted sum of rows; these are its summands. For each distinct row,
-    the words of the training step that have it as a summand are listed, because the row is updated
-    by their gradients. Returns the number of distinct rows.
+    The vector of a word is a weighted sum of rows of the input matrix, of the word and of its
+    n-grams; these are its summands. A row is updated by the gradients of all words of the step
+    that have it as a summand. Therefore these words are listed for each distinct row. This is part
+    of preparing the step (`plan`). `move_parts` uses the lists at the end of the step. Returns the
+    number of distinct rows.
 
     Parameters
     ----------

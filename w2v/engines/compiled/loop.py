@@ -65,7 +65,12 @@ def train(
     shard: Shard,
     scratch: Scratch,
 ) -> int:
-    """Train on a shard, a part of the text; each of several threads calls this function once.
+    """Train on a shard, a part of the text: sub-sample it, and update the model step by step.
+
+    Each of several threads calls this function once for the shard. The threads share the work of
+    each training step, which is one update of the model by some thousands of words. The work is
+    divided into jobs, such as the gradients of one stretch of the step's text. A job is done by one
+    thread.
 
     Parameters
     ----------
@@ -83,9 +88,8 @@ def train(
     buffer
         Memory for the gradients of a training step.
     shard
-        Memory for the words of the shard after sub-sampling, for the losses, and for counters. The
-        work is divided into jobs, such as the gradients of one stretch of a training step's text. A
-        job is done by one thread, and the counters say which jobs are taken and how many are done.
+        Memory for the words of the shard after sub-sampling, for the losses, and for the counters
+        of jobs. These say which jobs are taken and how many are done.
     scratch
         The working memory of the calling thread. All other arguments are the same for all threads.
 

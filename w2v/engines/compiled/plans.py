@@ -1,8 +1,9 @@
-"""Compiled code that runs before the gradients are computed: sub-sampling and the plans of steps.
+"""Prepare training steps before their gradients are computed: sub-sampling, and plans of steps.
 
-A plan has everything about a training step that does not depend on the model: its words, its random
-numbers, the tree nodes with which its words are scored (``tree_nodes.py``), and lists of the rows
-of the gradient buffer that belong to each word or node (``lists.py``).
+This is compiled code. A training step is one update of the model, by some thousands of words. Its
+plan has everything about the step that does not depend on the model: its words, its random numbers,
+the tree nodes with which its words are scored (``tree_nodes.py``), and lists of the rows of the
+gradient buffer that belong to each word or node (``lists.py``).
 """
 
 from typing import Any
@@ -34,12 +35,14 @@ threefry = inlined(sampling.threefry)
 
 @inner
 def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32) -> None:
-    """Fill two arrays with random bits, which are a function of a key, a purpose and a counter.
+    """Fill two arrays with random bits, for sub-sampling and for the random window sizes of CBOW.
 
-    The purpose is a number that says what the bits are for, such as `SUBSAMPLING`; other purposes
-    have other bits. There are 64 bits for each counter. Those for the counter ``first`` + i are
-    stored as two numbers, in ``bits[i]`` and ``more[i]``. They equal the two results of
-    `w2v.sampling.draw`. If ``more`` is longer than ``bits``, its last elements are not changed.
+    The bits are a function of a key, a purpose and a counter, so that any thread can compute them
+    in any order. The purpose is a number that says what the bits are for, such as `SUBSAMPLING`;
+    other purposes have other bits. There are 64 bits for each counter. Those for the counter
+    ``first`` + i are stored as two numbers, in ``bits[i]`` and ``more[i]``. They equal the two
+    results of `w2v.sampling.draw`. If ``more`` is longer than ``bits``, its last elements are not
+    changed.
     """
     stream = np.uint32(purpose)
     for i in range(len(bits)):
@@ -50,10 +53,12 @@ def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32)
 def subsample(
     problem: Problem, source: Source, key: sampling.Key, block: int, shard: Shard, scratch: Planning
 ) -> None:
-    """Sub-sample block number ``block`` of a shard, which is a part of the text.
+    """Sub-sample block number ``block`` of the text: drop some occurrences of frequent words.
 
-    A block is `BLOCK` consecutive tokens, or fewer at the end. The words that are kept, and the
-    numbers of words before and after sub-sampling, are stored in ``shard``.
+    A block is `BLOCK` consecutive tokens of a shard (part of the text), or fewer at the end. Tokens
+    that are not in the vocabulary are dropped, too. The words that are kept, and the numbers of
+    words before and after sub-sampling, are stored in ``shard``. Training steps are made of these
+    words.
     """
     position, end = block * BLOCK, min((block + 1) * BLOCK, source.ends[-1])
     fill_bits(key, SUBSAMPLING, position, scratch.bits[: end - position], scratch.more_bits)
@@ -81,11 +86,12 @@ def subsample(
 
 @inner
 def add_up(shard: Shard) -> None:
-    """Compute where the words of each block of tokens are in a shard after sub-sampling.
+    """Find where the words of each block of tokens are in the text after sub-sampling.
 
-    A shard is a part of the text, and ``shard.kept`` has the number of words kept in each of its
-    blocks. Element b of ``shard.starts`` becomes the number of words kept in all blocks before
-    block b, and the last element the number of words kept in the whole shard.
+    The text is trained in parts, called shards, and a shard is sub-sampled block by block.
+    ``shard.kept`` has the number of words kept in each block. Element b of ``shard.starts`` becomes
+    the number of words kept in all blocks before block b, and the last element the number of words
+    kept in the whole shard.
     """
     for block in range(len(shard.kept)):
         shard.starts[block + 1] = shard.starts[block] + shard.kept[block]
@@ -93,10 +99,11 @@ def add_up(shard: Shard) -> None:
 
 @inner
 def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
-    """Copy consecutive words of the sub-sampled text, from word ``first`` on, to ``ids``.
+    """Copy consecutive words of the sub-sampled text, for a training step, to ``ids``.
 
-    The numbers of their documents are copied to ``documents``, which is equally long. Positions
-    before the start or beyond the end of the text are filled with -1.
+    ``first`` is the position of the first word in the shard (part of the text). The numbers of
+    their documents are copied to ``documents``, which is equally long. Positions before the start
+    or beyond the end of the shard are filled with -1.
     """
     starts, end = shard.starts, min(first + len(ids), shard.starts[-1])
     n = max(first, 0)
@@ -115,12 +122,12 @@ def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
 
 @inner
 def draw_noise(problem: Problem, sizes: Sizes, key: sampling.Key, step: int, noise: I32) -> None:
-    """Draw the noise words of a training step, `Sizes.noise` for each tile, into ``noise``.
+    """For negative sampling, draw the noise words of a training step into ``noise``.
 
-    A tile is a group of center words that share noise words. ``step`` is the number of the step in
-    the shard, a part of the text. Compiled code cannot call `w2v.sampling.draw_evenly`, so its
-    computation is written out here. With n = `Sizes.noise`, tile number g of the shard gets the
-    same words as from
+    `Sizes.noise` words are drawn for each tile, a group of center words that share noise words.
+    ``step`` is the number of the step in the shard, a part of the text. Compiled code cannot call
+    `w2v.sampling.draw_evenly`, so its computation is written out here. With n = `Sizes.noise`, tile
+    number g of the shard gets the same words as from
 
         NoiseDistribution.words(draw_evenly(key, NOISE_WORDS, g * n + np.arange(n), n))
 
@@ -156,9 +163,10 @@ def draw_windows(
     weights: F32,
     scratch: Planning,
 ) -> None:
-    """Find the window of each center word of a training step, for CBOW.
+    """For CBOW, find the window of each center word of a training step, and its words' weight.
 
-    If window sizes are random, that of center word k is a function of ``key`` and ``first`` + k.
+    The sum or mean of the other words in the window later predicts the center word. If window
+    sizes are random, that of center word k is a function of ``key`` and ``first`` + k.
 
     Parameters
     ----------
@@ -202,11 +210,12 @@ def draw_windows(
 
 @inlined
 def window_weight(problem: Problem, ids: I32, low: int, high: int, center: int) -> np.float32:
-    """Return the weight of each word vector in the sum or mean over a window of CBOW.
+    """For CBOW, return the weight of each word vector in the sum or mean over a window.
 
-    It is 1 for a sum, and 1 / n for a mean of n words. For the mean of all rows of the words and of
-    their n-grams, it is 1 / the number of these rows. The window consists of the elements ``low``
-    to ``high - 1`` of ``ids`` except element ``center``, which is the center word.
+    The sum or mean predicts the center word. The weight is 1 for a sum, and 1 / n for a mean of n
+    words. With subwords, the mean may also be over all rows of the words and of their n-grams; the
+    weight is then 1 / the number of these rows. The window consists of the elements ``low`` to
+    ``high - 1`` of ``ids`` except element ``center``, which is the center word.
     """
     count = high - low - 1
     if problem.by_rows:
@@ -221,7 +230,8 @@ def window_weight(problem: Problem, ids: I32, low: int, high: int, center: int) 
 def strips_of_half(strips: int) -> int:
     """Return how many of the strips of a training step belong to its first half.
 
-    The text of the step is divided into strips; ``strips`` is their number.
+    The text of a step is divided into strips; ``strips`` is their number. A word's gradients are
+    added up separately in each half, so that two threads can do one half each.
     """
     return -(-strips // 2)
 
@@ -238,12 +248,14 @@ def plan(
 ) -> None:
     """Prepare a training step: find its words, its random numbers and where its gradients are kept.
 
-    The result is stored in ``plans``. It does not depend on the model's vectors. A word, or tree
-    node, may get several gradients in the step, one for each place where it occurs. In the gradient
-    buffer, each of them has a row of its own. A word or node with several rows has a list of these
-    rows, which are added up later (`Lists`). With subwords, an input word has a list even if it has
-    only one row. In ``shard.several``, this function stores how many elements of these arrays of
-    ``plans`` are in use:
+    A step is one update of the model, by some thousands of words. The preparation is stored in
+    ``plans``, and does not depend on the model's vectors. Threads therefore prepare several steps
+    at the same time, before these are computed one after the other. A word, or tree node, may get
+    several gradients in the step, one for each place where it occurs. In the gradient buffer, each
+    of them has a row of its own. A word or node with several rows has a list of these rows, which
+    are added up at the end of the step (`Lists`). With subwords, an input word has a list even if
+    it has only one row. In ``shard.several``, this function stores how many elements of these
+    arrays of ``plans`` are in use:
 
     - ``center.words``: the input words that have a list.
     - ``outside.words``: the output words, or tree nodes, that have a list.
@@ -329,7 +341,7 @@ def plan(
 
 @inlined
 def step_centers(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of center words of a training step.
+    """Return the number of center words of a training step, which is one update of the model.
 
     This is `Sizes.step`, or less for the last step of a shard. A shard is a part of the text;
     ``step`` is the number of the step in it.
@@ -341,6 +353,7 @@ def step_centers(sizes: Sizes, shard: Shard, step: int) -> int:
 def step_strips(sizes: Sizes, shard: Shard, step: int) -> int:
     """Return the number of strips into which the text of a training step is divided.
 
-    The text is trained in parts, called shards; ``step`` is the number of the step in the shard.
+    Threads share the strips. The text is trained in parts, called shards; ``step`` is the number of
+    the step in the shard.
     """
     return int(-(-step_centers(sizes, shard, step) // (sizes.strip * sizes.tile)))

@@ -1,7 +1,8 @@
-"""Compiled code that loads rows of the model, and decides where their gradients go.
+"""Compiled code that reads vectors of the model, and decides where their gradients go.
 
-A gradient updates the model at once if it is the only one of its row in the training step;
-otherwise it goes to the gradient buffer.
+Vectors of words and tree nodes are rows of the model. A gradient updates the model at once if it is
+the only one of its row in the training step. Otherwise it goes to the gradient buffer, and is added
+to the others at the end of the step.
 """
 
 from typing import Any, NamedTuple
@@ -36,9 +37,10 @@ TINY = np.float32(1e-30)
 
 @inner
 def prefetch_rows(matrix: F32, ids: I32, width: int) -> None:
-    """Load the first ``width`` values of some rows of a matrix into the processor's cache.
+    """Prefetch rows of a matrix, such as word vectors that are needed soon, into the CPU's cache.
 
-    ``ids`` are the numbers of the rows; -1 is skipped.
+    ``ids`` are the numbers of the rows; -1 is skipped. Only the first ``width`` values of each row
+    are loaded.
     """
     base, stride = address(matrix), matrix.shape[1]
     for word in ids:
@@ -49,9 +51,10 @@ def prefetch_rows(matrix: F32, ids: I32, width: int) -> None:
 
 @inlined
 def copy_row(matrix: int, word: int, stride: int, out: int, width: int) -> Any:
-    """Copy a row of a matrix; return its squared length as a SIMD vector of partial sums.
+    """Copy a vector, which is a row of a matrix; return its squared length in partial sums.
 
-    For the row number -1, zeros are written.
+    The result is a SIMD vector, whose lanes `gather_rows` adds up. For the row number -1, zeros are
+    written.
 
     Parameters
     ----------
@@ -78,9 +81,11 @@ def copy_row(matrix: int, word: int, stride: int, out: int, width: int) -> Any:
 
 @inner
 def gather_rows(matrix: F32, ids: I32, rows: F32, norms: F32) -> None:
-    """Copy the rows ``ids`` of a matrix to ``rows``, and write their squared lengths to ``norms``.
+    """Copy vectors, such as those of words, to ``rows``; write their squared lengths to ``norms``.
 
-    The number of ids is a multiple of `MR`. For an id of -1, zeros are written.
+    ``ids`` are the numbers of the vectors, which are rows of ``matrix``. Scores and gradients are
+    computed from the copies. The squared lengths serve to limit the step sizes. The number of ids
+    is a multiple of `MR`. For an id of -1, zeros are written.
     """
     base, stride, width = address(matrix), matrix.shape[1], rows.shape[1]
     out, size = address(rows), 4 * rows.shape[1]
@@ -95,19 +100,21 @@ def gather_rows(matrix: F32, ids: I32, rows: F32, norms: F32) -> None:
 
 
 class Targets(NamedTuple):
-    """Where negative gradients are written, and what they are added to.
+    """Where negative gradients go: to the gradient buffer, or directly to the model.
 
-    For gradient number i, there are two addresses of rows, ``out[i]`` and ``old[i]``, and a number,
-    ``steps[i]``. The row at ``out[i]`` is set to the row at ``old[i]`` plus ``steps[i]`` times the
-    negative gradient. There are three cases:
+    A word, or tree node, may have several gradients in a training step (one update of the model).
+    They are added up in the buffer; a single gradient needs no sum. For gradient number i, there
+    are two addresses of rows, ``out[i]`` and ``old[i]``, and a number, ``steps[i]``. The row at
+    ``out[i]`` is set to the row at ``old[i]`` plus ``steps[i]`` times the negative gradient. There
+    are three cases:
 
-    - The gradient is added to others later: ``out[i]`` is a row of the gradient buffer, ``old[i]``
-      is a row of zeros, and ``steps[i]`` is 1.
+    - The gradient is added to others later: ``out[i]`` is a row of the buffer, ``old[i]`` is a row
+      of zeros, and ``steps[i]`` is 1.
     - The gradient is added to a row of the buffer at once: ``out[i]`` and ``old[i]`` are this row,
       and ``steps[i]`` is 1.
-    - The gradient is the only one of its word, or tree node, in the training step, and updates the
-      model directly: ``out[i]`` is the vector in the model, ``old[i]`` its value before the step,
-      and ``steps[i]`` the learning rate, or less where that could increase the loss (`limit`).
+    - The gradient is the only one of its word, or tree node, in the step, and updates the model
+      directly: ``out[i]`` is the vector in the model, ``old[i]`` its value before the step, and
+      ``steps[i]`` the learning rate, or less where that could increase the loss (`limit`).
 
     Attributes
     ----------
@@ -124,11 +131,12 @@ class Targets(NamedTuple):
 
 @inlined
 def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
-    """Write some columns of row ``p``, from ``column`` on: old values + step size * ``sums``.
+    """Write some columns of gradient number ``p`` to the gradient buffer, or to the model.
 
-    ``sums`` is the row's negative gradient in these columns, a tuple of SIMD vectors. The step
-    size, the address of the old values and the address to which the result is written are the
-    elements ``p`` of the arrays of ``targets``.
+    The caller has decided where, in most cases by `choose_targets`. The decisions are the elements
+    ``p`` of the arrays of ``targets``: the addresses of the result and of the old values, and the
+    step size. From column ``column`` on, the result is the old values + step size * ``sums``.
+    ``sums`` is the negative gradient in these columns, a tuple of SIMD vectors.
     """
     step = splat(load_float(targets.steps, p))
     old = load_each(sums, load_address(targets.old, p), column)
@@ -137,10 +145,11 @@ def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
 
 @inlined
 def limit(rate: np.float32, curvature: np.float32) -> np.float32:
-    """Return the step size of a row: the learning rate, but at most 2 / ``curvature``.
+    """Return the step size for a vector: the learning rate, but at most 2 / ``curvature``.
 
-    ``curvature`` is a bound on the curvature of the loss along the row. A step of at most 2 /
-    ``curvature`` cannot increase the loss while the other rows stay the same.
+    ``curvature`` is an upper bound on the second derivative of the loss along the vector, which is
+    that of a word or tree node. A step of at most 2 / ``curvature`` cannot increase the loss while
+    the other vectors stay the same.
 
     A limit of 1 / ``curvature`` would bias the model. It would affect noise words more often than
     context words, because one noise word is shared by many pairs.
@@ -162,24 +171,25 @@ def choose_targets(
     tile: Tile,
     first: int,
 ) -> None:
-    """Decide where some gradients are written: to the gradient buffer, or directly to the model.
+    """Decide where some gradients will go: to the gradient buffer, or directly to the model.
 
-    Each gradient belongs to a vector of the model, that of a word or tree node. For each gradient
-    of a training step, a row of the buffer is reserved, called its gradient row. There are three
-    cases, which ``places`` tells apart:
+    Each gradient belongs to a vector of the model, that of a word or tree node. A vector may get
+    several gradients in a training step (one update of the model). For each of them, a row of the
+    buffer is reserved, called its gradient row. This function is called before the gradients are
+    computed. There are three cases, which ``places`` tells apart:
 
     - If the vector has no other gradient in the step, the gradient updates the vector directly, and
       its row stays unused. (With subwords, this is not done for input vectors.)
     - If `Sizes.halves` is true, gradients are added up separately in each half of the step's text.
       If the vector already has a gradient in the half, this gradient is added to the row of the
       vector's first gradient in the half, and its own row stays unused.
-    - In all other cases, it is written to its own row, whose earlier contents are overwritten.
+    - In all other cases, the gradient is written to its own row, and overwrites what was there.
 
-    The results are stored in ``tile`` as `Targets`. A call processes ``len(ids)`` adjacent gradient
-    rows, from number ``start`` on. The caller must process each gradient row of a step exactly
-    once, and only when its element of ``curvature`` is complete. If `Sizes.halves` is true, it must
-    process the rows of a vector in the order in which `list_inputs` or `list_band` has listed them,
-    so that the row of the first gradient is written before others are added to it.
+    The decisions are stored in ``tile``, as described in `Targets`. A call processes ``len(ids)``
+    adjacent gradient rows, from number ``start`` on. The caller must process each gradient row of a
+    step exactly once, and only when its element of ``curvature`` is complete. If `Sizes.halves` is
+    true, it must process the rows of a vector in the order in which `list_inputs` or `list_band`
+    has listed them. The row of the first gradient is then written before others are added to it.
 
     Parameters
     ----------
@@ -191,9 +201,9 @@ def choose_targets(
         For each gradient row of the step, the gradient row that its gradient is written or added
         to; `ALONE` if it updates the vector directly, and -1 for an unused row (``Lists.places``).
     curvature
-        For each gradient row, a bound on the curvature (second derivative) of the loss with respect
-        to the vector. It limits the step size (`limit`). Updated here: if the gradient is added to
-        another gradient row, the bound is added to that of the other row.
+        For each gradient row, an upper bound on the curvature (second derivative) of the loss with
+        respect to the vector. It limits the step size (`limit`). Updated here: if the gradient is
+        added to another gradient row, its bound is added to the bound of that row.
     rate
         The learning rate.
     copies
@@ -205,9 +215,9 @@ def choose_targets(
     start
         The number of the first of the gradient rows in the buffer; the others follow.
     tile
-        The working memory in which the targets are stored.
+        The thread's working memory, in which the decisions are stored.
     first
-        The index in the arrays of ``tile`` at which the targets are stored.
+        The index in the arrays of ``tile`` at which they are stored.
     """
     model, stride, size = address(matrix), np.int64(4 * matrix.shape[1]), 4 * tile.C.shape[1]
     zeros, one = address(tile.zeros), np.float32(1)
@@ -239,8 +249,11 @@ def put_gradients(
 ) -> None:
     """Update the vectors of the model that have only one gradient in the training step.
 
-    Words, and tree nodes, with several gradients are skipped. A vector becomes the copy of its
-    value before the step, plus a step size times its negative gradient.
+    This is for skip-gram with the hierarchical softmax. The vectors are those of the tree nodes
+    with which a group of center words is scored, and their gradients are in the gradient buffer.
+    Nodes with several gradients in the step are skipped: these are added up at the end of the step.
+    A vector becomes the copy of its value before the step, plus a step size times its negative
+    gradient.
 
     Parameters
     ----------
@@ -249,11 +262,10 @@ def put_gradients(
     ids
         The row of `matrix` for each gradient.
     places
-        For each gradient, `ALONE` if it is the only one of its word or node in the step
-        (``Lists.places``).
+        For each gradient, `ALONE` if it is the only one of its node in the step (``Lists.places``).
     curvature
-        For each gradient, a bound on the curvature (second derivative) of the loss with respect to
-        the row. It limits the step size (`limit`).
+        For each gradient, an upper bound on the curvature (second derivative) of the loss with
+        respect to the row. It limits the step size (`limit`).
     rate
         The learning rate.
     copies

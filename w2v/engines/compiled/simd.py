@@ -6,7 +6,8 @@ Compiled code calls a function decorated with `instruction` without its first pa
 them in registers, also when they are in a tuple.
 
 A memory location is given by an address, which is an integer (see `address`), and an offset ``k``
-in units of 4 bytes. The location need not be aligned to the size of a vector.
+in units of 4 bytes, the size of a float32 or int32. The location need not be aligned to the size of
+a vector.
 """
 
 import inspect
@@ -42,7 +43,7 @@ LANES = count_lanes(getattr(numba.config, "CPU_FEATURES", None) or host_features
 
 
 class Vector(types.Type):
-    """The Numba type of a SIMD vector of `lanes` elements."""
+    """The Numba type of a SIMD vector, which has `lanes` numbers of type `element`."""
 
     def __init__(self, element: Any, lanes: int = LANES) -> None:
         self.element, self.lanes = element, lanes
@@ -67,7 +68,7 @@ LLVM_ELEMENTS = {
 
 
 def llvm_type(vector: Vector) -> Any:
-    """Return the LLVM type of a vector, given its Numba type."""
+    """Return the LLVM type of a SIMD vector, given its Numba type."""
     return ir.VectorType(LLVM_ELEMENTS[vector.element], vector.lanes)
 
 
@@ -82,7 +83,10 @@ class VectorModel(models.PrimitiveModel):
 def instruction(
     signature: Callable[..., Any],
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return a decorator for functions that emit LLVM instructions for compiled code.
+    """Return a decorator that makes a function which emits LLVM code callable from compiled code.
+
+    Numba calls the function when it compiles a caller, and the emitted instructions become part of
+    the caller.
 
     Parameters
     ----------
@@ -113,13 +117,16 @@ def instruction(
 
 
 def pointer(builder: Any, address: Any, k: Any) -> Any:
-    """Emit LLVM code for the pointer to the memory location ``address`` + 4 ``k``."""
+    """Emit LLVM code for a pointer to the memory location ``address`` + 4 ``k``.
+
+    This is element ``k`` of a float32 or int32 array at ``address``.
+    """
     base = builder.inttoptr(address, ir.PointerType())
     return builder.gep(base, [k], source_etype=ir.FloatType())
 
 
 def shuffle(builder: Any, x: Any, y: Any, lanes: Iterable[int]) -> Any:
-    """Emit LLVM code for a vector of lanes selected from two vectors.
+    """Emit LLVM code for a vector made of selected lanes (elements) of the vectors ``x`` and ``y``.
 
     In ``lanes``, lane n of ``x`` has the number n, and lane n of ``y`` the number n plus the length
     of ``x``.
@@ -130,7 +137,10 @@ def shuffle(builder: Any, x: Any, y: Any, lanes: Iterable[int]) -> Any:
 
 
 def binary(vector: Any, *_: Any) -> Any:
-    """Return the Numba signature of an operation from two vectors to a vector of the same type."""
+    """Return the Numba signature of an operation, such as `add`, from two vectors to a vector.
+
+    All three have the type ``vector``, the Numba type of the first argument.
+    """
     return vector(vector, vector)
 
 
@@ -163,25 +173,31 @@ def write_prefetch(builder: Any, place: Any, purpose: int, locality: int) -> Non
 
 @instruction(lambda *_: types.void(types.intp, types.intp))
 def prefetch(builder: Any, address: Any, k: Any) -> None:
-    """Emit LLVM code that prefetches the cache line of the location ``address`` + 4 ``k``."""
+    """Emit LLVM code that prefetches the cache line of the location ``address`` + 4 ``k``.
+
+    The line is prefetched to be read, into the second-nearest cache.
+    """
     write_prefetch(builder, pointer(builder, address, k), 0, 2)
 
 
 @instruction(lambda *_: types.void(types.intp, types.intp))
 def prefetch_target(builder: Any, address: Any, k: Any) -> None:
-    """Emit LLVM code that prefetches the cache line of ``address`` + 4 ``k``, to write to it."""
+    """Emit LLVM code that prefetches the cache line of ``address`` + 4 ``k``, to write to it.
+
+    The line is prefetched into the nearest cache.
+    """
     write_prefetch(builder, pointer(builder, address, k), 1, 3)
 
 
 @instruction(lambda *_: types.float32(types.intp, types.intp))
 def load_float(builder: Any, address: Any, k: Any) -> Any:
-    """Emit LLVM code that loads one float32 from the memory location ``address`` + 4 ``k``."""
+    """Emit LLVM code that loads element ``k`` of a float32 array at ``address``."""
     return builder.load(pointer(builder, address, k), align=4, typ=ir.FloatType())
 
 
 @instruction(lambda *_: types.int32(types.intp, types.intp))
 def load_int(builder: Any, address: Any, k: Any) -> Any:
-    """Emit LLVM code that loads one int32 from the memory location ``address`` + 4 ``k``."""
+    """Emit LLVM code that loads element ``k`` of an int32 array at ``address``."""
     return builder.load(pointer(builder, address, k), align=4, typ=ir.IntType(32))
 
 
@@ -195,31 +211,46 @@ def load_address(builder: Any, address: Any, n: Any) -> Any:
 
 @instruction(lambda *_: FLOATS(types.intp, types.intp))
 def load(builder: Any, address: Any, k: Any) -> Any:
-    """Emit LLVM code that loads a float32 vector from the memory location ``address`` + 4 ``k``."""
+    """Emit LLVM code that loads a vector from a float32 array, from element ``k`` on.
+
+    ``address`` is the address of the array.
+    """
     return builder.load(pointer(builder, address, k), align=4, typ=llvm_type(FLOATS))
 
 
 @instruction(lambda *_: INTS(types.intp, types.intp))
 def load_ints(builder: Any, address: Any, k: Any) -> Any:
-    """Emit LLVM code that loads an int32 vector from the memory location ``address`` + 4 ``k``."""
+    """Emit LLVM code that loads a vector from an int32 array, from element ``k`` on.
+
+    ``address`` is the address of the array.
+    """
     return builder.load(pointer(builder, address, k), align=4, typ=llvm_type(INTS))
 
 
 @instruction(lambda *_: FOUR(types.intp, types.intp))
 def load_four(builder: Any, address: Any, k: Any) -> Any:
-    """Emit LLVM code that loads four float32 numbers from ``address`` plus ``k`` times 4 bytes."""
+    """Emit LLVM code that loads four numbers from a float32 array, from element ``k`` on.
+
+    ``address`` is the address of the array.
+    """
     return builder.load(pointer(builder, address, k), align=4, typ=llvm_type(FOUR))
 
 
 @instruction(lambda value, *_: types.void(value, types.intp, types.intp))
 def store(builder: Any, value: Any, address: Any, k: Any) -> None:
-    """Emit LLVM code that stores a vector at the memory location ``address`` + 4 ``k``."""
+    """Emit LLVM code that stores a vector in an array, from element ``k`` on.
+
+    ``address`` is the address of the array, whose elements have 4 bytes.
+    """
     builder.store(value, pointer(builder, address, k), align=4)
 
 
 @instruction(lambda value, *_: types.void(value, types.intp, types.intp))
 def store_apart(builder: Any, value: Any, address: Any, stride: Any) -> None:
-    """Emit LLVM code that stores lane n of a vector at ``address`` + 4 n ``stride``, for each n."""
+    """Emit LLVM code that stores the lanes of a vector at equal distances, such as down a column.
+
+    Lane n is stored at ``address`` + 4 n ``stride``.
+    """
     for n in range(value.type.count):
         lane = builder.extract_element(value, ir.IntType(32)(n))
         builder.store(lane, pointer(builder, address, builder.mul(stride, stride.type(n))), align=4)
@@ -227,9 +258,10 @@ def store_apart(builder: Any, value: Any, address: Any, stride: Any) -> None:
 
 @instruction(lambda like, *_: like(like, types.intp, types.intp))
 def load_each(builder: Any, like: Any, address: Any, k: Any) -> Any:
-    """Emit LLVM code that loads adjacent vectors, from ``address`` + 4 ``k`` on, into a tuple.
+    """Emit LLVM code that loads adjacent vectors of a float32 array at ``address`` into a tuple.
 
-    The tuple has as many vectors as the tuple ``like``, whose contents are not used.
+    The first vector begins at index ``k``. The tuple has as many vectors as the tuple ``like``,
+    whose contents are not used.
     """
     result = ir.Constant(like.type, ir.Undefined)
     for n in range(like.type.count):
@@ -241,7 +273,10 @@ def load_each(builder: Any, like: Any, address: Any, k: Any) -> Any:
 
 @instruction(lambda values, *_: types.void(values, types.intp, types.intp))
 def store_each(builder: Any, values: Any, address: Any, k: Any) -> None:
-    """Emit LLVM code that stores a tuple of vectors contiguously, from ``address`` + 4 ``k`` on."""
+    """Emit LLVM code that stores a tuple of vectors contiguously in a float32 array at ``address``.
+
+    The first vector is stored from index ``k`` on.
+    """
     for n in range(values.type.count):
         start = builder.add(k, k.type(n * LANES))
         value = builder.extract_value(values, n)
@@ -252,7 +287,10 @@ def store_each(builder: Any, values: Any, address: Any, k: Any) -> None:
 
 
 def write_splat(builder: Any, number: Any, vector: Vector = FLOATS) -> Any:
-    """Emit LLVM code that copies a number into every lane of a vector."""
+    """Emit LLVM code that copies a number into every lane (element) of a new SIMD vector.
+
+    ``vector`` is the Numba type of the vector.
+    """
     undefined = ir.Constant(llvm_type(vector), ir.Undefined)
     one = builder.insert_element(undefined, number, ir.IntType(32)(0))
     return shuffle(builder, one, undefined, [0] * vector.lanes)
@@ -320,7 +358,10 @@ def divide(builder: Any, x: Any, y: Any) -> Any:
 
 
 def polynomial_signature(_: Any, coefficients: Any) -> Any:
-    """Return the Numba signature of `polynomial`, which depends on the number of coefficients."""
+    """Return the Numba signature of `polynomial`, given the Numba types of its arguments.
+
+    It depends on the number of coefficients.
+    """
     floats = types.UniTuple(types.float32, len(coefficients))  # type: ignore[no-untyped-call]
     return FLOATS(FLOATS, floats)
 
@@ -423,7 +464,7 @@ def power_of_two(builder: Any, exponent: Any) -> Any:
 
 @instruction(lambda _: types.float32(FLOATS))
 def sum_lanes(builder: Any, x: Any) -> Any:
-    """Emit LLVM code that adds up the lanes of a vector."""
+    """Emit LLVM code for the sum of the lanes (elements) of a vector."""
     total = ir.Constant(ir.FloatType(), 0)
     for lane in range(LANES):
         total = builder.fadd(total, builder.extract_element(x, ir.IntType(32)(lane)))
@@ -432,7 +473,10 @@ def sum_lanes(builder: Any, x: Any) -> Any:
 
 @instruction(lambda *_: Vector(types.float32, 4)(FLOATS, FLOATS, FLOATS, FLOATS))
 def sum_lanes_of_four(builder: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
-    """Emit LLVM code for a vector of four numbers: the sum of the lanes of each argument."""
+    """Emit LLVM code for a vector of four numbers: the sums of the elements of four vectors.
+
+    The sum for ``a`` comes first, then those for ``b``, ``c`` and ``d``.
+    """
 
     def add_pairs(x: Any, y: Any, pairs: tuple[tuple[int, int], tuple[int, int]]) -> Any:
         low, high = (

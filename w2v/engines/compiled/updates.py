@@ -1,10 +1,11 @@
-"""Update the model by the gradients of a step, for the compiled loop in ``loop.py``.
+"""Update vectors of the model at the end of a training step, by the sums of their gradients.
 
-A vector, of a word or a tree node, may get several gradients in a step, one from each part of the
-text in which it occurs. Each gradient is a row of the gradient buffer (`Buffer`). Vectors with a
-single gradient have been updated already (``strips.py``); those with several are updated here.
-Their gradients are added up in a fixed order, so that the result does not depend on the number of
-threads:
+A training step is one update of the model, by some thousands of words. A vector, of a word or a
+tree node, may get several gradients in a step, one from each part of the text in which it occurs.
+Each gradient is a row of the gradient buffer (`Buffer`). Vectors with a single gradient have been
+updated already (``strips.py``; with subwords, output vectors only). The others are updated here, at
+the end of the step, when the loop in ``loop.py`` calls `move`. Their gradients are added up in a
+fixed order, so that the result does not depend on the number of threads:
 
 - For a word, the text of the step is divided into two halves. The gradients from each half are
   added up, in the order of the text, and then the two sums. If `Sizes.halves` is true, the buffer
@@ -12,7 +13,8 @@ threads:
 - For a tree node, all gradients are added up in the order of the buffer.
 
 With subwords, the input vector of a word is a weighted sum of rows of a matrix. This module
-computes these sums, and updates all rows of this matrix that the step uses.
+computes these sums before the gradients, and later updates all rows of this matrix that the step
+uses.
 """
 
 from typing import Any
@@ -57,17 +59,20 @@ the most rows of the input matrix that one job updates."""
 def add_sums(
     first: Any, after: int, gradients: int, width: int, step: Any, out: int, zero: Any
 ) -> None:
-    """Update a block of columns of a row: add ``step`` times the sum of a list of gradient rows.
+    """Update some columns of a vector by the sum of its gradients in a training step.
 
-    The list has the gradients of one word, or tree node, in a training step. `add_list` calls this
-    function for each block of columns. The gradients of a word from the first half of the step's
-    text come first in the list. They and those from the second half are added up separately, then
-    the two sums, so that two threads can compute a half each with the same result.
+    A training step is one update of the model. A vector, of a word or a tree node, may get several
+    gradients in it. They are rows of a buffer, and a list links the rows of one vector. This
+    function multiplies their sum by ``step`` and adds it to the row at ``out``. `add_list` calls it
+    for each block of columns. For a word, the text of the step has two halves. The gradients of
+    each half are added up separately, then the two sums. The result is therefore the same if two
+    threads add up one half each.
 
     Parameters
     ----------
     first
-        The number of the first row of the list.
+        The number of the first row of the list. The rows from the first half of the text come
+        first in the list.
     after
         The address of the array ``Lists.next``. It has, for each row, the next row of its list, or
         -1 after the last row. Where the second half of the text begins in the list, at a row r, the
@@ -100,14 +105,19 @@ def add_sums(
 
 @inlined
 def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: int) -> None:
-    """Multiply the sum of a list of gradient rows by the factor ``step``, and add it to a row.
+    """Add up the gradients of a vector in a training step; add the sum, times ``step``, to a row.
 
-    The list has the gradients of one word, or tree node, in a training step. For a word, the text
-    of the step is divided into two halves, and three sums are computed: of the rows from the first
-    half, in the order of the list; of the rows from the second half, likewise; and of these two
-    sums. If `Sizes.halves` is true, the list has at most one row for each half. This row is the sum
-    of the word's gradients in this half, which one thread has added up in the same order, so the
-    result is the same. For a tree node, all rows are added up in the order of the list.
+    A training step is one update of the model. A vector, of a word or a tree node, may get several
+    gradients in it. They are rows of a buffer, and a list links the rows of one vector.
+    `move_words` calls this function to update the vector in the model. `sum_words` calls it, with
+    subwords, to store the sum. The order of the additions is fixed, so that the result does not
+    depend on the number of threads:
+
+    - For a word, the text of the step has two halves. The rows from each half are added up in the
+      order of the list, and then the two sums. If `Sizes.halves` is true, the list has at most one
+      row for each half: the sum of the word's gradients in this half, which one thread has added up
+      in the same order.
+    - For a tree node, all rows are added up in the order of the list.
 
     Parameters
     ----------
@@ -124,7 +134,7 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
     step
         The factor by which the sum is multiplied, in every lane of a SIMD vector.
     out
-        The address of the row to update.
+        The address of the row to which the product is added.
     """
     zero, k = splat(0), 0
     while k + 4 * LANES <= width:
@@ -140,22 +150,22 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
 
 @inlined
 def add_curvatures(curvature: int, head: Any, after: int) -> Any:
-    """Return the sum of the curvature bounds that belong to a list of gradient rows.
+    """Return a bound on the curvature of the loss along a vector, for a whole training step.
 
-    The list has the gradient rows of one word, or tree node, in a training step. Each row has a
-    bound. For a word, the text of the step is divided into two halves: the bounds of the first half
-    are added up, then those of the second half, and then the two sums. The array at ``after`` marks
-    where the second half begins. It has no such mark in the list of a tree node, so there all
-    bounds are added up in the order of the list. This is the order in which `add_list` adds up the
-    rows.
+    The curvature is the second derivative of the loss, and its bound limits the step size of the
+    vector, which is that of a word or a tree node. The vector may get several gradients in a
+    training step (one update of the model). Each is a row of a buffer, and has a bound of its own.
+    This function adds up these bounds, in the order in which `add_list` adds up the rows. For a
+    word, the text of the step has two halves: the bounds of the first half are added up, then those
+    of the second, and then the two sums. For a tree node, there are no halves, and all bounds are
+    added up in the order of the list.
 
     Parameters
     ----------
     curvature
-        The address of the bounds on the curvature (second derivative) of the loss, one number for
-        each gradient row.
+        The address of the bounds, one number for each gradient row.
     head
-        The number of the first row of the list.
+        The number of the first row in the list of the vector's gradient rows.
     after
         The address of the array ``Lists.next``. It has, for each row, the next row of its list, or
         -1 after the last row. Where the second half of the text begins in the list, at a row r, the
@@ -185,20 +195,23 @@ def move_words(
     last: int,
     rate: np.float32,
 ) -> None:
-    """Update the vectors of some words, or tree nodes, each by the sum of its gradients.
+    """Update some vectors that have several gradients in a training step, each by their sum.
 
-    The step size of a vector is the learning rate, or less if the curvature (second derivative) of
-    the loss along the vector is large (`rows.limit`).
+    The vectors are those of words or tree nodes. `move` calls this function at the end of a step
+    (one update of the model), when all gradients have been computed. Vectors with a single gradient
+    have been updated already. The step size of a vector is the learning rate, or less if the
+    curvature (second derivative) of the loss along the vector is large (`rows.limit`).
 
     Parameters
     ----------
     matrix
         The input or output vectors of the model; updated in place.
     gradients, curvature
-        The rows of a buffer with the negative gradients, one or more for each word, and for each
-        row a bound on the curvature.
+        The rows of a buffer with the negative gradients, and for each row its part of an upper
+        bound on the curvature.
     lists, first, last
-        The lists of gradient rows. Those from number ``first`` to ``last`` - 1 are processed.
+        The lists of gradient rows, one for each vector. Those from number ``first`` to ``last`` - 1
+        are processed.
     rate
         The learning rate.
     """
@@ -220,7 +233,8 @@ def move_words(
 def prefetch_parts(problem: Problem, word: int, width: int) -> None:
     """With subwords, prefetch the rows of the input matrix whose sum is the vector of a word.
 
-    ``width`` is the number of float32 values to prefetch of each row.
+    `sum_parts` will add them up next. ``width`` is the number of float32 values to prefetch of each
+    row.
     """
     starts = problem.parts.starts
     prefetch_rows(problem.center, problem.parts.rows[starts[word] : starts[word + 1]], width)
@@ -230,11 +244,12 @@ def prefetch_parts(problem: Problem, word: int, width: int) -> None:
 def sum_parts(
     problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
 ) -> None:
-    """Compute the vectors of some words of a training step; called only with subwords.
+    """With subwords, compute the vectors of some words of a training step from their n-grams.
 
-    The vectors are weighted sums of rows of the input matrix. The distinct input words of the step
-    are numbered; the vector of word number k becomes row k of ``buffer.words``. One job computes
-    the vectors of up to `WORDS` words, from number ``job * WORDS`` on.
+    A word's input vector is a weighted sum of rows of the input matrix, one for the word and one
+    for each of its n-grams. The gradients of the step are computed later, from these vectors. The
+    distinct input words of the step are numbered; the vector of word number k becomes row k of
+    ``buffer.words``. One call computes up to `WORDS` vectors, from number ``job * WORDS`` on.
     """
     n, parts, width = step % len(plans.ids), problem.parts, sizes.vectors * LANES
     words = plans.center.words[n]
@@ -258,12 +273,14 @@ def sum_words(
 ) -> None:
     """With subwords, add up the gradients of each word, for some words of a training step.
 
-    One job does this for up to `WORDS` distinct words, from number ``job * WORDS`` of the step's
-    distinct words on. The sum for a word is stored in ``buffer.words``, in place of the word's
-    vector. A word's vector is a weighted sum of rows of the input matrix. Stored in
-    ``buffer.word_curvature`` is the product of two numbers: an upper bound on the curvature (second
-    derivative) of the loss with respect to the vector, and the total weight of its rows
-    (``Parts.totals``).
+    All gradients of the step have been computed. `move_parts` will use the sums to update the rows
+    of the input matrix. (A word's vector is a weighted sum of such rows.) One call processes up to
+    `WORDS` of the step's distinct input words, from number ``job * WORDS`` on. Two results are
+    stored for each word:
+
+    - in ``buffer.words``, in place of the word's vector: the sum of its negative gradients;
+    - in ``buffer.word_curvature``: an upper bound on the curvature (second derivative) of the loss
+      with respect to the vector, times the total weight of the vector's rows (``Parts.totals``).
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     words, heads, after = plans.center.words[n], plans.center.heads[n], plans.center.next[n]
@@ -288,14 +305,16 @@ def move_parts(
     shard: Shard,
     rate: np.float32,
 ) -> None:
-    """With subwords, update some rows of the input matrix by the gradients of words.
+    """With subwords, update the rows of some words and n-grams at the end of a training step.
 
     The vector of a word is a weighted sum of rows of the input matrix: one for the word itself and
-    one for each of its n-grams. These rows are the parts of the word. ``plans.part_rows`` lists the
-    parts of all words of the step, each distinct row once. ``buffer.words`` has the gradients of
-    the words. A row is updated by a weighted sum of the gradients of all words that it is a part
-    of, times a step size. One job updates up to `PARTS` rows of the list, from number
-    ``job * PARTS`` on. ``step`` is the number of the step in the shard (part of the text).
+    one for each of its n-grams. These rows are the parts of the word. `sum_words` has added up the
+    gradients of each word of the step (one update of the model), in ``buffer.words``. Here a row is
+    updated by a weighted sum of the gradients of all words that it is a part of, times a step size.
+    The step size is the learning rate ``rate``, or less (`rows.limit`). ``plans.part_rows`` lists
+    the parts of all words of the step, each distinct row once. One call updates up to `PARTS` rows
+    of the list, from number ``job * PARTS`` on. ``step`` is the number of the step in the shard
+    (part of the text).
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     rows, ends = plans.part_rows[n], plans.part_ends[n]
@@ -319,13 +338,13 @@ def move_parts(
 
 @inlined
 def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of jobs in which the input vectors of a training step are updated.
+    """Return the number of jobs in which the input vectors are updated at the end of a step.
 
-    A job is a piece of work that one thread takes. In each, `move` updates up to `WORDS` of the
-    vectors that have several gradients in the step; the others have been updated already. With
-    subwords, each input vector is a weighted sum of rows of the input matrix; a job then updates up
-    to `PARTS` of these rows. A shard is a part of the text; ``step`` is the number of the step in
-    it.
+    A step is one update of the model, by some thousands of words. A job is a piece of work that one
+    thread takes: a call of `move`. It updates up to `WORDS` of the vectors that have several
+    gradients in the step. Vectors with one gradient have been updated already. With subwords, each
+    input vector is a weighted sum of rows of the input matrix. A job then updates up to `PARTS` of
+    these rows. A shard is a part of the text; ``step`` is the number of the step in it.
     """
     if sizes.parts:
         return int(-(-shard.several[step, 2] // PARTS))
@@ -334,12 +353,13 @@ def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
 
 @inlined
 def output_jobs(shard: Shard, step: int) -> int:
-    """Return the number of jobs in which the output vectors of a training step are updated.
+    """Return the number of jobs in which the output vectors are updated at the end of a step.
 
-    The vectors are those of words or of tree nodes. A job is a piece of work that one thread takes.
-    In each, `move` updates up to `WORDS` of the vectors that have several gradients in the step;
-    the others have been updated already. A shard is a part of the text; ``step`` is the number of
-    the step in it.
+    The vectors are those of words or of tree nodes. A step is one update of the model, by some
+    thousands of words. A job is a piece of work that one thread takes: a call of `move`. It updates
+    up to `WORDS` of the vectors that have several gradients in the step. Vectors with one gradient
+    have been updated already. A shard is a part of the text; ``step`` is the number of the step in
+    it.
     """
     return int(-(-shard.several[step, 1] // WORDS))
 
@@ -355,11 +375,13 @@ def move(
     shard: Shard,
     rate: np.float32,
 ) -> None:
-    """Update some vectors of the model by the sums of their gradients in a training step.
+    """Update some vectors of the model at the end of a training step, by sums of gradients.
 
-    The vectors are in ``problem`` and updated in place, and the gradients are in ``buffer``. The
-    work of a step is divided into jobs, and one thread does a job. One call does job number
-    ``job``. Let n be the number that `input_jobs` returns:
+    All gradients of the step have been computed, and are in ``buffer``. The vectors are in
+    ``problem`` and updated in place. Vectors with a single gradient have been updated already.
+    (With subwords, this is so for output vectors only.) The work of a step is divided into jobs,
+    and one thread does a job. A call does job number ``job``. Let n be the number that `input_jobs`
+    returns:
 
     - Jobs 0 to n - 1, without subwords: each updates the input vectors of up to `WORDS` words.
     - Jobs 0 to n - 1, with subwords: each updates up to `PARTS` rows of the input matrix. (An input
@@ -367,7 +389,8 @@ def move(
     - Jobs from n on: each updates the output vectors of up to `WORDS` words, or the vectors of up
       to `WORDS` tree nodes.
 
-    ``plans`` lists what to update, and ``shard.several`` has the lengths of these lists.
+    ``plans`` lists what to update, and ``shard.several`` has the lengths of these lists. ``step``
+    is the number of the step in the shard (part of the text).
     """
     n = step % len(plans.ids)
     jobs = input_jobs(sizes, shard, step)

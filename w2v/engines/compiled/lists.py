@@ -29,9 +29,9 @@ def add_row(
     A word has a row for each of its gradients in a training step. The rows of a word form a list,
     and are added up at the end of the step. This is done separately for the two halves of the
     step's text. Therefore the function must be called for the rows of the first half before those
-    of the second. The first row of a word begins a list; `keep_lists` later removes the lists that
-    have got no other row. Tree nodes take the place of output words in the hierarchical softmax.
-    Their rows are not divided into halves, and ``begin`` is 0.
+    of the second. The first row of a word begins a list; `keep_lists` later removes the lists of
+    words that have got no other row. Tree nodes take the place of output words in the hierarchical
+    softmax. Their rows are not divided into halves, and ``begin`` is 0.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ def add_row(
     lists
         The lists; updated. A new list gets the number ``count``: element ``count`` of
         ``lists.words`` becomes the word, and that of ``lists.heads`` the first row of the list.
-        ``lists.next`` has, for each row, the next row of its list; for the only row of a list, it
-        has `ALONE` until the list gets another row. ``lists.places`` has, for each row, the row to
+        ``lists.next`` has, for each row, the next row of its list; for the only row of a word, it
+        has `ALONE` until the word gets another row. ``lists.places`` has, for each row, the row to
         which its gradient is written or added.
     """
     head = heads[word]

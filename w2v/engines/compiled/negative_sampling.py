@@ -222,8 +222,7 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
     out
         The address for the score of center word 0 and word 0 of the run. Whole SIMD vectors are
         stored, so up to three numbers next to the scores of each end are overwritten. Therefore the
-        caller must compute the scores of the words between the two ends, and those of noise words,
-        after this call.
+        caller must compute the scores of the words between the two ends after this call.
     down
         The number of float32 values between the scores of one center word and those of the next.
     """

@@ -1,8 +1,9 @@
 """Compiled code that reads vectors of the model, and decides where their gradients go.
 
 Vectors of words and tree nodes are rows of the model. A gradient updates the model at once if it is
-the only one of its row in the training step. Otherwise it goes to the gradient buffer, and is added
-to the others at the end of the step.
+the only one of its row in the training step. Otherwise it goes to the gradient buffer, where the
+gradients of a row are added up; their sum updates the row at the end of the step. (With subwords,
+gradients of input vectors always go to the buffer.)
 """
 
 from typing import Any, NamedTuple
@@ -173,16 +174,16 @@ def choose_targets(
 ) -> None:
     """Decide where some gradients will go: to the gradient buffer, or directly to the model.
 
-    Each gradient belongs to a vector of the model, that of a word or tree node. A vector may get
-    several gradients in a training step (one update of the model). For each of them, a row of the
-    buffer is reserved, called its gradient row. This function is called before the gradients are
-    computed. There are three cases, which ``places`` tells apart:
+    Each gradient belongs to a vector of the model, that of a word. (Those of tree nodes do not come
+    here.) A vector may get several gradients in a training step (one update of the model). For each
+    of them, a row of the buffer is reserved, called its gradient row. This function is called
+    before the gradients are computed. There are three cases, which ``places`` tells apart:
 
-    - If the vector has no other gradient in the step, the gradient updates the vector directly, and
-      its row stays unused. (With subwords, this is not done for input vectors.)
+    - If the vector has no other gradient in the step, the gradient updates the vector directly.
+      It is not written to its row. (With subwords, this is not done for input vectors.)
     - If `Sizes.halves` is true, gradients are added up separately in each half of the step's text.
       If the vector already has a gradient in the half, this gradient is added to the row of the
-      vector's first gradient in the half, and its own row stays unused.
+      vector's first gradient in the half, instead of being written to its own row.
     - In all other cases, the gradient is written to its own row, and overwrites what was there.
 
     The decisions are stored in ``tile``, as described in `Targets`. A call processes ``len(ids)``
@@ -196,7 +197,7 @@ def choose_targets(
     matrix
         The matrix of the model with the vectors.
     ids
-        The row of ``matrix``, which is the number of a word or tree node, for each gradient.
+        The row of ``matrix``, which is the number of a word, for each gradient.
     places
         For each gradient row of the step, the gradient row that its gradient is written or added
         to; `ALONE` if it updates the vector directly, and -1 for an unused row (``Lists.places``).
@@ -250,7 +251,7 @@ def put_gradients(
     """Update the vectors of the model that have only one gradient in the training step.
 
     This is for skip-gram with the hierarchical softmax. The vectors are those of the tree nodes
-    with which a group of center words is scored, and their gradients are in the gradient buffer.
+    with which a tile of center words is scored, and their gradients are in the gradient buffer.
     Nodes with several gradients in the step are skipped: these are added up at the end of the step.
     A vector becomes the copy of its value before the step, plus a step size times its negative
     gradient.

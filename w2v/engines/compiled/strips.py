@@ -5,9 +5,10 @@ each of `Sizes.tile` consecutive center words, which are computed together. Only
 hierarchical softmax, the center words of a tile are not consecutive: they are sorted by the tree
 (``cbow_hierarchical.py``).
 
-`compute_strip` goes through the tiles of a strip; the other functions are its parts. What differs
-between skip-gram and CBOW is in ``windows.py``, and what differs between losses in
-``negative_sampling.py`` and ``hierarchical.py``; this module calls the functions of all three.
+`compute_strip` goes through the tiles of a strip; the other functions are parts of it, or of
+``cbow_hierarchical.py``. What differs between skip-gram and CBOW is in ``windows.py``, and what
+differs between losses in ``negative_sampling.py`` and ``hierarchical.py``; this module calls the
+functions of all three.
 """
 
 import numpy as np
@@ -127,12 +128,14 @@ def choose_band_targets(
     A tile is 64 consecutive center words, which share noise words. A strip is a sequence of tiles.
     The output vectors of a tile are those of its context words, the words that it may predict, and
     of its noise words. `compute_strip` calls this function when the tile's scores are known. The
-    decisions are stored in ``tile``, with the step sizes; `compute_gradients` then follows them.
+    decisions are stored in ``tile``, with the step sizes. `compute_gradients` then follows them;
+    for CBOW, `write_centers` follows those for context words.
 
     In the gradient buffer, a row is reserved for each context word and each noise word of the
     strip. Adjacent tiles share context words: a tile's last 2 * ``sizes.reach`` context words are
     also among the first of the next tile. The gradients of both tiles are added up in the rows of
-    these words. A gradient updates the model directly, without using its row, if two things hold:
+    these words. A gradient, with what the previous tile has added, updates the model directly if
+    two things hold:
 
     - No other row of the training step is reserved for the same word of the vocabulary.
     - The next tile of the strip adds nothing to the gradient.

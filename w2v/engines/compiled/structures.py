@@ -473,7 +473,8 @@ class Buffer(NamedTuple):
     added up, and the sum updates its vector. There are two exceptions:
 
     - If `Sizes.halves` is true, the gradient of a word is added to the word's first row in the same
-      half of the step as soon as it is computed. The word's other rows in this half stay unused.
+      half of the step as soon as it is computed. The word's other rows in this half are not read at
+      the end of the step.
     - A word or tree node with a single row in the step needs no sum. Its gradient updates the
       vector directly. With subwords, this is so for output vectors only.
 
@@ -563,11 +564,10 @@ class Planning(NamedTuple):
 
     Preparing a step means to draw its random numbers, and to list which gradients belong to each
     word (``plans.py``). V is the size of the vocabulary. ``step``, ``entries`` and ``depth`` are
-    attributes of `Sizes`. A tile is a number of center words that are scored with the same noise
-    words, or with the same list of tree nodes. For CBOW with the hierarchical softmax, the center
-    words of a step are sorted by their leaves in the Huffman tree, so that the words of a tile have
-    similar paths. This is a radix sort: each pass sorts by `RADIX_BITS` bits of the position of the
-    leaf.
+    attributes of `Sizes`. A tile is a number of center words that share noise words, or a list of
+    tree nodes. For CBOW with the hierarchical softmax, the center words of a step are sorted by
+    their leaves in the Huffman tree, so that the words of a tile have similar paths. This is a
+    radix sort: each pass sorts by `RADIX_BITS` bits of the position of the leaf.
 
     Attributes
     ----------
@@ -876,8 +876,8 @@ def make_sizes(
 
     A step is one update of the model. A tile is a group of center words that are scored together,
     and a strip is a sequence of tiles. The result is for training without subwords; `with_parts`
-    adds the sizes for subwords. It determines the shapes of all arrays on which the compiled
-    functions work.
+    adds the sizes for subwords. The shapes of most arrays on which the compiled functions
+    work depend on it.
 
     Parameters
     ----------

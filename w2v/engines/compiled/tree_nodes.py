@@ -43,11 +43,11 @@ PATHS_AHEAD = 12
 
 @inlined
 def pad_rows(nodes: I32, row: int) -> int:
-    """Pad a tile's list of tree nodes with -1 to a multiple of `MR` = 4; return the new length.
+    """Pad a tile's list of tree nodes with -1 to a multiple of `MR` = 4.
 
-    A tile is a number of center words that are scored with the same nodes. The nodes' vectors are
-    later read four at a time. ``nodes`` has the lists of all tiles so far, one after the other;
-    this tile's is the last. ``row`` is their total length.
+    A tile is a number of center words that share a list of nodes. The nodes' vectors are later read
+    four at a time. ``nodes`` has the lists of all tiles so far, one after the other; this tile's is
+    the last. ``row`` is their total length. Returns their total length with the padding.
     """
     while row % MR:
         nodes[row] = -1

@@ -1,15 +1,16 @@
 """Update vectors of the model at the end of a training step, by the sums of their gradients.
 
-A training step is one update of the model, by some thousands of words. A vector, of a word or a
-tree node, may get several gradients in a step, one from each part of the text in which it occurs.
-Each gradient is a row of the gradient buffer (`Buffer`). Vectors with a single gradient have been
-updated already (``strips.py``; with subwords, output vectors only). The others are updated here, at
-the end of the step, when the loop in ``loop.py`` calls `move`. Their gradients are added up in a
-fixed order, so that the result does not depend on the number of threads:
+A training step is one update of the model, by some thousands of words. A vector may get several
+gradients in a step: that of a word from each place where the word occurs or is a noise word, and
+that of a tree node from each tile that is scored with it. Each gradient is a row of the gradient
+buffer (`Buffer`). Vectors with a single gradient have been updated already (``strips.py``; with
+subwords, output vectors only). The others are updated here, at the end of the step, when the loop
+in ``loop.py`` calls `move`. Their gradients are added up in a fixed order, so that the result does
+not depend on the number of threads:
 
 - For a word, the text of the step is divided into two halves. The gradients from each half are
-  added up, in the order of the text, and then the two sums. If `Sizes.halves` is true, the buffer
-  already has the sum of each half, in a single row, and this module only adds the two sums.
+  added up, in the order of the word's list, and then the two sums. If `Sizes.halves` is true, the
+  buffer already has the sum of each half, in a single row, and this module only adds the two sums.
 - For a tree node, all gradients are added up in the order of the buffer.
 
 With subwords, the input vector of a word is a weighted sum of rows of a matrix. This module

@@ -192,7 +192,7 @@ def line_of(step: Step) -> str:
 
 
 def plan_run(config: Config, run_dir: Path) -> int:
-    """Print a run's plan; return 0 if all is cached, else 3; remove Hydra's files in `run_dir`."""
+    """Print the plan; return 0 if all is cached, else 3; delete `run_dir` if only Hydra used it."""
     planner = Planner()
     steps = planner.plan(config)
     remove_run_folder(run_dir)

@@ -116,7 +116,7 @@ class Stage(ABC):
         """Record the result in MLflow, after all stages have run; does nothing by default."""
 
     def files(self, context: Context, entry: Entry) -> dict[str, str]:  # noqa: ARG002
-        """Return files of the result, `entry`, to list in ``summary.json``: paths by name."""
+        """Return paths of `entry`'s files to list in ``summary.json``, by name; default: none."""
         return {}
 
     def finish(

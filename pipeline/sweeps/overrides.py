@@ -21,7 +21,7 @@ Jobs = Sequence[Sequence[str]]
 
 
 def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Split each override at ``=`` into key and value; cut ``+``, ``~``, ``@package`` off keys."""
+    """Split overrides with ``=`` into key and value; cut ``+``, ``~``, ``@package`` off keys."""
     for override in overrides:
         key, separator, text = override.partition("=")
         if separator:

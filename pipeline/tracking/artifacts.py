@@ -1,4 +1,4 @@
-"""Upload vectors, files and tables to MLflow (`Stage.record` says which); record sweep results."""
+"""Upload vectors, files and tables to MLflow for runs (see `Stage.record`), and sweep results."""
 
 import json
 from collections.abc import Mapping, Sequence

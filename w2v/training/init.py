@@ -70,9 +70,9 @@ def check_given(path: str | Path, objective: Objective) -> None:
     """Raise `InputError` if training cannot begin with the word vectors at a path.
 
     This is a quick check that reads only one of the vectors and, if there are n-grams, the n-gram
-    lengths and the number of buckets (hash values). `check_shape` compares all of these, and the
-    vector's dimension, with `objective`. Damage in the rest of the files is found later, when
-    `given_vectors` reads them.
+    lengths and the number of buckets (hash values). `check_shape` compares the vector's dimension,
+    these lengths and this number with `objective`. Damage in the rest of the files is found later,
+    when `given_vectors` reads them.
     """
     given_files(path)
     with warnings.catch_warnings():  # they are shown when all vectors are read

@@ -249,8 +249,8 @@ class _Word2vecFile(FileReader):
     def _check_numbers_in_words(self, words: Sequence[bytes]) -> None:
         """Add a warning to `notes` if words with spaces end in a number, as in ``windows 95``.
 
-        The number may really be a part of the word's vector. If all words of the file end in a
-        number, the header probably states too few dimensions, and an `InputError` is raised.
+        The number may really be a part of the word's vector. If all words of the file are of this
+        kind, the header probably states too few dimensions, and an `InputError` is raised.
         """
         found = [word for word in words if len(word.split()) > 1 and is_number(word.split()[-1])]
         if found and len(found) == len(words):

@@ -1,4 +1,4 @@
-"""Write HTML pages about the best of the configurations that a sweep trained with several seeds."""
+"""Write HTML pages on the vectors that a sweep's best configuration gave with several seeds."""
 
 import sys
 from datetime import datetime

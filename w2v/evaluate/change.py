@@ -365,10 +365,11 @@ def _noise(
 ) -> _Noise:
     """Estimate how much the vector of each word varies between training runs on the same text.
 
-    There are two texts. For each text and word, the result has estimates of the trace of the
-    covariance of the word's vector over the runs, of the trace of the covariance squared, and of
-    the variance of the vector in the direction of `delta`. A text with too few runs for an estimate
-    gets the estimate of the other text.
+    This variation says how far a word's vectors in two texts differ by chance. Let C be the
+    covariance matrix of the word's vector over the runs on one text. For each text and word, the
+    result has estimates of tr C, of tr(C C), and of the variance of the dot product of the vector
+    with the word's row of `delta`. A text with too few runs for an estimate gets the estimate of
+    the other text.
 
     Parameters
     ----------
@@ -376,8 +377,7 @@ def _noise(
         For each run on the first text, and for each run on the second text, the aligned unit
         vectors of the V words, (V, d). At least one text must have two or more runs.
     delta : (V, d)
-        For each word, the difference between its mean vectors in the two texts. The variance in
-        this direction (`_Noise.along`) is that of the dot product with the difference.
+        For each word, the difference between its mean vectors in the two texts.
 
     Raises
     ------

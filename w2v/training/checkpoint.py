@@ -84,7 +84,9 @@ class Checkpoints:
         self.begin(0, 0)
 
     def begin(self, words: int, size: int) -> None:
-        """Start to measure the time and the words until the first checkpoint.
+        """Begin the time, and the number of words, after which the first checkpoint is due.
+
+        Call this when training starts; `due` then says whether it is time for a checkpoint.
 
         Parameters
         ----------

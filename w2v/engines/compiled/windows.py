@@ -248,16 +248,15 @@ def share_gradients(
     of_windows: F32,
     curvature: F32,
 ) -> None:
-    """For CBOW, compute with what factor each window's gradient counts for each of the words in it.
+    """For CBOW, compute the shares of words in the gradients of windows, and curvature bounds.
 
     Each center word of a strip, a part of the text, has a window. The window's input vector is the
-    sum or mean of the vectors of the words in it, without the center word. The gradient of a window
-    is the gradient of the loss with respect to its input vector, and has been computed before. A
-    word's share of it is the factor by which it is multiplied before it is added to the gradient of
-    the word. The share is zero for the center word and for words outside the window. The shares are
-    stored in ``windows.shares``; `write_shares` later computes the gradients of the words. This
-    function also bounds the curvature (second derivative) of the loss along each word's vector,
-    which limits the vector's step size.
+    sum or mean of the vectors of the other words in it. Let g be the gradient of the loss with
+    respect to this vector, which has been computed before. The gradient of a word is the sum, over
+    all windows, of its share in the window times g. The share is zero for the center word and for
+    words outside the window. This function stores the shares in ``windows.shares``; `write_shares`
+    later computes the gradients. It also bounds the curvature (second derivative) of the loss along
+    each word's vector, which limits the vector's step size.
 
     Parameters
     ----------

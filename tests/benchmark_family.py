@@ -75,7 +75,7 @@ class Corpus:
 
 
 class Clock:
-    """A clock that starts when it is made."""
+    """Measures the elapsed seconds and the processor seconds since it was made."""
 
     def __init__(self) -> None:
         self.begun = np.array([time.perf_counter(), time.process_time()])
@@ -93,7 +93,8 @@ processor time."""
 def ours(corpus: Corpus, objective: Objective, threads: int) -> Epoch:
     """Return a function that trains an epoch with ``engine=numba`` and measures its speed.
 
-    The function returns two speeds in words per second: by elapsed time and by processor time.
+    `Epoch` is the type of this function. It takes no arguments, and returns two speeds in words per
+    second: by elapsed time and by processor time.
     """
     model = initial_model(objective, len(corpus.counts), generator(0, "init"))
     sums = subword_sums(corpus.words, objective) if objective.subwords else None

@@ -96,7 +96,11 @@ class Forks:
 
 @contextmanager
 def forks() -> Iterator[Forks]:
-    """Start the process that runs commands in forks; yield the connection; then end the process."""
+    """Start a process that runs ``pipeline/run.py``; yield a connection to it; then end it.
+
+    The process first imports the modules that the command needs. For each command that the yielded
+    `Forks` starts, it forks a copy of itself, which need not import them again. This saves time.
+    """
     with subprocess.Popen(
         [sys.executable, __file__],
         stdin=subprocess.PIPE,

@@ -185,16 +185,18 @@ def simulated(
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]], NDArray[np.float64]]:
     """Simulate word vectors of several runs on each of two texts; a tenth of the words change.
 
-    A change adds a random vector of about the length `moved` to the vector of a word, whose own
-    length is about 1. With `resampled`, each word's vector has further noise, which is equal in all
-    runs on a text, as if each text were a random sample.
+    A word has a vector in each text, of a length of about 1. If the word changes, its vector in the
+    second text is that in the first text plus a random vector of about the length `moved`. Each run
+    adds its own noise to the vectors of its text. With `resampled`, each text also adds a noise of
+    its own, which is equal in all runs on the text, as if the text were a random sample.
 
     Returns
     -------
     before, after
         For each run on the first and on the second text, the vectors (size, dim).
     change : (size,)
-        Half of the squared distance between each word's vectors in the two texts, without noise.
+        Half of the squared distance between each word's vectors in the two texts, before any noise
+        is added.
     """
     random = np.random.default_rng(seed)
     scale = np.linspace(0.3, 1.7, dim) / math.sqrt(dim) / 2

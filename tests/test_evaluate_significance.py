@@ -104,7 +104,9 @@ def oracle(
         A function that returns one or more estimates of the variance of the difference over
         samples of items, given the influence of each item. The largest estimate is used.
     units
-        The number of independent items.
+        The number of independent units, from which the degrees of freedom over items follow: for
+        word pairs, the number of items; for analogy questions, the number of distinct word pairs in
+        them, because questions that share a pair are not independent.
     """
     seeds = len(gaps)
     mean = sum(gaps) / seeds

@@ -105,15 +105,16 @@ def _paths(
     Parameters
     ----------
     parents, codes : (2 V - 1,)
-        The parent of each node, as the number of an inner node (-1 for the root), and the branch
-        from the parent, 0 or 1. The V leaves come first, then the inner nodes.
+        For each node, its parent, and the branch that leads to it from the parent, 0 or 1. The V
+        leaves come first, then the V - 1 inner nodes. Inner nodes are numbered from 0: node i has
+        the index V + i in these arrays. A parent is given as this number i; for the root, it is -1.
 
     Returns
     -------
     starts : int64 (V + 1,)
         The path of word w is ``nodes[starts[w] : starts[w + 1]]``.
     nodes : int32 (total length of all paths,)
-        The inner nodes on each path, beginning at the root.
+        The numbers, from 0, of the inner nodes on each path, beginning at the root.
     codes : int8, same shape as `nodes`
         The branch taken at each of these nodes, 0 or 1.
     """

@@ -157,13 +157,13 @@ def upstream_reasons(
     old: Mapping[str, str],
     manifests: Callable[[str], Sequence[Manifest]],
 ) -> Iterator[str]:
-    """Yield phrases that say how the earlier results differ from which two results were made.
+    """Compare the upstream results of two results, and yield phrases that say how they differ.
 
-    Each stage of the pipeline makes a result from the results of earlier stages, its upstream
-    results. For each earlier stage, the upstream results of the two results are compared. If they
-    are not the same, the phrases say how their manifests (descriptions) differ, as found by
-    `reasons`. The results from which these two were made are then compared in the same way. If the
-    cache lacks one of the two manifests, the phrase only names the stage.
+    Each stage of the pipeline makes a result from results of earlier stages, its upstream results.
+    For each earlier stage, the upstream result of the one is compared with that of the other. If
+    they are not the same, the phrases say how their manifests (descriptions) differ, as found by
+    `reasons`. The upstream results of these two are then compared in the same way. If the cache
+    lacks one of the two manifests, the phrase only names the stage.
 
     Parameters
     ----------
@@ -224,8 +224,9 @@ def is_digest(value: Any) -> bool:
 def shown(value: Any) -> str:
     """Return the value of a setting as text for a message, cut to `SHOWN` characters.
 
-    If the value is a hash, or a list of hashes, the text is "a file": for a setting that names a
-    file, a result is described by a hash of the file's content.
+    If the value is a hash, or a list of hashes, the text is "a file". The reason: where a setting
+    names a file, the manifest (description) of a result has a hash of the file's content in place
+    of its name, and a hash tells a reader of the message nothing.
     """
     if is_digest(value):
         return "a file"

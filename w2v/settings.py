@@ -104,8 +104,9 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
 def check_whole(name: str, value: object, least: int = 1, *, or_none: bool = False) -> None:
     """Raise `InputError` if an argument, called `name`, is not a whole number of at least `least`.
 
-    This function refuses None. If the argument may be None, do not call it in this case, and set
-    `or_none`: the message for other values then ends in "or None".
+    None is always an error here, even with `or_none`. If the argument may be None, the caller tests
+    for None first, and calls this function only for other values. `or_none` only makes the error
+    message end in "or None".
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
         none = ", or None" * or_none
@@ -115,8 +116,9 @@ def check_whole(name: str, value: object, least: int = 1, *, or_none: bool = Fal
 def check_positive(name: str, value: object, *, or_none: bool = False) -> None:
     """Raise `InputError` if an argument, called `name`, is not a finite number above 0.
 
-    This function refuses None. If the argument may be None, do not call it in this case, and set
-    `or_none`: the message for other values then ends in "or None".
+    None is always an error here, even with `or_none`. If the argument may be None, the caller tests
+    for None first, and calls this function only for other values. `or_none` only makes the error
+    message end in "or None".
     """
     limit = above(0)
     if not isinstance(value, Real) or isinstance(value, bool) or not limit.holds(value):

@@ -117,8 +117,8 @@ class Sums:
         Parameters
         ----------
         values : float32 (E,)
-            A number for each entry: the attribute `weights` or `shares`. None, the value of both
-            attributes if each sum is a single table row, means ones.
+            A number for each entry: the attribute `weights` or `shares`. None means that every
+            number is 1. (If each sum is a single table row, both attributes are None.)
 
         Returns
         -------

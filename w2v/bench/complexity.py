@@ -83,7 +83,8 @@ def measure(
     settings
         The values of V and K, and how often and for how long each is timed.
     engine
-        The engine that trains in batches.
+        The name of the engine to time, such as ``numba``, which trains in batches. It is compared
+        with gensim and `w2v.losses.naive_softmax`, which take one pair at a time.
     seed, threads
         The seed of the text and of the vectors, and the number of threads of each engine.
     precision
@@ -158,9 +159,10 @@ def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, T
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
     """Fit power laws to timings: the time per pair is assumed to be proportional to x^exponent.
 
-    A loss is timed in one or more ways: trained by an engine or, without an engine, computed by the
-    function `w2v.losses.naive_softmax`, which takes one pair at a time. The list has one or two
-    fits for each loss and way, each over a single variable x:
+    A loss is timed in one or more ways. A way is an engine that trains with the loss. The exact
+    softmax is also timed in a further way, without an engine: by the function
+    `w2v.losses.naive_softmax`, which takes one pair at a time. The list has one or two fits for
+    each loss and way, each over a single variable x:
 
     - x is the size of the vocabulary, V: for every loss and way;
     - x is the number of noise words, K: for negative sampling;

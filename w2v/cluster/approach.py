@@ -7,9 +7,9 @@ the loss. A worker that makes n small steps with the learning rate lr therefore 
 1 - exp(-a) of the distance, with a = lr n c.
 
 A term of the loss, such as -log σ(u·v), has a curvature in v of at most u uᵀ / 4. So c is estimated
-as a constant times a mean squared length: for a row of the input matrix, that of the rows of the
-output matrix, and vice versa. `approach` computes lr times n times this mean; `w2v.cluster.kernels`
-has the constants.
+as a constant times a mean squared length m. For a row of the input matrix, m is the mean over the
+rows of the output matrix, and vice versa. The function `approach` returns lr n m, which does not
+include the constant. `w2v.cluster.kernels` multiplies it by a measured constant to get a.
 
 If workers trained one after another, the fraction exp(-j a) of the distance would be left after j
 of them. So k of them would cover (1 - exp(-k a)) / (1 - exp(-a)) times the distance that the first

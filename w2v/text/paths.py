@@ -37,7 +37,8 @@ class FoundFiles:
         How many broken links, pipes, sockets and devices were skipped.
     left_out
         The folders that were not searched: those that `find_files` was told to leave out, symbolic
-        links to folders, and folders that match a glob pattern although their files do not.
+        links to folders, and folders that match a glob pattern although their files do not. For
+        example, the pattern ``data/*`` matches the folder ``data/old``, but no file in it.
     """
 
     paths: list[str] = field(default_factory=list)
@@ -51,7 +52,8 @@ class FoundFiles:
         ``hidden_files`` counts hidden files and folders, and files such as ``Thumbs.db``.
         ``no_files`` counts broken links, pipes, sockets and devices. ``folders_left_out`` lists the
         folders that were not searched: those that `find_files` was told to leave out, symbolic
-        links, and folders that match a glob pattern although their files do not.
+        links, and folders that match a glob pattern although their files do not (``data/*`` matches
+        the folder ``data/old``, but no file in it).
         """
         return {
             "hidden_files": self.hidden,

@@ -520,19 +520,20 @@ def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Id
 
 
 class _Counts(NamedTuple):
-    """Counts of types (distinct tokens) and of pairs of words, added up by text.
+    """Counts of types (distinct tokens) and pairs of words, added up where strings are equal.
 
-    The text of a pair is its two words, and any connectors (such as "of") in between, joined by the
-    joiner, such as ``_``. The pair ``new``, ``york`` thus has the text of the type ``new_york``.
-    The count of either is then the number of occurrences of the type plus that of the pair.
+    The string of a pair is the phrase that it would become: its two words, and any connectors (such
+    as "of") in between, joined by the joiner, such as ``_``. The pair ``new``, ``york`` has the
+    string ``new_york``. If the corpus also has the type ``new_york``, both the pair and the type
+    have the same count: the occurrences of the type plus those of the pair.
 
     Attributes
     ----------
     words, pairs : int64
         The count of each type of the corpus, and of each distinct pair.
     types
-        How many different texts there are: those of all types, except connectors, and those of all
-        pairs. A text of both a type and a pair counts once.
+        How many different strings there are among those of all types, except connectors, and of all
+        pairs. A string of both a type and a pair counts once.
     """
 
     words: Ids
@@ -541,11 +542,12 @@ class _Counts(NamedTuple):
 
 
 def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
-    """Return the counts of all types (distinct tokens) and pairs of words, added up by text.
+    """Return counts of types (distinct tokens) and word pairs, added up where strings are equal.
 
-    Where types or pairs have equal text, each of them gets the sum of their counts. The text of a
-    pair is its two words, and any connectors (such as "of") in between, joined by the joiner, such
-    as ``_``: the pair ``new``, ``york`` and the type ``new_york`` have equal text.
+    Where types or pairs have equal strings, each of them gets the sum of their counts. The string
+    of a pair is the phrase that it would become: its two words, and any connectors (such as "of")
+    in between, joined by the joiner, such as ``_``. So the pair ``new``, ``york`` and the type
+    ``new_york`` have equal strings.
 
     Parameters
     ----------

@@ -687,10 +687,11 @@ class BlockBuilder:
     def _cut(self, data: bytes) -> int:
         """Return the last position in `data` where a long document may be cut; 0 if there is none.
 
-        `data` is UTF-8 text, the part of a file that was added last. The position is in bytes. It
-        is the one that the function ``self.border`` returns, which splits neither a token nor a CR
-        LF. If documents are paragraphs, it is moved back to the start of the white space that
-        precedes it: the cut must not separate successive line ends, because two of them end a
+        `data` is the part of a file that was last passed to `add`, as UTF-8. Positions are numbers
+        of bytes from its start. The function ``self.border`` returns the last position at which a
+        cut splits neither a token nor a CR LF. If documents are lines or files, this position is
+        the result. If they are paragraphs, the result is the start of the white space right before
+        this position. A cut at the position itself could come between the two line ends that end a
         paragraph.
         """
         assert self.border is not None

@@ -293,16 +293,18 @@ def choose(
 ) -> tuple[Vocabulary, NDArray[np.int32]]:
     """Choose the words of the vocabulary by settings; a wrapper of `build`.
 
+    Two settings, ``settings.words`` and ``settings.drop``, are not used: they may name files. The
+    caller has read these files, and passes the words themselves as `words` and `drop`.
+
     Parameters
     ----------
     types, counts
         The types (distinct tokens) of the corpus, and how often each occurs.
     words
-        The words to choose, whatever their count, such as those in the file that
-        ``settings.words`` names; None: choose by count. The setting itself is not used.
+        The words to choose if they are among `types`, whatever their count. None: choose the
+        types that occur ``settings.min_count`` times or more.
     drop
-        The words to leave out, except those in ``settings.keep`` and `given`. ``settings.drop`` is
-        not used.
+        The words to leave out, except those in ``settings.keep`` and `given`.
     given
         Further words to choose if they are among `types`, whatever their count. Such a word matches
         only the type that is spelled exactly alike. But a word of `words`, `drop` or

@@ -84,16 +84,19 @@ class Checkpoints:
         self.begin(0, 0)
 
     def begin(self, words: int, size: int) -> None:
-        """Begin the time, and the number of words, after which the first checkpoint is due.
+        """Start to count the seconds and the words until the first checkpoint is due.
 
-        Call this when training starts; `due` then says whether it is time for a checkpoint.
+        Call this when training starts. The first checkpoint is due when as many seconds or as many
+        words have passed as the parameters `seconds` and `words` of the class say, whichever comes
+        first. The method `due` returns whether that is so.
 
         Parameters
         ----------
         words
             The number of words that training has read so far.
         size
-            The size of a checkpoint in bytes, from which the time to write the first is estimated.
+            The size of a checkpoint in bytes. The time to write the first is estimated from it, and
+            the first is due later if this time is long.
         """
         self.last_words = words
         self.last_time = time.monotonic()

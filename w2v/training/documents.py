@@ -153,10 +153,12 @@ def train(
         moved the initial vectors.
     vocabulary
         With ``init``, which words the result has: ``new``, those of the new text; ``given``, those
-        of ``init``, and words of ``keep`` that occur; ``union``, both. Words that do not occur in
-        the text keep their initial vectors, except with subwords; but with `w2v.Softmax`, their
-        outside vectors change. With ``union`` and ``given``, the counts of the result are those of
-        the text plus those of ``init``, if it has counts, and the words are ordered by these sums.
+        of ``init``, and words of ``keep`` that occur; ``union``, both. A word of ``init`` that does
+        not occur in the text keeps its initial vectors, with two exceptions. With subwords, its
+        center vector changes, because it shares n-grams with words of the text. With `w2v.Softmax`,
+        its outside vector changes, because this loss scores all words for each pair. With ``union``
+        and ``given``, the counts of the result are those of the text plus those of ``init``, if it
+        has counts, and the words are ordered by these sums.
     freeze
         Words of ``init`` whose vectors training does not change; ``given``: all of them. If there
         are any, training uses NumPy, also with ``engine="numba"``, and is several times slower.

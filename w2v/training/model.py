@@ -40,9 +40,10 @@ class TrainedModel:
     points : list of w2v.training.history.Point
         Loss and learning rate at many points within the epochs, for plots.
     kept_epoch
-        The number of the epoch at whose end training had these vectors. There are two exceptions,
-        in which it is the number of complete epochs: if training was interrupted, and if the model
-        was loaded from files (also after early stopping).
+        After a complete training: the number of the epoch at whose end training had these vectors.
+        This is the last epoch or, with early stopping, the best one. After an interrupted training:
+        the number of complete epochs. `save` does not write this number: in a loaded model, it is
+        the number of complete epochs, even if early stopping kept the vectors of an earlier one.
     words
         The number of in-vocabulary tokens read in all epochs, before sub-sampling.
     seconds

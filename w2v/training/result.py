@@ -86,7 +86,10 @@ def write_result(
 def read_history(folder: Path) -> tuple[list[Point], list[Epoch]]:
     """Read the training history from the folder of a result.
 
-    Return a `Point` for each shard, a part of the text, and an `Epoch` for each epoch.
+    A shard is a part of the text that is trained on in one call. Return a `Point` for each shard:
+    its mean loss, and, at its end, the learning rate and the words and seconds so far. Return an
+    `Epoch` for each epoch: its losses, learning rate, training time, numbers of words and pairs,
+    and scores of the vectors.
     """
     history = json.loads((folder / HISTORY).read_bytes())
     points = [Point(**point) for point in history["points"]]

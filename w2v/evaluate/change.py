@@ -110,15 +110,15 @@ class Change:
     resampled
         Whether each run was trained on a bootstrap sample of the documents.
     inflation
-        The inflation factor: the ratio of the test statistics of words to those expected if all
-        words are used alike in both texts. The statistic of a word is the squared distance
+        How much larger the test statistics of words are than chance alone would make them. If it is
+        above 1, p-values without a correction would be too small. The p-values are corrected, in
+        each band of words of similar frequency by the factor of the band. This factor is the median
+        statistic of the band's words, divided by the median expected if all words are used alike in
+        both texts. `inflation` summarizes the bands: it is the median of their factors, each
+        counted once for every word of its band. The statistic of a word is the squared distance
         between its mean vectors (over runs) in the two texts, divided by the mean that this squared
-        distance has by chance alone. The words are divided into bands of similar frequency. The
-        factor of a band is the median statistic of its words, divided by the median expected by
-        chance; the p-values of the band are corrected for this factor. `inflation` is the median of
-        the factors, each counted once for every word of its band. It is not estimated if no text
-        has three or more runs: it is then 1 if a text has two runs, and None if each text has a
-        single run.
+        distance has by chance alone. The factors are not estimated if no text has three or more
+        runs: `inflation` is then 1 if a text has two runs, and None if each text has a single run.
     anchors
         The number of words from which the rotations that align the vectors were computed.
     """
@@ -150,12 +150,14 @@ class _Noise(NamedTuple):
         Estimates of δ·Σδ, which need two runs. δ is the difference between the word's mean vectors
         in the two texts.
     skew
-        A factor that makes the F distribution of the test as skewed as the test statistic: the
-        numerator's degrees of freedom are multiplied by it. (The test is of whether a word is used
-        alike in both texts; the statistic is δ·δ, divided by its mean under the null hypothesis.)
-        The factor is computed from a matrix C, the weighted sum of the estimates of Σ of all words
-        and of all texts with two or more runs. The weight of each Σ is (runs - 1) / tr Σ. The
-        factor is (tr C²)⁴ / (tr C tr C³)². It is at most 1; it is 1 if C is isotropic.
+        A correction of the test of whether a word is used alike in both texts. The test statistic
+        is δ·δ / tr M, where M is the covariance of δ if the word is used alike. It is compared with
+        an F distribution, whose degrees of freedom in the numerator are f = (tr M)² / tr M². With
+        this f, F has the variance of the statistic, but too little skewness. f is therefore
+        multiplied by `skew`, which makes F as skewed as the statistic. (The statistic's deviation
+        from 1 is divided by √skew, so that the variances still agree.) `skew` is
+        (tr C²)⁴ / (tr C tr C³)², where C is the sum of (runs - 1) Σ / tr Σ over all words and all
+        texts with two or more runs. It is at most 1; it is 1 if C is isotropic.
     """
 
     trace: NDArray[np.float64]
@@ -190,9 +192,13 @@ def change(
     Raises
     ------
     InputError
-        An argument has no vectors, fewer than ten words are left to compare, the vectors of the
-        texts have different dimensions, a vector of a word contains NaN or an infinity, or there
-        are texts with several runs, but all runs of each of them have equal vectors.
+        One of these holds:
+
+        - an argument has no vectors, or a vector of a word contains NaN or an infinity;
+        - fewer than ten words are left to compare;
+        - the vectors of the texts have different dimensions;
+        - a text has several runs, but no runs of the same text differ in their vectors, so that the
+          variation between runs is zero.
     """
     sides = [_units("before", before), _units("after", after)]
     (words, counts, _), (others, other_counts, _) = sides
@@ -268,9 +274,10 @@ class _Found(NamedTuple):
         runs), divided by the squared distance expected by chance. With one run of each text, it is
         the squared Euclidean distance between the word's two vectors.
     inflation
-        By what factor the test statistics exceed those expected under the null hypothesis, as in
-        `Change.inflation`. It is not estimated if no text has three or more runs: it is then 1 if a
-        text has two runs, and None if each text has a single run.
+        How much larger the test statistics are than expected under the null hypothesis: a factor,
+        the median over the words, as in `Change.inflation`. It is not estimated if no text has
+        three or more runs: it is then 1 if a text has two runs, and None if each text has a single
+        run.
     """
 
     distance: NDArray[np.float64]

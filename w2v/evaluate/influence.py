@@ -51,8 +51,10 @@ class Scores(NamedTuple):
     values : (runs,)
         The scores; NaN where a score is undefined.
     parts : (runs, n)
-        The influence of each item on each score, divided by the number of items that are used; 0
-        for items that are not used. (In the result of `spearman_influences`, it is not divided.)
+        The influence of each item on each score, 0 for items that are not used. `Benchmark.scores`
+        divides the influences by the number of used items: for independent items, the sum of the
+        squares then estimates the variance of the score. `spearman_influences`, which computes the
+        influences for this step, returns them undivided.
     """
 
     values: FloatArray
@@ -128,13 +130,17 @@ class Benchmark(ABC):
         Parameters
         ----------
         parts : (rows, n)
-            For each score, a row with the influence of each item on it, divided by the number of
-            items that are used (`Scores.parts`).
+            For each score, a row with the influence of each item on it, as in the result of the
+            method `scores`: divided by the number of items that the score is computed from, and 0
+            for other items.
 
         Returns
         -------
         (estimates, rows)
-            One or more estimates of each score's variance. If there are several, use the largest.
+            One or more estimates of each score's variance. Word pairs have one estimate. Analogy
+            questions have two: the first allows for questions that depend on each other because
+            they share a word pair; the second takes all questions as independent. The first may be
+            too small by chance, or even negative. Therefore use the largest estimate.
         """
         return np.asarray(np.einsum("ij,ij->i", parts, parts))[None]
 
@@ -392,8 +398,9 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
     values : (runs,)
         The correlations; NaN if x or the row of y is constant, or n is less than 2.
     parts : (runs, n)
-        The influences, not divided by n. (`Benchmark.scores`, which also returns `Scores`, divides
-        them.) If a correlation is defined, the influences on it sum to 0.
+        The influences: the derivatives themselves, not divided by n. (The method
+        `SimilarityBenchmark.scores`, which calls this function, divides them by n.) If a
+        correlation is defined, the influences on it sum to 0.
 
     Notes
     -----
@@ -402,12 +409,19 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
     sqrt(mean(a a) mean(b b)).
 
     The influence of item k is the derivative of the correlation with respect to the weight of the
-    item. For mean(a b), this derivative is a_k b_k + A_k + B_k - 3 mean(a b). A_k and B_k are due
-    to the ranks that item k raises: A_k is the sum of b over the items with a larger x than item k,
-    divided by n, and B_k is the sum of a over the items with a larger y, divided by n. Items with
-    an equal x or y, such as k itself, count half. The last term is there because the weights always
-    sum to 1. The derivatives of mean(a a) and mean(b b) have the same form, and that of the
-    correlation follows from all three by the chain rule.
+    item. For mean(a b), this derivative is a_k b_k + A_k + B_k - 3 mean(a b). Its terms are:
+
+    - a_k b_k: the item's own product gets more weight.
+    - A_k: more weight of item k raises F, and so a, of all items with a larger x. A_k is the sum of
+      b over these items, divided by n; items with an equal x, such as k itself, count half.
+    - B_k: the same with x and y exchanged, and so the sum of a over the items with a larger y.
+    - -3 mean(a b): the weights sum to 1, so the others fall when that of k rises. mean(a b) is a
+      sum of products of three weights: that of an item i, that of an item counted in the share F
+      for x_i, and that of an item counted in the share for y_i. If all weights fall by a small
+      fraction, mean(a b) falls by three times this fraction.
+
+    The derivatives of mean(a a) and mean(b b) have the same form. That of the correlation follows
+    from all three by the chain rule.
 
     References
     ----------

@@ -6,6 +6,11 @@ seeds and items. Both are treated as random samples, as in a study in which seve
 the same cases (Obuchowski and Rockette). `w2v.evaluate.influence` computes how much each item
 contributes to a score.
 
+The test works as follows. The difference of the two scores is averaged over the seeds. The variance
+of this mean is estimated as a sum of two: the variance due to the choice of seeds, and that due to
+the choice of items. The square root of the sum is the standard error. The difference is significant
+if its absolute value exceeds the standard error times a critical value.
+
 For the seeds s = 1 ... S, let d_s be the difference of the two scores with seed s, and e_s the
 vector of the differences of the items' contributions. The variance of the mean of d_s is estimated
 by
@@ -14,21 +19,16 @@ by
 
 Here, q(e) estimates the variance, over random samples of items, of a difference to which the items
 contribute e: the sum of e_i e_j over all items i and j that depend on each other, such as two
-questions with a word pair in common; for independent items, it is the sum of the squares of e.
-``noise`` estimates the part of q(mean of e_s) that is due to the seeds: it is the sum of
-q(e_s - mean of e_s) over the seeds, divided by S (S - 1). It is subtracted because ``seeds``
-contains it, too. With few seeds, the estimate ``seeds`` may happen to be smaller, or even 0. Then
-only ``seeds`` is subtracted, so that the estimated variance is never below q(mean of e_s), the
-variance over items if the trained vectors are taken as given.
+questions with a word pair in common; for independent items, it is the sum of the squares of e. On
+average, this sum is too small. Each q is therefore divided by a factor, which the notes below
+derive.
 
-On average, q is too small by a factor of about 1 - q(1/n), so each q above is divided by this
-factor. Here, q(1/n) is the value of q if each e_i is 1/n; it is the fraction of the n² products
-e_i e_j that q adds up. The reason for the bias is that the contributions of the n items sum to 0,
-as if their mean had been subtracted from each. Let V be the variance that q should estimate. The
-variance of the subtracted mean is V / n². Subtracting it lowers the expected value of each product
-e_i e_j by about V / n². q adds up n² q(1/n) products, so its expected value is about
-V - n² q(1/n) V / n² = (1 - q(1/n)) V. For the u (u - 1) analogy questions that can be made of u
-word pairs, 1 - q(1/n) is (u - 2) (u - 3) / (u (u - 1)), and the corrected estimate has no bias.
+The vector (mean of e_s) also varies because of the seeds. ``noise`` estimates the part of
+q(mean of e_s) that is due to them: it is the sum of q(e_s - mean of e_s) over the seeds, divided by
+S (S - 1). ``seeds`` contains this part, too. To count it once only, ``noise`` is subtracted. With
+few seeds, however, the estimate ``seeds`` may happen to be smaller than ``noise``, or even 0. Then
+only ``seeds`` is subtracted: hence min(noise, seeds). The sum seeds + items is thus never below
+q(mean of e_s), the variance over items if the trained vectors are taken as given.
 
 With few seeds, var(d_s) is not reliable. With more than two configurations, the larger one of
 v_a + v_b and 2 v is therefore used in place of var(d_s). Here, v_a and v_b are the variances over
@@ -46,6 +46,18 @@ freedom are Satterthwaite's. With two configurations or two seeds, Satterthwaite
 too many differences. There are then two critical values, one for the degrees of freedom of
 ``seeds`` and one for those of ``items``. Their mean is used, weighted by ``seeds`` and ``items``
 (Cochran). The README of this folder reports simulations.
+
+Notes
+-----
+Each q is divided by 1 - q(1/n). Here, q(1/n) is the sum above with 1/n in place of each e_i. It is
+the fraction of the n² products e_i e_j that q adds up.
+
+The sum is too small because the contributions of the n items sum to 0, as if their mean had been
+subtracted from each. Let V be the variance that q should estimate. The subtracted mean has the
+variance V / n², so each product e_i e_j is smaller by about V / n² on average. There are n² q(1/n)
+products in the sum. Its expected value is therefore about V - q(1/n) V = (1 - q(1/n)) V. For the
+u (u - 1) analogy questions that can be made of u word pairs, the factor is
+(u - 2) (u - 3) / (u (u - 1)), and the corrected estimate has no bias.
 
 References
 ----------
@@ -187,8 +199,8 @@ class Difference:
           with a word pair in common;
         - ``undefined``: the score of a run is NaN, such as the loss of a training that diverged;
         - ``no spread``: the scores differ, but the estimated variance of the difference is 0, so
-          that its true variance is unknown. This is always so for a score without items if
-          `Comparison.fixed` is true.
+          that its true variance is unknown. One case is a score without items, such as a loss, of
+          vectors that were given, not trained (`Comparison.fixed`): neither seeds nor items vary.
     low, high
         The confidence interval of the difference. It is so wide that the intervals of all compared
         differences hold at once with a probability of 95 %. It excludes 0 if the verdict is
@@ -211,8 +223,8 @@ class Difference:
         `Comparison.size` is None or 0, the absolute value of `difference`.
     seeds_needed
         The number of seeds with which a true difference of this size is significant with
-        probability 0.8. It is None if `MAX_SEEDS` seeds are not enough, or if `Comparison.fixed` is
-        true.
+        probability 0.8. It is None if `MAX_SEEDS` seeds are not enough, or if the vectors were
+        given, not trained (`Comparison.fixed`), because other seeds would then change nothing.
     """
 
     a: int
@@ -268,16 +280,21 @@ class Family:
     def p_value(self, ratio: float, critical: float, shown: bool) -> float:
         """Return the p-value of a difference, corrected for all comparisons by all scores.
 
-        The p-value is computed in three steps. First, the degrees of freedom are found for which
-        the method `Family.critical` returns the argument `critical`. Second, the distribution with
-        these degrees of freedom gives the p-value within this family: it is that of the studentized
-        range or, for two configurations, Student's t. Third, the p-value is corrected for the other
-        families (Sidak). A difference at the critical value gets the p-value `whole`, an attribute:
-        the accepted probability of any false positive in all families together.
+        The p-value is found from the test's critical value, so that both lead to the same verdict.
+        The degrees of freedom are not passed, because the critical value may be a mean of two
+        critical values, each with its own degrees of freedom (`Noise.critical`). The steps are:
 
-        Critical values are interpolated, so the p-value has a small error. It is therefore adjusted
-        such that it agrees with `shown`: it is below `whole` if `shown` is true, and at least
-        `whole` if `shown` is false.
+        1. Find the degrees of freedom with which the method `critical` of this class returns the
+           argument `critical`.
+        2. Compute the p-value of `ratio` within this family, with these degrees of freedom. The
+           distribution is that of the studentized range or, for two configurations, Student's t.
+        3. Correct the p-value for the other families (Sidak). A difference at the critical value
+           gets the p-value `whole`, an attribute: the accepted probability of any false positive in
+           all families together.
+        4. Critical values are interpolated, so the p-value has a small error. If it is therefore on
+           the wrong side of `whole`, replace it: by `whole` if `shown` is false, and by the next
+           smaller number if `shown` is true. A difference is thus significant exactly if its
+           p-value is below `whole`.
 
         Parameters
         ----------
@@ -432,9 +449,9 @@ class Comparison:
         For each configuration, the scores of its runs, by seed.
     family
         A `Family`: the number of these configurations, and the significance level for the
-        comparisons of all their pairs, which are corrected together for multiple testing. The
-        number counts every configuration. The tests use the property `distinct` instead, a copy of
-        the family in which configurations with equal runs count once.
+        comparisons of all their pairs, which are corrected together for multiple testing. Here, the
+        number includes configurations that duplicate others, because their runs are equal. The
+        significance tests use the number without duplicates (property `distinct`).
     benchmark, answers
         The items (word pairs or questions) that the score is computed from, and the answers of each
         configuration's runs to them. For a score without items, such as a loss, `benchmark` is
@@ -528,10 +545,12 @@ class Comparison:
             The variance of the difference; None if it cannot be estimated. The estimate requires
 
             - at least two seeds; but one is enough if the attribute `fixed` is true (the vectors
-              were given, not trained), because only the items are then a sample. For a score
-              without items, the estimate is then 0;
+              were given, not trained), because only the items are then a sample;
             - for a score with items, also that `difference` is finite and that the items are not
               too few (see `few` below).
+
+            If `fixed` is true and the score has no items, the estimate is 0, because nothing is
+            left that varies.
         items : int or None
             The number of items that were used. If the benchmark skips unknown words, an item is
             used if its words are known to the runs of both configurations with every one of
@@ -686,15 +705,20 @@ class Comparison:
         - It has more, and they are not. Effects of a seed on all configurations alike are removed
           from the scores first (`spread_over_seeds`). Let v_a and v_b be the variances over seeds
           of the scores of the two configurations, and v the variance pooled over all k
-          configurations that are not copies. V is the larger one of v_a + v_b and 2 v.
+          configurations that are not copies. V is the larger one of v_a + v_b and 2 v. With few
+          seeds, v_a + v_b may be far too small by chance; v, from more runs, guards against that.
+          If the two vary more than other configurations, 2 v would be too small.
 
-        In the third case, the degrees of freedom of 2 v are those of v, which `spread_over_seeds`
-        returns. The degrees of freedom of v_a + v_b are Satterthwaite's, multiplied by (k - 1) / k,
-        because the removed effects make the two variances depend on each other. They are at most
-        those of v. They are at least min(n_a, n_b) - 1, for n_a seeds of one configuration and n_b
-        of the other: for normally distributed scores, the two variances have chi-squared
-        distributions with n_a - 1 and n_b - 1 degrees of freedom, and their sum cannot have fewer
-        than the smaller number.
+        In the third case, let f be the degrees of freedom of v, which `spread_over_seeds` returns.
+        They are also those of 2 v. Let n_a and n_b be the numbers of seeds of the two
+        configurations. The degrees of freedom of v_a + v_b are
+
+            min(f, max(n_min, g (k - 1) / k)),   n_min = min(n_a, n_b) - 1,
+            g = (v_a + v_b)² / (v_a² / (n_a - 1) + v_b² / (n_b - 1)).
+
+        Here, g is Satterthwaite's value. The factor (k - 1) / k is there because the removed
+        effects make v_a and v_b depend on each other. The lower bound n_min is the smaller one of
+        the degrees of freedom of v_a and of v_b.
 
         Parameters
         ----------

@@ -342,14 +342,17 @@ class Sweep(Generic[R]):
         In a larger group, each configuration is compared only with one of the group, the reference.
 
         For the objective, the reference is the best configuration of the group by the objective.
-        For another score, it is the first configuration of the group that has the score, in this
-        order of all configurations:
+        For another score, all configurations of the sweep are put in one order, the same for all
+        these scores and their groups. The reference of a group is then its first configuration in
+        this common order. The common order is the first of these that is possible:
 
-        - by the objective, the best first, if all configurations can be compared by the objective;
-        - otherwise by the mean of one benchmark score, the best first. This is the mean over the
-          similarity benchmarks or else the first benchmark score that is finite for all runs and by
-          which all configurations can be compared;
-        - if there is no such score, the order of `ranking`, group after group.
+        1. by the objective, the best first, if all configurations can be compared by it;
+        2. by the mean over the similarity benchmarks, the best first;
+        3. by the first other benchmark score for which this is possible, the best first;
+        4. the order of the property `ranking`, group after group.
+
+        An order by a mean score (2 and 3) is possible if the score is finite for all runs, and if
+        all configurations can be compared by it.
 
         A configuration is left out if another one, with which it can be compared by the objective,
         was trained for more epochs.
@@ -484,11 +487,14 @@ class Sweep(Generic[R]):
         The value is the share of words' nearest neighbors that two runs of the configuration have
         in common, from 0 to 1, or None if it cannot be computed (`Configuration.overlap`).
 
-        At most ``MAX_OVERLAP // 2`` configurations are included: first the best one of each group,
-        then the second best of each, and so on. A group has the configurations that can be compared
-        by the objective (`group`). Configurations with fewer than two files of vectors are left
-        out. At most `MAX_OVERLAP` files of vectors are read in all. Within this limit, as many runs
-        of each configuration as possible are compared, and at least two.
+        The best configurations are the first ones in `ranking`, which orders those of each group by
+        the objective: the metric, such as a benchmark score or a loss, by which the sweep compares
+        its runs. Configurations of different groups cannot be compared by it, as with losses of
+        different loss functions (`compared_within`). At most ``MAX_OVERLAP // 2`` configurations
+        are included: first the best one of each group, then the second best of each, and so on.
+        Configurations with fewer than two files of vectors are left out. At most `MAX_OVERLAP`
+        files of vectors are read in all. Within this limit, as many runs of each configuration as
+        possible are compared, and at least two.
         """
         several = [
             [one for one in ranked if len(one.vectors) > 1] for ranked in self.ranking.values()

@@ -232,10 +232,15 @@ class Verdicts:
     def judged(self) -> list[Judged]:
         """The comparisons: one `Judged` for each score and each group of configurations.
 
-        A group has the configurations that have the score and can be compared by it (`group_of`).
-        Groups of one configuration are left out. The scores are the objective, which comes first;
-        the benchmark scores for which runs saved their answers (`Setting.answers`); and the mean
-        over the similarity benchmarks if a run has it.
+        A `Judged` says which configurations of the group differ significantly in the score, and by
+        how much. A group has the configurations that have the score and can be compared by it
+        (`group_of`). Groups of one configuration are left out. The scores are, in this order:
+
+        - the objective, the score that was chosen for comparisons before there were results;
+        - each benchmark score, if a run's answers to the items of the benchmark were saved
+          (`Setting.answers`). The answer to a word pair is a cosine; the answer to an analogy
+          question is the rank of the correct answer;
+        - the mean over the similarity benchmarks, if a run has it.
         """
         names = [self.objective, *(n for n in self.given if n != self.objective)]
         mean = any(MEAN_OF_SETS in run for s in self.settings for run in s.scores.values())

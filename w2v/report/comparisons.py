@@ -176,7 +176,8 @@ def check_bootstraps(compare: str, resampled: bool) -> None:
     Parameters
     ----------
     compare
-        The setting ``evaluate.compare`` of the run: the path of the vectors of the other text.
+        The setting ``evaluate.compare`` of the run: the path of the vectors with which the run is
+        compared: those of another run, of the runs of a sweep, or of another tool.
     resampled
         The setting ``train.bootstrap`` of the run: whether its own vectors are trained on bootstrap
         samples of the documents.
@@ -184,7 +185,7 @@ def check_bootstraps(compare: str, resampled: bool) -> None:
     Raises
     ------
     InputError
-        The vectors of one text are trained on bootstrap samples, and those of the other are not.
+        Either the run or the vectors it is compared with used bootstrap samples, but not both.
     """
     if bootstraps(compare) == {not resampled}:
         own, other = (f"train.bootstrap={str(one).lower()}" for one in (resampled, not resampled))

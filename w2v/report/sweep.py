@@ -173,9 +173,10 @@ def score_table(judged: Judged) -> dict[str, Any]:
         - ``asked``: the word for what a score is computed from: ``questions`` of analogies, or
           ``pairs`` of words;
         - ``digits``: the number of decimals of the means;
-        - ``apart``: whether any comparison has a difference that visibly does not equal the
-          difference of the two means shown. A difference is computed only from the seeds, and the
-          pairs or questions, that both configurations share; a mean may be over more of them;
+        - ``apart``: whether the page must explain why a difference is not that of two means. A
+          difference is computed only from the seeds, and the pairs or questions, that both
+          configurations share. A mean is over all that its configuration has. The two can
+          therefore disagree. True if they do so, in the decimals shown, for any comparison;
         - ``scale``: the axis for drawing the differences, a `Scale`.
     """
     sign = -1 if judged.larger_is_better else 1

@@ -22,11 +22,12 @@ class Batch(NamedTuple):
     Attributes
     ----------
     ids, documents : int32 (m + width + m,)
-        The vocabulary ids and document numbers of consecutive words, in the order of the text: m
-        words, then ``width`` words that begin with the center words of the step, then m words.
-        ``width`` is the largest number of center words in a step, and m the window size. The words
-        are from a sub-sampled shard (part of the text); before its start and after its end, the id
-        is 0 and the document number -1.
+        The vocabulary ids and document numbers of consecutive words of a sub-sampled shard (part of
+        the text), in its order: m words, then ``width`` words, then m words. ``width`` is the
+        largest number of center words in a step, and m the window size. If the step has n center
+        words, they are the first n of the ``width`` words; the words that follow in the shard fill
+        the rest. Where the shard has no word (before its start, after its end), the id is 0 and the
+        document number -1.
     centers : int32 (width,)
         The document numbers of the center words, then -1 if the step has fewer than ``width``.
     noise : int32 (width / SHARED * NOISE,)

@@ -110,9 +110,10 @@ class RowScale:
     def divide(self, gradients: F32, words: NDArray[np.int32] | slice = slice(None)) -> None:
         """Divide each row's gradient by about the root mean square of the row's gradients so far.
 
-        First, the squares of the new gradients are added to the object's sums. Let q then be the
-        mean square of the elements of all gradients of a row so far. The new gradient of the row is
-        divided, in place, by sqrt(q + mean(q) + 1e-30), where the mean is over the rows `words`.
+        Let g_1 to g_t be the gradients of a row so far, each with d elements; g_t is the new one.
+        For each row, q = (|g_1|² + ... + |g_t|²) / (t d): the mean of the squared elements, over
+        elements and over time. g_t is divided, in place, by sqrt(q + mean(q) + 1e-30), where
+        mean(q) is the mean of q over the rows `words`. The sums over time are kept in the object.
 
         Parameters
         ----------

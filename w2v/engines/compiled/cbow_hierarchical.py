@@ -52,9 +52,9 @@ def read_strip(
     `compute_sorted` computes the gradients of the input rows in the second phase.
 
     The rows are stored in ``buffer.inputs``. For each of them, ``buffer.input_curvature`` is set to
-    zero. `compute_sorted` replaces this zero by a bound on the second derivative of the loss along
-    the input row, unless the center word has no context words. ``step`` is the number of the step
-    in the shard (part of the text), and ``strip`` that of the strip in the step.
+    zero. `compute_sorted` replaces this zero by a bound on the second derivative of the loss with
+    respect to the input row, unless the center word has no context words. ``step`` is the number of
+    the step in the shard (part of the text), and ``strip`` that of the strip in the step.
     """
     n, windows, zeros = step % len(plans.ids), scratch.windows, address(scratch.tile.zeros)
     centers = strip_centers(sizes, shard, step, strip)
@@ -156,13 +156,14 @@ def share_sorted(
     rate: np.float32,
     scratch: Scratch,
 ) -> None:
-    """Compute the gradients of the words of a strip of the text from those of its input rows.
+    """For CBOW, pass the gradient of each window of a strip on to the window's context words.
 
-    This is for CBOW with the hierarchical softmax, and the last of three phases of a training step
-    (one update of the model). The text of the step is divided into strips; each call is for one. A
-    strip has an input row for each center word, the sum or mean of the vectors of its context
-    words. `compute_sorted` has stored the negative gradients of the input rows in
-    ``buffer.inputs``.
+    In CBOW, a center word is predicted from its input row: the sum or mean of the vectors of its
+    context words. A context word is in several windows; its gradient is a weighted sum of the
+    gradients of their input rows. This is for the hierarchical softmax, and the last of three
+    phases of a training step (one update of the model). The text of the step is divided into
+    strips; each call is for one. In the phase before, `compute_sorted` has stored the negative
+    gradients of the input rows in ``buffer.inputs``.
 
     The negative gradients of the context words are written to ``buffer.center``, to be added up for
     each word later. Without subwords, if a word has only one gradient in the step, the model is

@@ -69,7 +69,7 @@ def score_centers(sizes: Sizes, outside: I64, norms: int, tile: Tile) -> None:
     Parameters
     ----------
     sizes
-        The sizes of steps, strips and tiles.
+        The sizes of the tile and of its vectors.
     outside
         For each center word, the address of its output vector.
     norms
@@ -142,14 +142,13 @@ def center_block(
     Parameters
     ----------
     noise
-        The operands of a weighted sum for each input row, which is computed here. It is the noise
-        words' part of the row's negative gradient: the sum of their output vectors, each times the
-        negative derivative of the loss with respect to its score.
+        The operands of a weighted sum for each input row. The sum is the noise words' part of the
+        row's negative gradient: the sum of their output vectors, each times the negative derivative
+        of the loss with respect to its score. It is computed here.
     own
         The address of the negative derivative of the loss with respect to the own score of the
-        first center word. The derivatives of a center word are a row of ``noise.down`` float32
-        values: first that of its own score, then those of the noise words. So the next own
-        derivatives follow ``noise.down`` values apart.
+        first center word. Those of the next center words are ``noise.down`` float32 values apart.
+        (The derivatives for the noise words are between them.)
     outside
         The address of an int64 array with the address of each center word's output vector.
     C, out
@@ -199,7 +198,7 @@ def write_centers(sizes: Sizes, outside: I64, out: int, tile: Tile, own: Band) -
     Parameters
     ----------
     sizes
-        The sizes of steps, strips and tiles.
+        The sizes of the tile and of its vectors.
     outside
         For each center word, the address of its output vector.
     out

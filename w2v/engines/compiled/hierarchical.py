@@ -230,8 +230,8 @@ def score_nodes(
     the center word's vector, with CBOW the sum or mean of the vectors around it. A score is the dot
     product of an input row and the vector of an inner node on a predicted word's tree path.
 
-    `strips.score_node_tile` calls this function. Before the call, the input rows are in ``tile.C``,
-    and the vectors of the tile's nodes in ``tile.R``. The scores S are first written to
+    `strips.score_node_tile` calls this function. Before the call, the input rows of this tile are
+    in ``tile.C``, and the vectors of its nodes in ``tile.R``. The scores S are first written to
     ``tile.scores``. They are then replaced by -∂J/∂S, the negative derivatives of the loss J.
     `write_node_gradients` later computes the gradients of input rows and nodes from these.
 
@@ -253,16 +253,17 @@ def score_nodes(
         weights of the scores. They are made here, and used again for the gradients.
     of_centers, of_nodes
         Output: for each input row, and for each node, an upper bound on the curvature (second
-        derivative) of the loss along this vector. It limits the step size.
-    inputs
-        The matrix ``Buffer.inputs``. It only serves to prefetch the rows ``ahead``.
-    ahead
-        The rows of ``inputs`` that the thread needs for the next tile; none, if nothing is to be
-        prefetched.
+        derivative) of the loss with respect to this vector, in any direction. It limits the step
+        size.
+    inputs, ahead
+        Only for prefetching into the cache: the matrix ``Buffer.inputs``, with the input rows of
+        all tiles, and the numbers of its rows that the thread needs for the next tile; none, if
+        nothing is to be prefetched.
 
     Returns
     -------
-    The summed weight of the tile's pairs (0 for CBOW), and its loss.
+    The summed weight of the tile's pairs, and its loss. For CBOW, the weight is returned as 0: each
+    predicted center word is one pair of weight 1, and `compute_sorted` counts them.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
     pairs: float = np.float64(0)
@@ -295,7 +296,7 @@ def score_nodes(
 
 @inner
 def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32) -> None:
-    """Bound the curvature of the loss along each input row and each tree node's vector of a tile.
+    """Bound the curvature of the loss with respect to a tile's input rows and nodes' vectors.
 
     The curvature is the second derivative of the loss. An upper bound on it limits the size of the
     step by which a vector is updated. `score_nodes` calls this function when it has computed the
@@ -373,7 +374,7 @@ def choose_node_targets(
         (``Lists.places``).
     curvature
         For each node of the tile, an upper bound on the curvature (second derivative) of the loss
-        along the node's vector.
+        with respect to the node's vector, in any direction.
     rate
         The learning rate.
     places
@@ -421,9 +422,10 @@ def write_node_gradients(
         The working memory that holds the input rows, the nodes' vectors, the negative derivatives
         of the loss with respect to the scores (``tile.scores``), and the targets of the input rows.
     own
-        The working memory that holds a list of nodes for each group (`MR` = 4 center words, which
-        are scored with the same nodes). ``own.out`` has, for each node, the address of the row to
-        which its gradient is added.
+        The working memory that holds a list of nodes for each group of `MR` = 4 center words. The
+        list is the union of the nodes that the four need, those on the paths of all words that they
+        predict. All four are scored with it, and a score that does not count has the weight 0.
+        ``own.out`` has, for each node, the address of the row to which its gradient is added.
     factors
         The address of the numbers by which input rows are multiplied for the gradients of nodes:
         for skip-gram ``tile.scores``, for CBOW the same derivatives times step sizes

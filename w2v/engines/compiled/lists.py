@@ -26,12 +26,19 @@ def add_row(
 ) -> int:
     """Add a row of the gradient buffer to the list of its word; return the new number of lists.
 
-    A word has a row for each of its gradients in a training step. The rows of a word form a list,
-    and are added up at the end of the step. This is done separately for the two halves of the
-    step's text. Therefore the function must be called for the rows of the first half before those
-    of the second. The first row of a word begins a list; `keep_lists` later removes the lists of
-    words that have got no other row. Tree nodes take the place of output words in the hierarchical
-    softmax. Their rows are not divided into halves, and ``begin`` is 0.
+    A word has a row for each of its gradients in a training step. The rows of a word form a linked
+    list: each row has the number of the next row. They are added up at the end of the step. The
+    text of the step has two halves, whose rows are added up separately. Therefore the function must
+    be called for the rows of the first half before those of the second. There are three cases:
+
+    - The word has no row yet: the row begins a list.
+    - ``joins`` is true, and the word has a row in the same half: the row shares the place of the
+      word's first row in the half, to which its gradient will be added. It is not in the list.
+    - In all other cases, the row becomes the last row of the list.
+
+    `keep_lists` later removes the lists of words that have got no other row. In the hierarchical
+    softmax, tree nodes take the place of output words. Their rows are not divided into halves, and
+    ``begin`` is 0.
 
     Parameters
     ----------
@@ -40,14 +47,14 @@ def add_row(
     begin
         The number of the first row of the half that the row is in.
     joins
-        Whether one thread computes the whole half (`Sizes.halves`). It then adds the gradient of
-        the row to the word's first row in the same half, if there is one, and the row is left out
-        of the list. In all other cases, the row becomes the last row of the list.
+        Whether one thread computes the whole half (`Sizes.halves`), and adds up the gradients of
+        the word in it.
     count
         The number of lists so far: one for each word that has got a row.
     heads
         For each word, the last row of its list so far, after which the next one is added; -1 if
-        there is no list. Updated. (``lists.heads`` has the first rows instead.)
+        there is no list. Updated. (``lists.heads`` is different: it has the first row of each
+        list.)
     lists
         The lists; updated. A new list gets the number ``count``: element ``count`` of
         ``lists.words`` becomes the word, and that of ``lists.heads`` the first row of the list.
@@ -131,8 +138,8 @@ def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lis
         The words of the step, from ``sizes.window`` words before its first center word on.
     heads
         Working memory: for each word of the vocabulary, the last row of its list so far, after
-        which the next one is added; -1 before and after the call. (``Lists.heads`` has the first
-        rows instead.)
+        which the next one is added; -1 before and after the call. (``Lists.heads`` is different: it
+        has the first row of each list.)
     lists
         Output: the lists of the words with at least two rows (with subwords, of all words).
     """
@@ -181,8 +188,8 @@ def list_band(
         The noise words of the step, strip by strip.
     heads
         Working memory: for each word of the vocabulary, the last row of its list so far, after
-        which the next one is added; -1 before and after the call. (``Lists.heads`` has the first
-        rows instead.)
+        which the next one is added; -1 before and after the call. (``Lists.heads`` is different: it
+        has the first row of each list.)
     lists
         Output: the lists of the words with several rows.
     """
@@ -223,7 +230,8 @@ def list_rows(nodes: I32, heads: I32, lists: Lists) -> int:
         The tree node of each row; -1 for a row without a node.
     heads
         Working memory: for each node, the last row of its list so far, after which the next one is
-        added; -1 before and after the call. (``Lists.heads`` has the first rows instead.)
+        added; -1 before and after the call. (``Lists.heads`` is different: it has the first row of
+        each list.)
     lists
         Output: the lists of the nodes with several rows.
     """

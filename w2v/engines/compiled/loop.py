@@ -24,8 +24,9 @@ compute these steps, one after the other; both are repeated until all steps are 
    order and update the model.
 
 With one or two threads, a job of kind 4 computes all strips of one half of the step, one after the
-other (`Sizes.halves`). A word may get several gradients in this half. Each is added to the buffer
-row of the first one as soon as it is computed. The gradients of a tree node still have a row each.
+other (`Sizes.halves`). All gradients of a word in this half share one buffer row, that of the
+word's first gradient in the half: each is added to it as soon as it is computed. This is not done
+for tree nodes. Each tile writes one gradient for each of its nodes, to a row of its own.
 
 With CBOW and the hierarchical softmax, tiles are not parts of strips: all center words of the step
 are sorted by their tree paths and then divided into tiles, so the words of a tile come from

@@ -21,9 +21,10 @@ a band matrix. The scores are stored by center word, at these positions of an ar
     (center i, noise k)    at  i * row + band + k
 
 These positions are linear in i, j and k, so a block of S has constant strides. Scores are computed
-for `MR` = 4 center words at a time. Their windows begin and end at four different words; so at each
-end, there are three words that only some of the four predict. A pair of such a word and a center
-word that does not predict it has the weight zero, and most of these scores are not computed.
+for `MR` = 4 center words at a time. With skip-gram, their windows together have
+``2 * Sizes.reach + 4`` words. All four center words predict the words in the middle, and
+`score_columns` computes these scores in blocks. The first three and the last three words are
+predicted by some of the four only; `score_edges` computes only their scores with these.
 
 The products compute blocks of sums that stay in vector registers, and the logistic function works
 on whole vectors (see ``simd.py``). LLVM does neither by itself for loops over single numbers.
@@ -64,7 +65,7 @@ sums of such a block take 16 SIMD registers, which only some processors have to 
 
 
 class Terms(NamedTuple):
-    """The operands of four weighted sums of vectors, parts of the gradients of four vectors.
+    """The operands of four weighted sums of vectors, each a summand of a vector's gradient.
 
     The negative gradient of an input vector is a weighted sum of output vectors, and that of an
     output vector a weighted sum of input vectors. The weights are the negative derivatives of the
@@ -81,13 +82,13 @@ class Terms(NamedTuple):
     R
         The address of the rows R[k], which are contiguous.
     rising
-        Whether sum p begins with row R[p] instead of R[0]. The rows before R[p] have the factor 0
-        in this sum, and are skipped: their words are too far away, in the text, from the word whose
-        gradient sum p is a part of.
+        Whether sum p begins with row R[p] instead of R[0]. The rows before R[p] are skipped: their
+        words do not form pairs with word p, whose gradient is computed, because they are outside
+        the window.
     falling
         Whether sum p ends with row R[``size`` - 4 + p] instead of R[``size`` - 1]. The rows after
-        it have the factor 0 and are skipped, for the same reason. ``size`` is at least 3 if
-        ``rising`` or ``falling`` is true, and at least 6 if both are.
+        it are skipped, for the same reason. ``size`` is at least 3 if ``rising`` or ``falling`` is
+        true, and at least 6 if both are.
     """
 
     G: int
@@ -251,7 +252,7 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
 
 @inlined
 def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
-    """Add one term, a factor times a word vector, to a sum that is a part of a gradient.
+    """Add one term, a factor times a word vector, to a sum that is a summand of a gradient.
 
     ``terms`` describes four sums: sum p is Σ G[p, k] R[k], over k, where R[k] is a word vector and
     G[p, k] a factor (`Terms`). This function adds the term G[p, k] R[k], for the given ``p`` and
@@ -265,10 +266,12 @@ def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
 
 @inlined
 def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
-    """Compute `MR` = 4 weighted sums of vectors, which are parts of the gradients of four vectors.
+    """Add a weighted sum of vectors to each of `MR` = 4 accumulators, for four gradients.
 
-    Only a block of columns, a few adjacent components, of each sum is computed. The sums are added
-    to ``tile`` and returned. The callers, such as `gradient_block`, write them to memory.
+    A gradient may need two calls, one for context words and one for noise words. Only a block of
+    columns, a few adjacent components, is computed. The accumulators, in ``tile``, are in SIMD
+    registers; the new ones are returned. The callers, such as `gradient_block`, write the gradients
+    to memory.
 
     Parameters
     ----------
@@ -279,8 +282,8 @@ def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
     column
         The first column of the block.
     tile
-        What to add each sum to: for each sum, a tuple of SIMD vectors that cover the block. The
-        result has the same form.
+        The four accumulators, to which the sums are added. Each is a tuple of SIMD vectors that
+        cover the block. The result has the same form. (This is not a tile of center words.)
     """
     sums0, sums1, sums2, sums3 = tile
     first, last = ZERO, terms.size
@@ -322,9 +325,9 @@ def gradient_block(
     The four are either input vectors or output vectors of a tile (64 consecutive center words). Let
     the negative gradients be the rows of a matrix. A block is a few adjacent columns of this
     matrix: ``len(zero)`` SIMD vectors of each row, from ``column`` on. Row p, the negative gradient
-    of vector p, is sum p of ``terms`` plus sum p of ``more`` plus row p of ``sums``. It is stored
-    in the gradient buffer or, times a step size, added to the vector in the model, as ``targets``
-    says.
+    of vector p, is sum p of ``terms`` plus sum p of ``more`` plus row p of ``sums``. If it is the
+    only gradient of its word in the training step, it is multiplied by a step size and added to the
+    vector in the model. Otherwise it is stored in the gradient buffer. ``targets`` says which.
 
     Parameters
     ----------
@@ -336,8 +339,9 @@ def gradient_block(
     column
         The first column of the block.
     sums
-        The address of `MR` consecutive rows of ``width`` values, the gradients of the same vectors
-        from the tile before; 0 if there are none to add.
+        For output vectors of words that the tile before may predict, too (the windows of the tiles
+        overlap): the address of the negative gradients that it has written for them, `MR`
+        consecutive rows of ``width`` values. 0 if there are none to add.
     targets
         Where the result for each vector is written, and its step size (`rows.Targets`).
     zero
@@ -464,11 +468,12 @@ def choose_weights(
 def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors: int) -> Any:
     """Add up curvature bounds, which limit step sizes, from the scores of one center word.
 
-    A bound on the curvature of a vector is an upper bound on the second derivative of the loss
-    along the vector; it limits the step size. It is a sum over the scores (dot products) that the
-    vector is in: the bound for the score, given in ``H``, times the squared length of the other
-    vector. The scores here are those of a center row (the input vector of a center word) with
-    outside rows (the output vectors of context words or noise words):
+    The curvature bound of a vector is an upper bound on the second derivative of the loss with
+    respect to the vector, in any direction; it limits the step size. It is a sum over the scores
+    (dot products) that the vector is in: for each, the bound on the second derivative of the loss
+    with respect to the score, given in ``H``, times the squared length of the other vector. The
+    scores here are those of a center row (the input vector of a center word) with outside rows (the
+    output vectors of context words or noise words):
 
     - The bound for the center row is returned, as a SIMD vector whose lanes the caller must add up.
     - What each score contributes to the bound of its outside row is added to ``sums``.
@@ -498,24 +503,27 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
 
 @inlined
 def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p: int) -> Any:
-    """Bound the curvature of the loss along the input vector of a center word, to limit its step.
+    """Bound the curvature of the loss with respect to a center word's input vector.
 
     The center word is in a tile: 64 consecutive center words, which share noise words. A score is
     the dot product of an input vector and an output vector. The curvature bound of a vector is an
     upper bound on the largest eigenvalue of the Hessian matrix of the tile's loss with respect to
-    it. It is a sum over the scores of the vector. The bound of the input vector is returned, as a
-    SIMD vector whose lanes the caller, `sum_curvature`, must add up. Each of its scores also gives
-    a term of the bound of an output vector. This function adds these terms to row ``p`` of
-    ``own.sums``, which has a column for each output vector of the tile.
+    it. The bounds limit step sizes. Let x be the input vector of the center word, and y_j the
+    output vectors that it is scored with. Let H_j be a bound on the second derivative of the loss
+    with respect to the score x·y_j.
+
+    - The curvature bound of x is Σ_j H_j |y_j|². It is returned, as a SIMD vector whose lanes the
+      caller, `sum_curvature`, must add up.
+    - The bound of y_j is a sum over center words. The term of this center word is H_j |x|². It is
+      added to row ``p`` of ``own.sums``, which has a column for each output vector of the tile.
 
     Parameters
     ----------
     sizes
         The sizes of steps, strips and tiles.
     tile, own
-        The thread's working memory, with a bound on the second derivative of the loss with respect
-        to each score, and the squared lengths of the input vectors and of the noise words' output
-        vectors.
+        The thread's working memory, with the numbers H_j of all scores, and the squared lengths of
+        the input vectors and of the noise words' output vectors.
     norms
         The address of the squared lengths of the output vectors of context words.
     i, p
@@ -546,7 +554,7 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
 
 @inner
 def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> None:
-    """Bound the curvature of the loss along each vector of a tile, to limit its step size.
+    """Bound the curvature of the loss with respect to each vector of a tile.
 
     A tile is 64 consecutive center words, which share noise words. `strips.compute_strip` calls
     this function after `compute_scores`. The bounds limit the step sizes when gradients are
@@ -641,9 +649,14 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     has written -∂J/∂S to ``tile.scores``: the negative derivatives of the loss J with respect to
     the scores S. The negative gradients are products of these and the vectors.
 
-    Each negative gradient is either written to a row of the gradient buffer or added, times a step
-    size, to the vector in the model. `rows.choose_targets` and `strips.choose_band_targets` have
-    decided which, and stored the addresses in ``tile`` (`rows.Targets`).
+    If a negative gradient is the only one of its word in the training step, it is multiplied by a
+    step size and added to the vector in the model. Otherwise it is written to a row of the gradient
+    buffer. `rows.choose_targets` and `strips.choose_band_targets` have decided which, and stored
+    the addresses in ``tile`` (`rows.Targets`).
+
+    Adjacent tiles of a strip share some context words, because their windows overlap. The gradient
+    of such a word is the sum of what these tiles contribute. A tile writes the sum so far to the
+    buffer; the next tile reads it there and adds its own part.
 
     The components of the vectors are divided into blocks (blocks of columns, if the vectors are the
     rows of a matrix). Each block is computed for all vectors of the tile before the next one, so
@@ -661,12 +674,12 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     R
         The address of the output vectors of context words. Not used for CBOW.
     dR
-        The address of the first of the context words' rows in the gradient buffer. It serves only
-        to read sums of the previous tile, if ``follows`` is true. Not used for CBOW.
+        The address in the gradient buffer of the row of the tile's first context word; the rows of
+        the others follow. It is only used to read, if ``follows`` is true: the first rows have the
+        sums that the previous tile has written for the words that it shares with this tile. Not
+        used for CBOW.
     follows
-        Whether a tile of the strip comes before this one. Both tiles then share context words. The
-        previous tile has written its gradients of these words to the first rows at ``dR``. They are
-        read there and added to the gradients of this tile.
+        Whether another tile of the strip comes before this one.
     """
     zero, column, left = splat(0), ZERO, sizes.vectors
     for blocks in range(-(-sizes.vectors // MAX_VECTORS), 0, -1):
@@ -694,8 +707,13 @@ def gradient_columns(
     vectors of the center words, and the output vectors of context words (those that the tile may
     predict) and of noise words. For CBOW, only the gradients of noise words are computed here.
     `compute_gradients` calls this function for one block of components after the other. (If the
-    gradients are the rows of a matrix, a block is a few adjacent columns.) The results are stored
-    in the gradient buffer or, times a step size, added to the vectors in the model.
+    gradients are the rows of a matrix, a block is a few adjacent columns.) If a negative gradient
+    is the only one of its word in the training step, it is multiplied by a step size and added to
+    the vector in the model. Otherwise it is written to a row of the gradient buffer.
+
+    Adjacent tiles of a strip (a sequence of tiles) share some context words, because their windows
+    overlap. The gradient of such a word is the sum of what these tiles contribute. A tile writes
+    the sum so far to the buffer; the next tile reads it there and adds its own part.
 
     Parameters
     ----------
@@ -709,11 +727,12 @@ def gradient_columns(
     R
         The address of the output vectors of context words. Not used for CBOW.
     dR
-        The address of the first of the context words' rows in the gradient buffer. It serves only
-        to read sums of the previous tile, if ``follows`` is true. Not used for CBOW.
+        The address in the gradient buffer of the row of the tile's first context word; the rows of
+        the others follow. It is only used to read, if ``follows`` is true: the first rows have the
+        sums that the previous tile has written for the words that it shares with this tile. Not
+        used for CBOW.
     follows
-        Whether the previous tile has written gradients of context words that both tiles share to
-        the first rows at ``dR``. If so, they are added to the gradients of this tile.
+        Whether another tile of the strip comes before this one.
     column
         The first column of the block.
     zero

@@ -124,10 +124,12 @@ def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
 def draw_noise(problem: Problem, sizes: Sizes, key: sampling.Key, step: int, noise: I32) -> None:
     """For negative sampling, draw the noise words of a training step into ``noise``.
 
-    `Sizes.noise` words are drawn for each tile, a group of center words that share noise words.
-    ``step`` is the number of the step in the shard, a part of the text. Compiled code cannot call
-    `w2v.sampling.draw_evenly`, so its computation is written out here. With n = `Sizes.noise`, tile
-    number g of the shard gets the same words as from
+    A tile is a group of center words that share n = `Sizes.noise` noise words. ``noise`` has those
+    of tile 0 of the step, then those of tile 1, and so on. The tiles are numbered through the
+    shard, a part of the text: tile t of step number ``step`` has the number
+    g = ``step`` * (the number of tiles in a step) + t. Compiled code cannot call
+    `w2v.sampling.draw_evenly`, so its computation is written out here. Tile number g gets the same
+    words as from
 
         NoiseDistribution.words(draw_evenly(key, NOISE_WORDS, g * n + np.arange(n), n))
 

@@ -148,9 +148,10 @@ def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
 def limit(rate: np.float32, curvature: np.float32) -> np.float32:
     """Return the step size for a vector: the learning rate, but at most 2 / ``curvature``.
 
-    ``curvature`` is an upper bound on the second derivative of the loss along the vector, which is
-    that of a word or tree node. A step of at most 2 / ``curvature`` cannot increase the loss while
-    the other vectors stay the same.
+    The vector is that of a word or tree node. ``curvature`` is an upper bound on the second
+    derivative of the loss with respect to the vector, in any direction (on the largest eigenvalue
+    of the Hessian matrix). A step of at most 2 / ``curvature`` cannot increase the loss while the
+    other vectors stay the same.
 
     A limit of 1 / ``curvature`` would bias the model. It would affect noise words more often than
     context words, because one noise word is shared by many pairs.
@@ -188,9 +189,11 @@ def choose_targets(
 
     The decisions are stored in ``tile``, as described in `Targets`. A call processes ``len(ids)``
     adjacent gradient rows, from number ``start`` on. The caller must process each gradient row of a
-    step exactly once, and only when its element of ``curvature`` is complete. If `Sizes.halves` is
-    true, it must process the rows of a vector in the order in which `list_inputs` or `list_band`
-    has listed them. The row of the first gradient is then written before others are added to it.
+    step exactly once. Before, it must have stored the row's own element of ``curvature``: the bound
+    for this gradient alone, from all tiles that contribute to it. (Bounds of other gradients that
+    are added to the row come later, from this function.) If `Sizes.halves` is true, the caller must
+    process the rows of a vector in the order in which `list_inputs` or `list_band` has listed them.
+    The row of the first gradient is then written before others are added to it.
 
     Parameters
     ----------

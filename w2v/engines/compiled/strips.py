@@ -132,15 +132,19 @@ def choose_band_targets(
     for CBOW, `write_centers` follows those for context words.
 
     In the gradient buffer, a row is reserved for each context word and each noise word of the
-    strip. Adjacent tiles share context words: a tile's last 2 * ``sizes.reach`` context words are
-    also among the first of the next tile. The gradients of both tiles are added up in the rows of
-    these words. A gradient, with what the previous tile has added, updates the model directly if
-    two things hold:
+    strip. A context word that adjacent tiles share has one row for all of them. For example, with a
+    reach of 5, tile 0 may predict words -5 to 68 of the strip, and tile 1 words 59 to 132. Words 59
+    to 68 belong to both. Tile 0 writes its gradient of word 60 to the word's row, and tile 1 adds
+    its own. Then the gradient of word 60 is complete. A complete gradient goes to one of three
+    places (`rows.choose_targets`):
 
-    - No other row of the training step is reserved for the same word of the vocabulary.
-    - The next tile of the strip adds nothing to the gradient.
+    - To the model, if no other row of the training step is reserved for the same word of the
+      vocabulary (`places` has `ALONE`).
+    - To another row, if `Sizes.halves` is true and the word has an earlier row in the same half of
+      the step (`places` has that row's number).
+    - To its own row, in all other cases.
 
-    Otherwise the gradient goes to the buffer (`rows.choose_targets`).
+    A gradient is not complete if the next tile shares the word; it then goes to its own row.
 
     Parameters
     ----------
@@ -155,8 +159,8 @@ def choose_band_targets(
         The noise words of the tile.
     places
         For each row of the buffer that is reserved for an output vector: the number of the row to
-        which the gradient is written or added; `ALONE` if no other row of the step is reserved for
-        the same word (``Lists.places``).
+        which the complete gradient is written or added; `ALONE` if no other row of the step is
+        reserved for the same word (``Lists.places``).
     curvature
         For each of these rows, a bound on the curvature (second derivative) of the loss with
         respect to the output vector, which limits the step size. Updated here with the tile's
@@ -169,7 +173,7 @@ def choose_band_targets(
     number
         The number of the tile in the strip.
     last
-        Whether the tile is the last one of the strip.
+        Whether the tile is the last one of the strip, so that all its gradients are complete.
     gradients, row
         The address of the buffer's rows for output vectors, and the number of the first of them
         that belongs to the strip.
@@ -261,7 +265,8 @@ def score_node_tile(
 
     Returns
     -------
-    The summed weight of the tile's pairs (0 for CBOW), and its loss.
+    The summed weight of the tile's pairs, and its loss. For CBOW, the weight is returned as 0: each
+    predicted center word is one pair of weight 1, and `compute_sorted` counts them.
     """
     tile = scratch.tile
     begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]

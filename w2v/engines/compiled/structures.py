@@ -81,19 +81,21 @@ class Parts(NamedTuple):
         The row of the input matrix for each summand.
     weights : float32 (E,)
         The weight of each summand: 1 / n for a word with n summands, whose vector is their mean. If
-        `Problem.by_rows` is true, the vector is their sum, and all weights are 1.
+        `Problem.by_rows` is true (CBOW takes the mean of all rows in a window), the vector is their
+        sum, and all weights are 1.
     shares : float32 (E,)
         The factor by which the gradient of the word is multiplied to get that of the summand's row.
         For a word with n summands, it depends on the setting ``subword_gradient`` and on whether
-        both `Problem.by_rows` (CBOW takes the mean of all rows in a window) and `Problem.exact`
-        (the setting ``context_gradient="exact"``) are true:
+        both `Problem.by_rows` and `Problem.exact` (the setting ``context_gradient="exact"``) are
+        true:
 
         - ``subword_gradient="exact"``: 1 if both are true, else 1 / n.
         - ``subword_gradient="fasttext"``: n if both are true, else 1.
     totals : float32 (V,)
-        For each word, the sum of the weights 1 / n of its summands, which is 1 up to rounding. It
-        is not n, even if `Problem.by_rows` is true and all `weights` are 1. It is a factor of the
-        bound on the curvature that limits the step size of the word's rows.
+        For each word with n summands: the sum of n numbers 1 / n, which is 1 up to rounding. This
+        is the sum of the word's `weights`, unless `Problem.by_rows` is true; then the `weights` add
+        up to n, but the element is still 1. It is kept because the curvature bound that limits the
+        step size of the word's rows is multiplied by it.
     """
 
     starts: I32
@@ -169,10 +171,10 @@ class Problem(NamedTuple):
     mean
         For CBOW: whether the words of a window are averaged instead of summed.
     by_rows
-        For CBOW with `mean` and subwords: whether the mean is over all rows of the words and of
-        their n-grams. If so, `parts` gives each row of a word the weight 1, so that the word's
-        vector is the sum of its rows. Otherwise `parts` gives each of a word's n rows the weight
-        1 / n, so that the word's vector is their mean.
+        For CBOW with `mean` and subwords: how the input row is computed from the rows of the
+        window's words. (A word has a row of its own and one for each n-gram.) If true, it is the
+        mean of all these rows. If false, it is the mean of the words' vectors, each of which is the
+        mean of the word's rows.
     exact
         For CBOW with `mean`: the gradient that each word of a window gets. Let g be the gradient of
         the loss with respect to the mean. If true, a word gets the exact gradient, w g, where w is
@@ -180,7 +182,8 @@ class Problem(NamedTuple):
         1 / (the number of rows). If false, each word gets g, as in word2vec's code. This is the
         setting ``context_gradient``.
     pairs, paths, parts
-        The weights of pairs of words in the loss, the Huffman tree, and the subwords.
+        The weights of pairs of words in the loss, the Huffman tree, and the subwords. With
+        `by_rows`, ``parts.weights`` are 1, so that a word's vector is the sum of its rows.
     """
 
     center: F32
@@ -242,9 +245,9 @@ class Sizes(NamedTuple):
         the window size for skip-gram, 0 for CBOW.
     band
         For negative sampling: the number of context words for which each center word has an element
-        in the array of scores. For skip-gram, it is the number of words that at least one of `MR`
-        consecutive center words may predict, because the scores of `MR` center words are computed
-        together. For CBOW, it is 1, for the center word itself.
+        in the array of scores. For skip-gram, it is 2 * `reach` + `MR`: the scores of `MR`
+        consecutive center words are computed together, and this is the number of words in and
+        around them that they may predict. For CBOW, it is 1, for the center word itself.
     row
         For negative sampling: the number of elements for a center word in the array of scores,
         `band` + `noise`.
@@ -291,13 +294,13 @@ class Sizes(NamedTuple):
     parts
         Whether word vectors are sums of rows (subwords).
     halves
-        Whether each half of a step (the first half of its strips, and the rest) is computed by one
-        thread. If so, the thread computes the strips in the order of the text, and adds up the
-        gradients of a word in this half as it computes them. Otherwise each strip may be computed
-        by another thread, and all gradients are kept in the buffer until the end of the step. The
-        sums have the same order in both cases, and thus the same bits. `halves` is true with one or
-        two threads, except for CBOW with the hierarchical softmax, where it is false. The gradients
-        of tree nodes are kept in the buffer in any case.
+        Whether one thread computes all of a half of a step (the first half of its strips, or the
+        rest). The thread then adds up the gradients of a word in this half as it computes them, in
+        the order of the text. So fewer rows of the buffer are used, which stay in the cache. With
+        `halves` false, each strip may be computed by another thread, and all gradients are kept in
+        the buffer until the end of the step. The sums have the same order in both cases, and thus
+        the same bits. `halves` is true with one or two threads, but always false for CBOW with the
+        hierarchical softmax. The gradients of tree nodes are kept in the buffer in any case.
     """
 
     reach: int
@@ -381,7 +384,8 @@ class Plans(NamedTuple):
     - ``tiles``, ``strips``: the number of tiles in a step, ``step`` / ``tile``, and of strips.
     - ``input_slots``, ``slots``: the number of buffer rows of a strip for the gradients of input
       vectors, and for those of output vectors.
-    - ``contexts``: the number of words that a tile may predict, rounded up.
+    - ``contexts``: the number of words that a tile may predict, rounded up to a multiple of `MR`,
+      because `MR` output vectors are processed together.
     - ``depth``: the number of nodes on the longest tree path.
     - ``entries``: with subwords, where a word's vector is a weighted sum of rows, the largest
       possible number of summands of a step's distinct words together.
@@ -472,9 +476,10 @@ class Buffer(NamedTuple):
     for each tile that is scored with it. At the end of the step, the rows of a word or node are
     added up, and the sum updates its vector. There are two exceptions:
 
-    - If `Sizes.halves` is true, the gradient of a word is added to the word's first row in the same
-      half of the step as soon as it is computed. The word's other rows in this half are not read at
-      the end of the step.
+    - If `Sizes.halves` is true, each half of the step (the first half of its strips, or the rest)
+      is computed by one thread. The thread adds all gradients of a word in this half to one row,
+      the word's first row in the half, as soon as it computes them. So fewer rows are written, and
+      they stay in the cache. The word's other rows in this half are not used.
     - A word or tree node with a single row in the step needs no sum. Its gradient updates the
       vector directly. With subwords, this is so for output vectors only.
 
@@ -531,7 +536,9 @@ class Shard(NamedTuple):
     Attributes
     ----------
     jobs : int64 (phases, 16)
-        The counters by which threads share the jobs of each phase (``jobs.py``).
+        The counters by which threads share the jobs of each phase (``jobs.py``). Column 0 counts
+        the jobs taken, column 8 the jobs finished. The other columns are padding, so that each
+        counter has a cache line of its own.
     ids, documents : int32 (n,)
         The words kept by sub-sampling, and the numbers of their documents. The words kept from
         block b of the text begin at index b * `BLOCK`; the elements after them are unused.
@@ -545,8 +552,9 @@ class Shard(NamedTuple):
     tallies : float64 (steps * strips, 2)
         The summed weight of pairs, and their summed loss, for each strip of each training step. A
         strip is a part of the step's text, made of up to `Sizes.strip` tiles, which are groups of
-        consecutive center words. For CBOW with the hierarchical softmax, a tile has center words
-        from anywhere in the step; there, `Sizes.strip` consecutive tiles take the place of a strip.
+        consecutive center words. CBOW with the hierarchical softmax first sorts the center words of
+        a step by their tree paths, and then divides the sorted words into tiles. There, a row is
+        for up to `Sizes.strip` tiles that follow each other in this order.
     """
 
     jobs: I64
@@ -564,10 +572,10 @@ class Planning(NamedTuple):
 
     Preparing a step means to draw its random numbers, and to list which gradients belong to each
     word (``plans.py``). V is the size of the vocabulary. ``step``, ``entries`` and ``depth`` are
-    attributes of `Sizes`. A tile is a number of center words that share noise words, or a list of
-    tree nodes. For CBOW with the hierarchical softmax, the center words of a step are sorted by
-    their leaves in the Huffman tree, so that the words of a tile have similar paths. This is a
-    radix sort: each pass sorts by `RADIX_BITS` bits of the position of the leaf.
+    attributes of `Sizes`. A tile is a number of center words that are computed together. For CBOW
+    with the hierarchical softmax, the center words of a step are sorted by their leaves in the
+    Huffman tree, so that the words of a tile have similar paths. This is a radix sort: each pass
+    sorts by `RADIX_BITS` bits of the position of the leaf.
 
     Attributes
     ----------
@@ -591,8 +599,8 @@ class Planning(NamedTuple):
         radix sort. A word is 2^32 * the position of its leaf + the word's position in the step.
     digits : int32 (2 ** RADIX_BITS,)
         For CBOW with the hierarchical softmax, for each value of the bits by which a pass of the
-        radix sort sorts: how many center words have the value; later, the place of the next center
-        word with this value.
+        radix sort sorts: first the histogram, which is how many center words have the value; then a
+        running offset, which is the place in the sorted array for the next center word with it.
     levels, columns : int32 (depth + LANES,)
         For CBOW with the hierarchical softmax, for the nodes on the path of one center word, from
         the root on. `levels` has their levels in the tree: 0, 1, 2 and so on. `columns` has their
@@ -622,36 +630,42 @@ class Tile(NamedTuple):
     """The working memory of a thread for one tile: center words that are computed together.
 
     It has the vectors of the tile, their scores (the dot products of input and output vectors), and
-    where the gradients go. ``width`` is the dimension of the vectors, rounded up to a multiple of
-    `LANES`. ``rows`` and ``size`` are large enough for the contents described below. A strip is a
-    sequence of tiles.
+    where the gradients go. ``tile`` is the number of center words. ``width`` is the dimension of
+    the vectors, rounded up to a multiple of `LANES`. ``rows`` and ``size`` are the largest numbers
+    of output vectors and of scores that the model and the loss need. A strip is a sequence of
+    tiles. What an attribute has depends on the model and the loss:
+
+    - Skip-gram with negative sampling: `lows` and `highs` have each center word's window, as far as
+      its document goes. `R` has the output vectors of the words in and around all tiles of the
+      strip; a tile loads only those that earlier tiles of the strip have not loaded.
+    - CBOW with negative sampling: `lows` and `highs` have the center word itself, or an empty range
+      if its window has no other word. `R` is not used. `norms` has the squared lengths of the
+      output vectors of the center words of all tiles of the strip.
+    - The hierarchical softmax: `R` has the vectors of the tile's tree nodes. `lows` and `highs` are
+      as above for skip-gram, and not used for CBOW.
 
     Attributes
     ----------
     lows, highs : int32 (tile,)
         For each center word, the start and the end (excluded) of the range of words that its input
-        vector predicts, as offsets from the word that is `Sizes.reach` positions before the center
-        word. For skip-gram, the range is the window, as far as the document goes. For CBOW with
-        negative sampling, it is the center word itself, or empty if the window has no other word.
-        For CBOW with the hierarchical softmax: not used.
+        vector predicts. Offset `Sizes.reach` is the center word itself, and offset 0 the word
+        `Sizes.reach` positions before it.
     C : float32 (tile, width)
         The input vectors of the tile.
     R : float32 (rows, width)
-        For skip-gram with negative sampling: the output vectors of the words in and around all
-        tiles of the strip. A tile loads only those that earlier tiles of the strip have not loaded.
-        For the hierarchical softmax: the vectors of the tree nodes of the tile. For CBOW with
-        negative sampling: not used.
+        The output vectors.
     center_norms, norms : float32 (tile,), float32 (rows + LANES,)
-        The squared lengths of the rows of C and of R. For CBOW with negative sampling, `norms` has
-        those of the output vectors of the center words of all tiles of the strip.
+        The squared lengths of the rows of C, and of the output vectors.
     scores : float32 (size,)
-        The scores; then the negative derivative of the loss with respect to each. For negative
-        sampling, each center word has `Sizes.row` elements (the layout is in
-        ``negative_sampling.py``); those for words beyond the window may never be written, and then
-        stay 0. For the hierarchical softmax, the tile is divided into groups of `MR` center words.
-        A sparse matrix has a row for each group and a column for each tree node of the tile
-        (`Nodes`). For each of its elements, `scores` has `MR` numbers: the scores of the column's
-        node with each center word of the row's group.
+        The scores; then the negative derivative of the loss with respect to each.
+
+        - Negative sampling: `Sizes.row` elements for each center word (the layout is in
+          ``negative_sampling.py``). Elements for words beyond the window may never be written, and
+          then stay 0.
+        - The hierarchical softmax: the first n * `MR` elements are an array of shape (n, MR). The
+          tile is divided into groups of `MR` center words. A row of the array is for a group and a
+          tree node that it is scored with; it has the node's score with each of the `MR` center
+          words. `Nodes` lists the n pairs of a group and a node.
     curvature : float32 (size,)
         A bound on the second derivative of the loss with respect to each score, in the same layout.
     out, old, steps : int64, int64 and float32, one element for each gradient that is written
@@ -698,18 +712,19 @@ class Band(NamedTuple):
         of `LANES`.
     noise_norms : float32 (Sizes.noise rounded up to a multiple of LANES,)
         Their squared lengths, padded with 0.
-    mask : float32 (noise rounded up + pairs rounded up,), both to a multiple of LANES
+    mask : float32 (a + b,)
         Factors of 1 or 0, by which the curvature bounds of scores are multiplied before they are
-        added up. There are two parts. The first part, for a center word's scores with noise words,
-        is ``noise`` = `Sizes.noise` ones, padded with zeros to a multiple of `LANES`. The second
-        part, for its scores with context words, is ``pairs`` = 2 * `Sizes.reach` + 1 ones, padded
-        in the same way. Scores are read as whole SIMD vectors, so the last vector may extend into
-        scores that do not belong to the part. The zeros cancel these.
+        added up. The first a elements are for a center word's scores with noise words: ones, as
+        many as `Sizes.noise`, padded with zeros to a multiple of `LANES`. The next b elements are
+        for its scores with context words: 2 * `Sizes.reach` + 1 ones, padded in the same way.
+        Scores are read as whole SIMD vectors, so the last vector may extend into other scores. The
+        zeros cancel these.
     sums : float32 (MR, contexts + Sizes.noise + LANES)
-        Bounds on the curvature (second derivative) of the loss with respect to output vectors, in
-        `MR` summands. There is a column for the output vector of each context word, then of each
-        noise word; its `MR` numbers add up to the bound. Row p has what center words p, p + MR,
-        p + 2 MR and so on of the tile contribute (`negative_sampling.sum_curvature`).
+        Bounds on the curvature (second derivative) of the loss with respect to output vectors, each
+        in `MR` = 4 summands. There is a column for the output vector of each context word, then of
+        each noise word; its `MR` numbers add up to the bound. Row p has what center words p,
+        p + MR, p + 2 MR and so on of the tile contribute (`negative_sampling.sum_curvature`). The
+        last `LANES` columns take what whole SIMD vectors write beyond the others.
     """
 
     weights: F32
@@ -748,14 +763,15 @@ class Windows(NamedTuple):
         For each window, the factor that turns the gradient of the input row into what the window
         contributes to the gradient of each word in it other than the center word.
     shares : float32 (2 m + 1, n + 4 m)
-        The factor in `weights` for each position from m words before to m words after the center
-        word; 0 for the center word, and if the window does not contain the position. There is a row
-        for each position and a column for each center word, with 2 m unused columns at each end.
+        Element (k, 2 m + i) is for center word i and the word k - m positions after it (before it,
+        if k < m). It is the factor in `weights` if the window contains the word, and 0 if not, or
+        if k = m (the center word). There are 2 m unused columns at each end.
     bounds : float32 (n + 4 m,)
         For each window, the curvature bound of the input row, multiplied by the number of summed
-        words if the row is a sum; with 2 m zeros at each end. The curvature bound of a word's
-        vector is the sum, over the windows, of the window's element of `bounds` times the word's
-        factor in `shares`.
+        words if the row is a sum; with 2 m zeros at each end. `shares` and `bounds` give the
+        curvature bound of each word's vector. With word 0 the first of the m words before the
+        strip, that of word p is Σ shares[k, i] * bounds[i], where i = 2 m + p - k, over k = 0 to
+        2 m.
     lanes : int32 (LANES,)
         The numbers 0, 1, 2 and so on, used to compute positions for whole SIMD vectors.
     """
@@ -777,7 +793,14 @@ class Nodes(NamedTuple):
     `MR` = 4. The center words of a group are scored with all nodes on the tree paths of the words
     that they predict, by dot products of input rows and node vectors. So the scores are a sparse
     matrix, with a row for each group and a column for each node of the tile (see
-    ``hierarchical.py``). It has n elements, each with `MR` scores.
+    ``hierarchical.py``). It has n elements, each with `MR` scores. `marks`, `lanes` and `sums` are
+    for skip-gram only, `steps` and `bits` for CBOW only.
+
+    Example: a tile has one group and two nodes. Then ``starts`` is (0, 2) and ``entries`` (0, 1).
+    Node 0 is on the paths of words that all four center words predict, each with the weight 1;
+    only center word 2 predicts a word whose path takes branch 1 there. Node 1 is on the path of
+    this word only, which takes branch 0. Then ``factors`` is (1, 1, 1, 1, 0, 0, 1, 0), and
+    ``negatives`` is (0, 0, 1, 0, 0, 0, 0, 0).
 
     Attributes
     ----------
@@ -786,12 +809,12 @@ class Nodes(NamedTuple):
     entries : int32 (n,)
         The column of each element.
     factors, negatives : float32 (MR * n,)
-        For each element and each center word of its group, weights of scores. `factors` has the
-        summed weight of the predicted words whose paths have the node, and `negatives` the part of
-        this sum that comes from words whose paths take the node's branch of code 1. For CBOW, the
-        array `factors` is used again after the scores: `choose_node_targets` overwrites it with the
-        negative derivatives of the loss with respect to the scores, times the number in `steps` for
-        the node.
+        The weights of scores: `MR` numbers for each element, one for each center word of its group.
+        In `factors`, the number is the summed weight of the words that the center word predicts and
+        whose paths have the node. In `negatives`, it is the part of this sum for words whose paths
+        take branch 1 at the node. For CBOW, `choose_node_targets` later overwrites `factors` with
+        the negative derivatives of the loss with respect to the scores, times the number in `steps`
+        for the node.
     marks : int32 (columns,)
         For skip-gram: for each node, 1 + the number of the last group that has it; 0 if no group
         has it yet.
@@ -814,10 +837,11 @@ class Nodes(NamedTuple):
         multiplied: the step size if `out` is a vector in the model, 1 if it is a row of the buffer.
     bits : float32 (16, MR)
         For CBOW: a table whose row i has the `MR` bits of the number i, the lowest bit first, as
-        0.0 or 1.0. An element of ``Plans.keys`` contains two such numbers for a node and a group of
-        `MR` center words. Bit k of the first number says whether the path of center word k has the
-        node, and bit k of the second whether this path takes branch 1 there. The table converts the
-        two numbers to the initial elements of `factors` and `negatives`.
+        0.0 or 1.0. It decodes an element of ``Plans.keys``, which has two such numbers for a node
+        and a group of `MR` center words. Bit k of the first number says whether the path of center
+        word k has the node, and bit k of the second whether this path takes branch 1 there. In the
+        example above, the numbers are 15 and 4 for node 0, and 4 and 0 for node 1; rows 15, 4, 4
+        and 0 of the table are what `factors` and `negatives` have for the two nodes.
     """
 
     starts: I32

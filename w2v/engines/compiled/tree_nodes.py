@@ -109,9 +109,12 @@ def list_nodes(
         ``node_starts`` of `Plans`). Row r of the gradient buffer belongs to ``nodes[r]``.
     keys, key_starts
         Output: the path of each word that a tile may predict, and the index at which each path
-        begins (``keys`` and ``key_starts`` of `Plans`).
+        begins (``keys`` and ``key_starts`` of `Plans`). An element of ``keys`` is 2 * the node's
+        index among the nodes of the tile + the code, 0 or 1, of the branch that the path takes.
     seen, heads
-        Working memory (`Planning`): an element for each tree node, -1 before and after the call.
+        Working memory (`Planning`), with an element for each tree node, -1 before and after the
+        call: the index in ``nodes`` at which the node was last listed, and the last row of its list
+        so far.
     lists
         Output: the lists of the nodes with several rows.
     """
@@ -227,15 +230,16 @@ def list_levels(
 
     This is for CBOW with the hierarchical softmax, which predicts a center word by the nodes on its
     path in the Huffman tree. A group is `MR` = 4 center words that are computed together; they have
-    the numbers 0 to 3. A tile is a sequence of groups. `list_paths` calls this function for each
-    center word of a group. `hierarchical.unpack_groups` decodes the results when the scores are
-    computed.
+    the numbers 0 to 3. A tile is a sequence of groups. Each distinct node of a group gets one
+    number, called a key, which says which of the four paths have it. `list_paths` calls this
+    function for each center word of the group, in order. A call writes the keys of those nodes of
+    center word ``lane`` that are on no earlier center word's path; the others have their keys
+    already. `hierarchical.unpack_groups` decodes the keys when the scores are computed.
 
-    The result is a number, called a key, for each node on the path of center word number ``lane``,
-    from level ``first`` to ``last - 1``. The root has level 0. A node that is also on the path of
-    an earlier center word of the group already has its key. So ``first`` must be the first level at
-    which the path has a node that is on no earlier path. Keys are written in the order of the
-    levels. The key of a node is the sum of
+    The new nodes are those at the levels ``first`` to ``last`` - 1 of the path. The root has level
+    0, and ``last`` is the length of the path. Paths that part do not meet again, so the nodes
+    below level ``first`` are new, too. Keys are written in the order of the levels. The key of a
+    node is the sum of
 
     - 256 times the index of the node among the nodes of the tile;
     - 2 ** n for each center word n of the group whose path has the node;
@@ -248,11 +252,11 @@ def list_levels(
         vocabulary, one after the other. A path has an element for each of its nodes, from the root
         on: 2 * node + the code, 0 or 1, of the branch that the path takes.
     scratch
-        Working memory. For each center word of the group, the array ``lanes`` has the index in
-        ``Paths.branches`` at which the word's path begins, and the number of nodes that this path
-        shares with the path of the center word before. The array ``columns`` belongs to the path of
-        center word ``lane``. For each level, it has the index of the path's node among the nodes of
-        the tile.
+        Working memory, only read. For each center word of the group, the array ``lanes`` has the
+        index in ``Paths.branches`` at which the word's path begins, and the number of nodes that
+        this path shares with the path of the center word before; this shows which later words share
+        a node. The array ``columns`` belongs to the path of center word ``lane``. For each level,
+        it has the index of the path's node among the nodes of the tile.
     lane, filled
         The number of the center word in the group, and how many center words the group has.
     keys

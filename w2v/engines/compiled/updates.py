@@ -5,13 +5,15 @@ gradients in a step: that of a word from each place where the word occurs or is 
 that of a tree node from each tile that is scored with it. Each gradient is a row of the gradient
 buffer (`Buffer`). Vectors with a single gradient have been updated already (``strips.py``; with
 subwords, output vectors only). The others are updated here, at the end of the step, when the loop
-in ``loop.py`` calls `move`. Their gradients are added up in a fixed order, so that the result does
-not depend on the number of threads:
+in ``loop.py`` calls `move`. Each of them has a list of its rows in the buffer (`Lists`), which was
+made when the step was prepared. The rows are added up in the order of the list, so that the result
+does not depend on the number of threads:
 
-- For a word, the text of the step is divided into two halves. The gradients from each half are
-  added up, in the order of the word's list, and then the two sums. If `Sizes.halves` is true, the
-  buffer already has the sum of each half, in a single row, and this module only adds the two sums.
-- For a tree node, all gradients are added up in the order of the buffer.
+- The list of a word is in the order of the text, tile by tile. The text of the step is divided into
+  two halves. The gradients from each half are added up, and then the two sums. If `Sizes.halves` is
+  true, the buffer already has the sum of each half, in a single row, and this module only adds the
+  two sums.
+- The list of a tree node is in the order of the buffer. There are no halves.
 
 With subwords, the input vector of a word is a weighted sum of rows of a matrix. This module
 computes these sums before the gradients, and later updates all rows of this matrix that the step
@@ -75,9 +77,10 @@ def add_sums(
         The number of the first row of the list. The rows from the first half of the text come
         first in the list.
     after
-        The address of the array ``Lists.next``. It has, for each row, the next row of its list, or
-        -1 after the last row. Where the second half of the text begins in the list, at a row r, the
-        array has ``~r`` instead of r.
+        The address of the array ``Lists.next``. It has, for each row, the number of the next row of
+        its list, or -1 if there is none. If the next row, r, is the first one from the second half
+        of the text, it has ``~r`` = -r - 1 instead of r. Rows 0 and 1 are always in the first half,
+        so ``~r`` is at most -3 and differs from -1.
     gradients
         The address, in row 0 of the gradients, of the block of columns that is added.
     width
@@ -129,9 +132,10 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
     head
         The number of the first row of the list.
     after
-        The address of the array ``Lists.next``. It has, for each row, the next row of its list, or
-        -1 after the last row. Where the second half of the text begins in the list, at a row r, the
-        array has ``~r`` instead of r.
+        The address of the array ``Lists.next``. It has, for each row, the number of the next row of
+        its list, or -1 if there is none. If the next row, r, is the first one from the second half
+        of the text, it has ``~r`` = -r - 1 instead of r. Rows 0 and 1 are always in the first half,
+        so ``~r`` is at most -3 and differs from -1.
     step
         The factor by which the sum is multiplied, in every lane of a SIMD vector.
     out
@@ -151,7 +155,7 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
 
 @inlined
 def add_curvatures(curvature: int, head: Any, after: int) -> Any:
-    """Return a bound on the curvature of the loss along a vector, for a whole training step.
+    """Return a bound on the curvature of the loss with respect to a vector, for a training step.
 
     The curvature is the second derivative of the loss, and its bound limits the step size of the
     vector, which is that of a word or a tree node. The vector may get several gradients in a
@@ -168,9 +172,10 @@ def add_curvatures(curvature: int, head: Any, after: int) -> Any:
     head
         The number of the first row in the list of the vector's gradient rows.
     after
-        The address of the array ``Lists.next``. It has, for each row, the next row of its list, or
-        -1 after the last row. Where the second half of the text begins in the list, at a row r, the
-        array has ``~r`` instead of r.
+        The address of the array ``Lists.next``. It has, for each row, the number of the next row of
+        its list, or -1 if there is none. If the next row, r, is the first one from the second half
+        of the text, it has ``~r`` = -r - 1 instead of r. Rows 0 and 1 are always in the first half,
+        so ``~r`` is at most -3 and differs from -1.
     """
     total, row = load_float(curvature, head), load_int(after, head)
     while row >= 0:
@@ -201,7 +206,7 @@ def move_words(
     The vectors are those of words or tree nodes. `move` calls this function at the end of a step
     (one update of the model), when all gradients have been computed. Vectors with a single gradient
     have been updated already. The step size of a vector is the learning rate, or less if the
-    curvature (second derivative) of the loss along the vector is large (`rows.limit`).
+    curvature (second derivative) of the loss with respect to it is large (`rows.limit`).
 
     Parameters
     ----------

@@ -66,9 +66,12 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
     With skip-gram, an input vector predicts the words of the same document that are up to
     `Sizes.reach` positions away from the center word. (The range includes the center word; its
     weight in the loss is 0.) With CBOW, an input vector predicts the center word only, and nothing
-    if the window has no other word. The start and the end (excluded) of each range are written to
-    ``tile.lows`` and ``tile.highs``, as offsets from the word that is `Sizes.reach` positions
-    before the center word.
+    if the window has no other word.
+
+    The start and the end (excluded) of each range are written to ``tile.lows`` and ``tile.highs``.
+    They are offsets: offset `Sizes.reach` is the center word itself, and offset 0 the word
+    `Sizes.reach` positions before it. For a reach of 5 in the middle of a document, the range is 0
+    to 11. For CBOW, whose reach is 0, it is 0 to 1, or 0 to 0 if nothing is predicted.
 
     Parameters
     ----------
@@ -77,10 +80,10 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
     documents
         The document numbers of the words, beginning `Sizes.reach` positions before the tile.
     lows, highs
-        For CBOW, the start and the end (excluded) of each center word's window, which includes the
-        center word. They only serve to tell whether the window has another word: this is so if
-        ``highs[i] - lows[i]`` exceeds 1. Both may be counted from any position. Not used for
-        skip-gram.
+        For CBOW, the input windows: the start and the end (excluded) of each center word's window,
+        which includes the center word. Only the length ``highs[i] - lows[i]`` is used: if it is 1,
+        the window has no other word. So it does not matter from which position they are counted.
+        Not used for skip-gram.
     tile
         The thread's working memory for the tile.
     """
@@ -104,14 +107,15 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
 def locate_words(matrix: F32, ids: I32, zeros: int, rows: I64) -> None:
     """For CBOW, find the address of the vector of each word of a part of the text.
 
-    The addresses are stored in ``rows``, in the order of the text. `read_windows` later adds up the
-    vectors of each window by these addresses. Output vectors of center words and noise words are
-    located in the same way.
+    The addresses are stored in ``rows``, in the order of the text. For input vectors,
+    `read_windows` later adds up the vectors of each window by these addresses. With negative
+    sampling, this function is also called with the output matrix, to locate the output vectors of
+    center words and of noise words.
 
     Parameters
     ----------
     matrix
-        The vectors of words.
+        The input or output vectors, one in each row.
     ids
         The row of each word in ``matrix``; -1 for no word.
     zeros
@@ -138,17 +142,22 @@ def add_block(
 def add_rows(vectors: int, rows: int, low: int, high: int, weight: np.float32, out: int) -> None:
     """Compute the sum or mean of the vectors of a CBOW window: their sum times ``weight``.
 
-    `read_windows` calls this function for each window. The vectors are given by their addresses,
-    which are elements ``low`` to ``high - 1`` of an array.
+    `read_windows` calls this function for each window. The result is ``weight`` times the sum of
+    the vectors at the addresses ``rows[low]`` to ``rows[high - 1]``.
 
     Parameters
     ----------
     vectors
-        The number of SIMD vectors in a word vector.
+        The width of a word vector: the number of SIMD vectors that make it up.
     rows
-        The address of this array, whose elements are int64.
+        The address of an int64 array of addresses, one for each vector.
+    low, high
+        The first element of this array that is used, and the one after the last.
+    weight
+        The factor: 1 for the sum, and 1 / the number of vectors, or of their rows, for the mean
+        (`plans.window_weight`).
     out
-        The address of the result.
+        The address to which the result is written.
     """
     z, by, size, column, left = splat(0), splat(weight), 0, ZERO, vectors
     for blocks in range(-(-vectors // MAX_SUMS), 0, -1):
@@ -255,8 +264,8 @@ def share_gradients(
     respect to this vector, which has been computed before. The gradient of a word is the sum, over
     all windows, of its share in the window times g. The share is zero for the center word and for
     words outside the window. This function stores the shares in ``windows.shares``; `write_shares`
-    later computes the gradients. It also bounds the curvature (second derivative) of the loss along
-    each word's vector, which limits the vector's step size.
+    later computes the gradients. It also bounds the curvature (second derivative) of the loss with
+    respect to each word's vector, which limits the vector's step size.
 
     Parameters
     ----------
@@ -345,8 +354,8 @@ def write_shares(sizes: Sizes, centers: int, rows: int, tile: Tile, windows: Win
     mean of the vectors of the words around the center word. The gradient of a word is the sum, over
     all windows, of a factor times the gradient of the window. `share_gradients` must have computed
     these factors before; here, the sums are computed. Each is written to the gradient buffer, or
-    updates the model directly. `rows.choose_targets` has decided which, and stored the addresses in
-    ``tile`` (`rows.Targets`).
+    updates the model directly. The function `choose_targets` of the module ``rows.py`` has decided
+    which, and stored the addresses in ``tile``.
 
     Parameters
     ----------

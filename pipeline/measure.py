@@ -120,7 +120,7 @@ def format_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
 def record_tables(
     context: Context, run_dir: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
-    """Write each table to `run_dir` as ``<key>.csv`` and to MLflow; its UI shows the first one."""
+    """Save each table as ``<key>.csv`` in `run_dir` and MLflow, whose UI shows the first table."""
     paths = [run_dir / f"{name}.csv" for name in tables]
     for path, rows in zip(paths, tables.values(), strict=True):
         write_csv(path, rows[0], (row.values() for row in rows))

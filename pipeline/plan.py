@@ -53,11 +53,12 @@ class Planner:
     manifests: dict[Path, list[Manifest]] = field(default_factory=dict)
 
     def plan(self, config: Config, job: int | None = None) -> list[Step]:
-        """Return a `Step` for each stage of a run: whether, why and at what cost it would run.
+        """Return the steps of a run: one per stage says whether, why and at what cost it would run.
 
-        If a single run's scores are cached, but not the plots of its report, the plots have a
-        `Step`; so has the speed test in ``config.measure``, if any. `job` is the number of the run
-        in a sweep; None: a single run. `InputError` is raised for invalid stages or files.
+        Two more can follow. If a single run's scores are cached, but not the plots of its report,
+        there is a step for the plots. If ``config.measure`` is set, there is always one for the
+        speed test. `job` is the number of the run in a sweep (None: a single run). `InputError` is
+        raised for invalid stages or files.
         """
         check_paths(config)
         cores = available_cores()
@@ -80,8 +81,8 @@ class Planner:
     def _step(self, stage: Stage, context: Context) -> Step:
         """Return the `Step` of one stage: whether, why and at what cost a run would compute it.
 
-        The result is added to ``context.entries`` for the plans of later stages. If it is not
-        cached, an entry with estimated facts, such as the number of tokens, takes its place.
+        Also add the stage's cache entry to ``context.entries``, for the plans of later stages. If
+        there is none in the cache, add one with estimated facts, such as the number of tokens.
         """
         folder = context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
@@ -107,8 +108,7 @@ class Planner:
             expected = stage.expect(context, past)
             facts = stage.guess(context, past["facts"], text_ratio(wanted, past)) if past else {}
         except (LookupError, TypeError, ValueError, ZeroDivisionError):
-            # The manifests of an earlier version of the program may lack what is read here.
-            expected = stage.expect(context, None)
+            expected = stage.expect(context, None)  # manifests of older versions may lack items
         entry = Entry(key, folder / key, False, 0.0, facts, settings)
         context.entries[stage.name] = entry
         self.made[stage.name, key] = context.job, entry

@@ -55,8 +55,7 @@ class Program:
     def __init__(self) -> None:
         self.stop = StopRequest()
         self.started = False  # whether `run` was called: errors before that are Hydra's
-        # The error of a single run, kept here: Hydra would print several lines if `run` raised it.
-        self.error: Exception | None = None
+        self.error: Exception | None = None  # of a single run; Hydra would print several lines
         self.status: int = ExitStatus.DONE  # of a run that no exception ended
 
     def run(self, composed: DictConfig, shared: SharedStore | None = None) -> float | None:

@@ -99,7 +99,7 @@ def tags(config: Config, job: JobContext | None) -> dict[str, str]:
 
 
 def ui_command(config: Config) -> str:
-    """Return the setting ``tracking.uri`` if set, else a shell command that starts MLflow's UI."""
+    """Return where to see runs: ``tracking.uri`` if set, or a command that starts MLflow's UI."""
     if config.tracking.uri:
         return config.tracking.uri
     mlflow = "mlflow" if shutil.which("mlflow") else str(Path(sys.executable).parent / "mlflow")

@@ -54,7 +54,8 @@ def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
 def measure(path: Path, stage: str, key: str, kind: str) -> Item:
     """Return an `Item` for the entry or checkpoint at `path`, with its size and last use.
 
-    `kind`: entry, damaged, part (unfinished) or checkpoint; `stage`: the entry's, or checkpoints.
+    `stage` is the stage of the entry, or "checkpoints"; `key` is the key of the entry or
+    checkpoint. `kind` is "entry", "damaged", "part" (an unfinished entry) or "checkpoint".
     """
     size, used = 0, 0.0
     for folder, _, files in os.walk(path) if not path.is_symlink() else ():
@@ -147,8 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """List, verify or prune the results in the cache, as `arguments` say; return the exit status.
 
     `arguments` are those of the command line, such as ``["verify"]``; None: those of the process.
-    The status is 2 for an unknown ``--outputs`` or ``--stage``; 1 if ``verify`` finds damage,
-    except in entries that a run has already renamed to ``<key>.damaged-<time>``; else 0.
+    The status is 2 if ``--outputs`` is no folder, or ``--stage`` no stage in it; 1 if ``verify``
+    finds damage, except in entries that a run has renamed ``<key>.damaged-<time>``; else 0.
     """
     given = make_parser().parse_args(arguments)
     outputs: Path = given.outputs

@@ -87,15 +87,15 @@ def find_or_make(
     """Return the cache entry for `key`; compute it if it is missing or damaged.
 
     `folder` holds the entries of one stage. `make` writes the result into the empty folder that it
-    is given, and returns facts about the result. They are saved as ``facts`` in ``manifest.json``,
-    beside the items of `about`: other metadata, such as ``settings`` (`Stage.about`). But the item
-    ``code``, the hashes of source files, is saved in a file of its own (`keep_code`). With
-    `verify`, the SHA-256 of files is checked, otherwise the size.
+    is given, and returns facts about the result. `about` is other metadata (`Stage.about`), such as
+    ``settings``. Both are saved in ``manifest.json``: the facts as ``facts``, and the items of
+    `about` beside it. But the item ``code``, the hashes of source files, is saved in a file of its
+    own (`keep_code`). With `verify`, the SHA-256 of files is checked, otherwise the size.
 
     A damaged entry is renamed. If its files have the right sizes, but wrong content, earlier runs
-    may have used it; then all results made from it, and all checkpoints, are renamed, too.
-    `on_damaged` is called with the damaged entry's old path and new path, a description of the
-    damage, and a list of the old paths of everything else that was renamed.
+    may have used it. Then all results made from it are renamed, too. So are all checkpoints of
+    trainings, as they do not name their sources. `on_damaged` gets the damaged entry's old and new
+    path, a description of the damage, and the old paths of everything else that was renamed.
     """
     if found := find(folder, key, verify):
         return found
@@ -147,7 +147,10 @@ def move_aside(path: Path) -> Path:
 
 
 def made_from(path: Path) -> list[Path]:
-    """Return all entries made, also indirectly, from the entry `path`, and all checkpoints."""
+    """Return the entries made, also indirectly, from the entry `path`, and all checkpoints.
+
+    No checkpoint says what it was made from, so all those of the same outputs folder are returned.
+    """
     every = {one: read_manifest(one)[0] for one in path.parents[1].glob("*/[!.]*")}
     sources = {
         one: manifest["upstream"] | manifest["facts"].get("made_from", {})
@@ -172,7 +175,7 @@ def keep_code(folder: Path, code: dict[str, str]) -> str:
 
 
 def code_path(folder: Path, key: str) -> Path:
-    """Return the path of the JSON file of source hashes for which `keep_code` returned `key`."""
+    """Return the path of the JSON file to which `keep_code` saves source hashes with this key."""
     return folder / f".code-{key}.json"
 
 

@@ -64,8 +64,7 @@ def composition_error(
         return unknown_choice(error.missing_cfg_file, error.options)
     if isinstance(error, OverrideParseException):
         return not_parsed(str(error.override))
-    # Without its first line, Hydra puts the settings of the file below the key "experiment".
-    misplaced = re.match(
+    misplaced = re.match(  # without its first line, a file's settings are below "experiment"
         r"(?s)In '(experiment/.+?)': .*('\S+@experiment\.|'DictConfig' to string)", str(error)
     )
     if misplaced:

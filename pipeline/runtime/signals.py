@@ -26,7 +26,10 @@ class StopRequest:
 
     @contextmanager
     def handling_signals(self) -> Iterator[None]:
-        """In a ``with`` block, handle SIGINT and SIGTERM; do nothing outside the main thread."""
+        """In a ``with`` block, replace the handlers of SIGINT and SIGTERM, in the main thread only.
+
+        A first signal raises an exception or, after `defer`, is noted; a second ends the process.
+        """
         main = threading.current_thread() is threading.main_thread()
         signals = (signal.SIGINT, signal.SIGTERM) if main else ()
         before: dict[int, Any] = {n: signal.signal(n, self._receive) for n in signals}
@@ -46,12 +49,12 @@ class StopRequest:
 
     @contextmanager
     def deferrable(self) -> Iterator[None]:
-        """Context manager: a signal that comes after `defer` stops the block only at its end.
+        """Context manager: a signal stops the block at once or, after `defer`, only at its end.
 
         Ctrl-C raises `KeyboardInterrupt`, and SIGTERM raises `SystemExit`. If the block has not
-        called `defer` yet, this interrupts it. Otherwise, the exception is raised when the block
-        ends; an error that the block raises after the signal is dropped. If the file `self.file`,
-        which asks to stop, exists when the block ends, `KeyboardInterrupt` is raised.
+        called `defer` before the signal, it is interrupted. If it has, the exception is raised when
+        the block ends; an error that the block raises after the signal is dropped. If the file
+        `self.file`, which asks to stop, exists when the block ends, `KeyboardInterrupt` is raised.
         """
         try:
             yield
@@ -69,8 +72,7 @@ class StopRequest:
             os._exit(128 + signum)  # without cleaning up, which may be what hangs
         self.signum = signum
         if self._deferred:
-            # print could fail here: the signal may have interrupted another print.
-            with suppress(OSError):
+            with suppress(OSError):  # print could fail: the signal may have interrupted another
                 os.write(2, b"\nstopping after this part of the text; again to stop at once\n")
         else:
             self._stop()

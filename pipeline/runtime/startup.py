@@ -9,10 +9,7 @@ import sys
 
 
 def start() -> None:
-    """Prepare the process of a command line before its slow imports.
-
-    Unencodable output is escaped; Ctrl-C exits without a traceback; garbage is collected rarely.
-    """
+    """Escape unencodable output, end without a traceback on Ctrl-C, and collect garbage rarely."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # escape what the encoding lacks; do not fail
             stream.reconfigure(errors="backslashreplace")
@@ -22,9 +19,6 @@ def start() -> None:
 
 
 def collect_rarely() -> None:
-    """Make Python look for garbage rarely, and not at exit.
-
-    Each time, it would visit half a million objects that imports have made, and that stay anyway.
-    """
+    """Collect garbage rarely, and not at exit: half a million objects of imports stay anyway."""
     gc.set_threshold(50_000, 20, 20)
     atexit.register(gc.freeze)

@@ -66,7 +66,7 @@ class Ended:
 
     @property
     def shown(self) -> dict[str, Any]:
-        """The run's ``title`` and, by name, the settings of ``evaluate`` that change its plots."""
+        """Settings in the cache key of the plots: ``title`` and, by name, three of ``evaluate``."""
         names = ("map", "map_words", "vocabulary")
         return {"title": self.title, **{name: getattr(self.settings, name) for name in names}}
 
@@ -163,7 +163,7 @@ def make_report(
 def report_later(run_dir: Path) -> list[Path]:
     """Write the HTML report of an earlier job of a sweep, and add it to the job's MLflow run.
 
-    Return the paths that `make_report` returns. `InputError` is raised as by `read_ended`.
+    Return the paths of the HTML files. Raise `InputError` if scores or cached results are missing.
     """
     run = read_ended(run_dir)
     tracking = Tracking(**run.summary["config"]["tracking"])

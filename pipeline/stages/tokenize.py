@@ -76,8 +76,7 @@ class Tokenize(Stage):
             )
             if files is None:
                 return facts
-            # The key is a hash of the content as it was before.
-            if changed := sorted({*before} ^ {*files.stamps()}):
+            if changed := sorted({*before} ^ {*files.stamps()}):  # the key is of the content before
                 raise InputError(
                     f"{changed[0][0]}: has changed while it was read; give the command again"
                 )

@@ -226,8 +226,7 @@ def key_settings(config: Config, hashes: FileHashes) -> dict[str, Any]:
         "loss": settings["loss"],
         "engine": config.engine.identity(),
         "cluster": config.cluster.identity(),
-        # How often checkpoints are written does not change the vectors.
-        "train": {
+        "train": {  # how often checkpoints are written does not change the vectors
             **{k: v for k, v in settings["train"].items() if "checkpoint" not in k},
             "init": None if init is None else fingerprint(Path(init), hashes),
         },

@@ -54,8 +54,7 @@ class SharedComposition:
             str(one.input_line) for one in given if one.key_or_group not in dirname.exclude_keys
         )
         with open_dict(config.hydra):
-            # Hydra's three files of each job would tell what job.json and config.yaml tell.
-            if config.hydra.output_subdir == ".hydra":
+            if config.hydra.output_subdir == ".hydra":  # job.json and config.yaml say the same
                 config.hydra.output_subdir = None
             config.hydra.overrides.task = list(sweep_overrides)
             if not OmegaConf.is_interpolation(job, "override_dirname"):  # Hydra 1.4 has a resolver

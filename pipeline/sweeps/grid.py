@@ -60,8 +60,7 @@ def plan_jobs(config: DictConfig, loader: ConfigLoader) -> dict[tuple[str, ...],
                 group = group if group in job else "experiment"
                 left_out[key] = f"{group}={job.get(group, 'null')}"
                 del job[key]
-        # An override that removes a setting has no value.
-        texts = tuple(
+        texts = tuple(  # an override that removes a setting has no value
             key if key.startswith("~") and value == "null" else f"{key}={value}"
             for key, value in job.items()
         )

@@ -28,10 +28,7 @@ EPOCHS, DECAY = "train.epochs", "train.decay_epochs"
 
 
 def rungs_of(epochs: int, first: int) -> list[int]:
-    """Return the numbers of epochs after which the rounds of halving end; the last is `epochs`.
-
-    They ascend: `epochs` divided by ..., 4, 2 and 1, rounded down, without those below `first`.
-    """
+    """Return the epochs after which rounds end: `epochs` // 2**k, k = ..., 1, 0; all >= `first`."""
     rungs = [epochs]
     while rungs[0] // 2 >= first:
         rungs.insert(0, rungs[0] // 2)

@@ -64,8 +64,7 @@ def prepare_process(shared: bytes) -> dict[str, Any]:
     state, arguments = pickle.loads(shared)
     utils.setup_globals()
     Singleton.set_state(state)
-    # After kill -9 of the main process, processes of joblib would wait for jobs forever.
-    if main := multiprocessing.parent_process():
+    if main := multiprocessing.parent_process():  # after its kill -9, joblib would wait forever
         threading.Thread(target=end_after, args=[main], daemon=True).start()
     return dict(arguments)
 
@@ -176,11 +175,11 @@ def run_job(
 ) -> float | None:
     """Run one job; return the value of the sweep's objective, or None if the job fails.
 
-    `composed` is the configuration of the job, as composed by Hydra. `run` is a function that runs
-    the experiment, and returns its summary. If the job fails, the error is written into the job's
-    folder. `KeyboardInterrupt` and `SystemExit` are raised again. But if the sweep is being
-    stopped, the file `context.stop_file` exists: then these exceptions give ``None``, too, and a
-    job that has not started returns ``None`` at once.
+    `composed` is the job's configuration, as composed by Hydra. `run` is a function that runs the
+    experiment, and returns its summary. If the job fails, the error is written into the job's
+    folder. When the sweep is being stopped, the file `context.stop_file` is made. While it exists,
+    `KeyboardInterrupt` and `SystemExit` give ``None``, and a job that has not started returns
+    ``None`` at once. Otherwise, these two exceptions are raised again.
     """
     if context.stop_file.exists():
         return None

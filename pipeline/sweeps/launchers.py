@@ -129,10 +129,10 @@ def launch_in_thread(
 ) -> Sequence[JobReturn]:
     """In a thread, call ``launch``, which runs jobs in other processes, and return its result.
 
+    In this thread, a signal would make ``launch`` kill the jobs; signals reach no other thread.
     On Ctrl-C or SIGTERM, this function makes a file in the sweep's `folder` that tells jobs to
-    stop, and waits for them. Signals do not reach the thread; in ``launch``, they would kill the
-    jobs. A terminal sends Ctrl-C to the jobs' processes, too, but they block it, as does the
-    thread.
+    stop, and waits for them. A terminal also sends Ctrl-C to their processes; like the thread, they
+    block it.
     """
     block = signal.pthread_sigmask, signal.SIG_BLOCK, [signal.SIGINT]
     with ThreadPoolExecutor(1, initializer=block[0], initargs=block[1:]) as thread:

@@ -53,10 +53,11 @@ def compare_jobs(
 ) -> "Sweep[Job]":
     """Return the comparison of the jobs of a sweep by the metric `objective`.
 
-    `jobs` are all jobs or, after successive halving, the last of each configuration and seed;
-    `first` are then those of the first round. Effects of settings on the objective are computed
-    from `first` (None: `jobs`). The comparison says how many seeds are needed to detect a
-    difference of `size` in a benchmark score of two configurations (None: of the observed size).
+    Successive halving runs a configuration and seed in several jobs, each for more epochs. Of
+    these, `jobs` has the last, and `first` the first. In other sweeps, `jobs` has all, and `first`
+    is None. Effects of settings on the objective are computed from `first` (None: `jobs`). For two
+    configurations, the comparison says how many seeds would detect a difference of `size` in a
+    benchmark score (None: of the size observed between the two).
     """
     return Sweep(
         objective,

@@ -43,8 +43,8 @@ def sweep_overrides(config: DictConfig) -> dict[str, Override]:
     """Return all overrides of a sweep, by key.
 
     Those of the command line take precedence over ``hydra.sweeper.params`` of an experiment file.
-    Raise `InputError` if ``params`` is not a mapping. All jobs share some settings, such as
-    ``tracking.uri``: also raise it if ``params`` has one, or arguments give it several values.
+    All jobs must share some settings, such as ``tracking.uri``. Raise `InputError` if the command
+    line gives several values for one, if ``params`` has one, or if ``params`` is not a mapping.
     """
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     if not isinstance(params, Mapping):
@@ -137,8 +137,8 @@ def is_plain(key: str) -> bool:
 def has_setting(config: DictConfig, key: str) -> bool:
     """Return whether an override of `key` changes a setting that `config` has.
 
-    In a dict, the user chooses the keys, so all count as settings. A key with +, ~ or @ is not
-    checked, and counts, too.
+    Some settings are dicts, whose keys the user chooses: any `key` below such a dict gives True. So
+    does a `key` with +, ~ or @, which is not checked.
     """
     node: Any = config
     for part in key.split(".") if is_plain(key) else ():

@@ -97,10 +97,10 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[float | None]:
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
     """Check a search space; return settings with the first choice of each of its config groups.
 
-    `space` has the overrides in `config` that give several values, by key. `InputError` is raised
-    if they vary the seed, or what the metric `objective` measures, or if one is a glob or a range
-    that does not rise. `config` is composed with each combination of choices of config groups;
-    `InputError` is raised, too, if the result is invalid or lacks a setting in `space`.
+    `space` has, by key, the overrides in `config` with several values. `InputError` is raised if
+    one varies the seed, or a setting that makes values of the metric `objective` incomparable, or
+    is a glob or a range that does not rise. `config` is composed with each combination of config
+    groups' choices; the error is also raised if a result is invalid or lacks a setting in `space`.
     """
     if SEED in space:
         raise InputError(

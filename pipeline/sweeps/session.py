@@ -62,8 +62,8 @@ def open_sweep(
     At the end, also after an error, `close_sweep` saves the results, and raises an error if the
     ``with`` block or jobs failed. Then the run is ended and the folder unlocked, error or not.
     `jobs` maps each job's overrides to its settings; it is empty for a search, which chooses jobs
-    as it runs. All jobs use the MLflow store in `shared`, and its queue of calls. `earlier_best` is
-    the best value of the objective in the Optuna study that a search resumes, or None.
+    as it runs. Through `shared`, jobs use one MLflow store, and one queue for their calls to it.
+    `earlier_best` is the best objective in the Optuna study that a search resumes, or None.
     """
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
     lock = exclusive_lock(folder, Path(config.outputs))
@@ -142,9 +142,10 @@ def close_sweep(
 ) -> None:
     """Save, record and print the results of a sweep; ``summary.json`` gets `facts`, too.
 
-    `error` is the exception that ended the sweep early, or None. It is raised again if it comes
-    from Ctrl-C or SIGTERM, if it is an `InputError` and not every job failed, or if every job ended
-    successfully. Otherwise, `SweepFailedError` is raised if a job failed or never started.
+    `error` is the exception that ended the sweep early, or None. At the end, it is raised again in
+    three cases: it comes from Ctrl-C or SIGTERM; it is an `InputError`, and not every job failed;
+    every job ended successfully. In other cases, `SweepFailedError` is raised if a job failed or
+    never started. Without `error`, nothing is raised if every job ended successfully.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show
@@ -242,7 +243,8 @@ def exclusive_lock(folder: Path, outputs: Path) -> Iterator[None]:
 def check_hydra_settings(config: DictConfig) -> None:
     """Raise `InputError` for settings of Hydra that no sweep can have, as ``hydra.job.chdir=true``.
 
-    Also raise it if ``search.objective`` is a time, but jobs would share one training.
+    Also raise it if ``search.objective`` is a time, but jobs would share a training, and thus its
+    time: the sweep varies threads or processes, and the engine's results do not depend on them.
     """
     objective, engine = config.search.objective, ENGINES.get(str(config.engine.name))
     shared = {"engine.threads", "cluster.processes"}.intersection(varied_overrides(config))

@@ -142,8 +142,7 @@ def print_results(
             start = "          of any other job" if reports else "report    of a job"
             display.say(f"{start}: {command_line()} {shlex.quote(f'report={place}')}")
             break
-    # Hydra's sweeper leaves this file when a search ends.
-    if (results := folder / "optimization_results.yaml").exists():
+    if (results := folder / "optimization_results.yaml").exists():  # of a search that ended
         study = OmegaConf.load(results)
         params = " ".join(f"{key}={value}" for key, value in study.best_params.items())
         display.say(f"best      {study.best_value:.4f} of the whole study: {params}")

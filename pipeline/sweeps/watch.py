@@ -63,7 +63,7 @@ class Watch:
         self.start_reports(max(1, available_cores() // 2))
 
     def start_reports(self, processes: int) -> None:
-        """Write jobs' missing reports in up to `processes` new processes, unless some still run."""
+        """Start up to `processes` that write jobs' missing reports; none while earlier ones run."""
         self.processes = [process for process in self.processes if process.poll() is None]
         if self.processes:
             return
@@ -90,7 +90,10 @@ class Watch:
 
 @contextmanager
 def watching(watch: Watch) -> Iterator[None]:
-    """Show a sweep's progress in a ``with`` block; if it raises nothing, wait for HTML reports."""
+    """Show a sweep's progress in a ``with`` block, and then wait for its jobs' HTML reports.
+
+    If the block raises an error, do not wait. Processes that `watch` starts write the reports.
+    """
     stop = threading.Event()
     console = Console(highlight=False, soft_wrap=True)
 

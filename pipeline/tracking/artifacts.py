@@ -1,4 +1,4 @@
-"""Upload vectors, files and tables to MLflow for runs (see `Stage.record`), and sweep results."""
+"""Upload to MLflow a run's vectors, files and tables (`Stage.record`), and a sweep's results."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ def record_vectors(tracker: Tracker, folder: Path) -> None:
 
 
 def record_job_vectors(folder: Path) -> None:
-    """Upload a best job's vectors to MLflow if ``tracking.vectors=best``; `folder` is the job's."""
+    """If ``tracking.vectors=best``, upload vectors of `folder`'s job, a best job of its sweep."""
     summary = json.loads((folder / "summary.json").read_bytes())
     tracking = Tracking(**summary["config"]["tracking"])
     if tracking.vectors == "best" and "train" in summary["stages"]:
@@ -41,9 +41,9 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
     """Record a sweep's files, metrics, tags and description.
 
     `summary` is the content of ``summary.json``; `note` is the description in Markdown. If a single
-    configuration is best, the model of its best job gets the alias in
-    ``tracking.register=name@alias``. But if this sweep continues a search that found a better job,
-    a model with the alias keeps it.
+    configuration is best, the model of its best job gets the alias in the setting
+    ``tracking.register=name@alias``. But if this sweep continues an earlier search, and that found
+    a better job, the alias is not taken from the model that has it.
     """
     tracker.files(sorted(folder.glob("*.png")), "plots")
     # MLflow's UI compares artifacts by the first table, so that must be one the jobs have, too.
@@ -94,11 +94,13 @@ def upload_files(
 def upload_table(
     client: "MlflowClient", run: "Run", csv: Path, name: str, grouped: tuple[str, str] | None
 ) -> None:
-    """Add a CSV file as a JSON table for MLflow's UI to a run's artifacts; see `Tracker.table`."""
+    """Add a CSV file to a run's artifacts, as a JSON table with the path `name` for MLflow's UI.
+
+    `grouped` names two columns to keep: commas join the second's values of rows equal in the first.
+    """
     import pandas as pd
 
-    # The texts "null", "nan" and "007" are words; only an empty cell is a missing value.
-    words = dict.fromkeys(grouped or (), "str")
+    words = dict.fromkeys(grouped or (), "str")  # "null" and "007" are words; only "" is missing
     table = pd.read_csv(csv, keep_default_na=False, na_values=[""], dtype=words)
     if grouped is not None:
         row, cell = grouped

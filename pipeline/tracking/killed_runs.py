@@ -70,11 +70,12 @@ def close_killed_runs(
 ) -> None:
     """Set the status KILLED for an experiment's runs whose process on this machine was killed.
 
-    The process of a run locks a file in ``outputs``. If a run's file is not locked, its process was
-    killed; the file is deleted. If the run is a sweep, the files of its killed jobs are deleted,
-    too, even if MLflow has no runs of these jobs. If ``sweep`` is the run ID of a sweep that has
-    ended, its jobs first get ten seconds each to stop; at the end, `RuntimeError` is raised if a
-    job has left a lock file, but no run in MLflow.
+    A run's process locks a file in ``outputs``. If the file is not locked, the process was killed;
+    the file is deleted. If the run is a sweep, the files of its killed jobs are deleted, too, also
+    of jobs killed before MLflow had a run of theirs.
+
+    A sweep that ends gives its run ID as ``sweep``. Then each of its jobs first gets ten seconds to
+    stop. At the end, `RuntimeError` is raised for jobs killed before MLflow had a run of theirs.
     """
     closed = []
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
@@ -84,8 +85,7 @@ def close_killed_runs(
             continue
         is_job = sweep is not None and run.data.tags.get(PARENT) == sweep
         with suppress(Timeout), FileLock(path, timeout=JOB_SECONDS if is_job else 0):
-            # The process may have closed the run after the search.
-            if client.get_run(run.info.run_id).info.status == "RUNNING":
+            if client.get_run(run.info.run_id).info.status == "RUNNING":  # not closed meanwhile
                 client.set_tag(run.info.run_id, "failure", "its process was killed")
                 client.set_terminated(run.info.run_id, "KILLED")
             path.unlink(missing_ok=True)

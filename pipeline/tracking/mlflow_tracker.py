@@ -54,12 +54,12 @@ SYSTEM_SECONDS = 5
 
 
 class MlflowTracker(Tracker):
-    """Records one run in MLflow.
+    """Records one MLflow run, `run`: collects metrics and other data, and sends them in `flush`.
 
-    The first `flush` creates the run, with the arguments ``creation`` (None: the run exists
-    already), and sends ``parameters``. Models are registered under ``register``, a name or
-    ``name@alias``; None: they are not. If artifacts are local, files in the folder ``linked``
-    become hard links where the file system allows; others are copied.
+    If ``creation`` is not None, the run does not exist yet: the first `flush` creates it, with
+    these arguments of `MlflowClient.create_run`. It also sends ``parameters``. Models are
+    registered under ``register``, a name or ``name@alias``; None: they are not. If artifacts are
+    local, files in the folder ``linked`` become hard links where possible; others are copied.
     """
 
     def __init__(
@@ -280,7 +280,10 @@ def track_in_mlflow(
     tags: Mapping[str, str],
     shared: SharedStore,
 ) -> Iterator[Tracker]:
-    """Implement `track` for MLflow: the tracker's methods put calls into a `RetryQueue`."""
+    """Implement `track` for MLflow: open an MLflow run, yield its tracker, and close the run.
+
+    The tracker's methods put calls to MLflow into a `RetryQueue`, which repeats them if they fail.
+    """
     if config.system_metrics and importlib.util.find_spec("psutil") is None:
         raise InputError("tracking.system_metrics=true: needs psutil; pip install 'psutil>=5.9'")
     quiet_loggers()
@@ -321,8 +324,7 @@ def track_in_mlflow(
             shared.calls = calls
         if not is_job:  # otherwise the sweep does it
             calls.put(killed_runs.close_killed_runs, client, experiment_id, outputs)
-        # A job that takes longer is shown while it runs.
-        opening = threading.Timer(FLUSH_SECONDS, calls.put, [tracker.flush])
+        opening = threading.Timer(FLUSH_SECONDS, calls.put, [tracker.flush])  # shows a long job
         opening.daemon = True
         if creation is not None:
             opening.start()

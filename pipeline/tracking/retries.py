@@ -69,7 +69,7 @@ class RetryQueue:
         return "; ".join(dict.fromkeys(self.dropped))
 
     def _wait(self, made: Callable[[float], bool], max_wait: float) -> str:
-        """Wait until queued calls are made; return "", or why one failed for `max_wait` seconds.
+        """Wait until calls are made; return "" or, if one fails for `max_wait` seconds, its error.
 
         ``made(0.05)`` waits at most 0.05 seconds, and returns whether the calls are made.
         """

@@ -34,9 +34,10 @@ class WordVectorModel(PythonModel):
 
         `model_input` has the column ``word``; for analogies ("a is to b as word is to ?"), also
         ``a`` and ``b``. `params` may have ``task``: vector (default), neighbours or analogy; and
-        ``k``: how many words (default 10). Each row gives a dict: ``word``; ``unknown``, the words
-        without a vector; and the answer, None if a word is unknown. For the task vector, it is
+        ``k``: how many words (default 10). Each row gives a dict with ``word``, ``unknown`` (the
+        words without a vector) and the answer. For the task vector, the answer has the key
         ``vector`` (list of float), else ``neighbours`` (dicts: ``word``, ``cosine``; best first).
+        If a word is unknown, the value of that key is None.
         """
         params = params or {}
         task, k = str(params.get("task", "vector")), int(params.get("k", 10))

@@ -125,7 +125,7 @@ class SharedSessions:
 
     @contextmanager
     def together(self, new_id: str | None) -> Iterator[None]:
-        """Context manager: MLflow calls of this thread share an `Uncommitted` session."""
+        """In a block, MLflow calls of a thread are one transaction; a new run gets ID `new_id`."""
         with self.make(read_only=False) as session:
             self.thread.session = Uncommitted(session, new_id)
             try:
@@ -137,8 +137,7 @@ class SharedSessions:
 class Uncommitted:
     """The database session of all MLflow calls in a ``with SharedSessions.together(...)`` block.
 
-    It is committed when the block ends. A run created in the block gets the ID `new_id`; if this is
-    None, MLflow generates the ID.
+    It is committed when the block ends. A run created in the block gets the ID `new_id`, if given.
     """
 
     def __init__(self, session: Any, new_id: str | None) -> None:
@@ -232,8 +231,8 @@ def follow_artifacts(database: Path, artifacts: Path) -> None:
 
     MLflow stores absolute addresses. If an experiment keeps its artifacts in an old folder with the
     same name as `artifacts`, the addresses in the old folder are changed to `artifacts`, provided
-    that the old folder is gone, or `artifacts` is a copy of it. It counts as a copy if it is beside
-    `database`, and contains the folder of a run that the database places in the old folder.
+    that the old folder is gone, or `artifacts` is a copy of it. `artifacts` counts as a copy if it
+    is beside `database`, and has the folder of a run whose stored address is in the old folder.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

@@ -174,7 +174,7 @@ class Stage(ABC):
 
     @contextmanager
     def explaining(self, config: Config) -> Iterator[None]:
-        """Context manager: replace an `InputError` of the block by `explain(error, config)`."""
+        """Context manager: an `InputError` in its block gets the full key of a setting."""
         try:
             yield
         except InputError as error:

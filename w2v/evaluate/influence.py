@@ -51,10 +51,10 @@ class Scores(NamedTuple):
     values : (runs,)
         The scores; NaN where a score is undefined.
     parts : (runs, n)
-        The influence of each item on each score, 0 for items that are not used. `Benchmark.scores`
-        divides the influences by the number of used items: for independent items, the sum of the
-        squares then estimates the variance of the score. `spearman_influences`, which computes the
-        influences for this step, returns them undivided.
+        The influence of each item on each score, 0 for items that are not used. In a result of
+        `Benchmark.scores`, the influences are divided by the number of used items. For independent
+        items, the sum of their squares then estimates the variance of the score. In a result of
+        `spearman_influences`, they are not divided.
     """
 
     values: FloatArray

@@ -449,9 +449,9 @@ class Comparison:
         For each configuration, the scores of its runs, by seed.
     family
         A `Family`: the number of these configurations, and the significance level for the
-        comparisons of all their pairs, which are corrected together for multiple testing. Here, the
-        number includes configurations that duplicate others, because their runs are equal. The
-        significance tests use the number without duplicates (property `distinct`).
+        comparisons of all their pairs, which are corrected together for multiple testing. If two
+        configurations have equal runs, both are counted here; the significance tests count them
+        once (property `distinct`).
     benchmark, answers
         The items (word pairs or questions) that the score is computed from, and the answers of each
         configuration's runs to them. For a score without items, such as a loss, `benchmark` is

@@ -61,12 +61,9 @@ class Forks:
     def ask(self, **request: Any) -> int:
         """Send a request to the process that runs commands, and return its reply.
 
-        `request` is sent as a JSON object. There are two kinds:
-
-        - ``start=["seed=1"], cwd=..., out=..., largest=..., max_wait=...`` starts the command
-          ``pipeline/run.py`` in a fork. The list has the arguments of the command; the other keys
-          are the other parameters of the function `child`. The reply is the process id of the fork.
-        - ``wait=id`` waits until the fork with this process id ends. The reply is its exit status.
+        The request starts a command in a fork, whose process id is the reply, or waits for a fork
+        to end, whose exit status is the reply. It is sent as a JSON object, in the form that the
+        docstring of this module describes.
         """
         assert self.process.stdin
         assert self.process.stdout
@@ -155,13 +152,8 @@ def serve() -> None:
     """Run ``pipeline/run.py`` in forks of this process, as requests on standard input say.
 
     First, import the modules that ``pipeline/run.py`` needs, so that no fork has to import them.
-    Then print "ready". After that, each line of standard input is a request, a JSON object. There
-    are two kinds:
-
-    - ``{"start": ["seed=1"], "cwd": ..., "out": ..., "largest": ..., "max_wait": ...}`` starts a
-      fork. The list has the arguments of ``pipeline/run.py``; the other keys are the other
-      parameters of the function `child`. The process id of the fork is printed.
-    - ``{"wait": id}`` waits until the fork with this process id ends. Its exit status is printed.
+    Then print "ready". After that, each line of standard input is a request to start a command or
+    to wait for one, and a reply to each is printed (see the docstring of this module).
     """
     sys.path[0] = str(ROOT)
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from w2v.compression import Decompressed
 from w2v.errors import InputError
-from w2v.files import Decompressed
 from w2v.hashes import FileHashes
 from w2v.text.corpora import text8 as text8_archive
 from w2v.text.corpora.archive import ArchiveSource

@@ -19,8 +19,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from w2v.compression import OPENERS, open_binary
 from w2v.errors import InputError
-from w2v.files import OPENERS, open_binary
 from w2v.settings import SettingError
 from w2v.text import sources
 from w2v.text.docstrings import PyDocs, file_docstrings, without_doctests

@@ -9,8 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from w2v.compression import open_binary
 from w2v.errors import InputError
-from w2v.files import local_path, open_binary
+from w2v.files import local_path
 
 BENCHMARKS = {
     "wordsim353": "wordsim353.tsv",

@@ -11,8 +11,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
+from w2v.compression import UNPACK_ERRORS, Decompressed
 from w2v.errors import InputError
-from w2v.files import UNPACK_ERRORS, Decompressed, is_number
+from w2v.files import is_number
 from w2v.text.blocks import Block
 from w2v.text.formats import RecordFormat, delimiter_of, format_suffix, record_format
 from w2v.text.sources import (

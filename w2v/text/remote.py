@@ -3,7 +3,7 @@
 from typing import IO, cast
 from urllib.parse import urlsplit
 
-from w2v import files as local
+from w2v import compression
 from w2v.errors import InputError
 
 TIMEOUT = (10.0, 60.0)
@@ -18,7 +18,7 @@ def open_decompressed(path: str) -> IO[bytes]:
     InputError
         The URL is invalid, or of a kind that is unknown or needs a library that is not installed.
     """
-    return local.decompressed(open_raw(path), urlsplit(path).path if "://" in path else path)
+    return compression.decompressed(open_raw(path), urlsplit(path).path if "://" in path else path)
 
 
 def open_raw(path: str) -> IO[bytes]:
@@ -30,7 +30,7 @@ def open_raw(path: str) -> IO[bytes]:
         The URL is invalid, or of a kind that is unknown or needs a library that is not installed.
     """
     if "://" not in path:
-        return local.open_raw(path)
+        return compression.open_raw(path)
     from smart_open import open as smart_open
 
     params = {"timeout": TIMEOUT} if urlsplit(path).scheme in ("http", "https") else None

@@ -21,8 +21,9 @@ from typing import IO, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v.compression import Decompressed, open_binary, open_raw
 from w2v.errors import InputError
-from w2v.files import Decompressed, local_path, open_binary, open_raw
+from w2v.files import local_path
 from w2v.hashes import FileHashes, stamp
 from w2v.limits import Limit, one_of
 from w2v.settings import Settings, setting

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from w2v.files import open_binary
+from w2v.compression import open_binary
 from w2v.text.corpora.archive import ArchiveCorpus, Open, decode, open_member
 from w2v.text.remote import open_decompressed
 

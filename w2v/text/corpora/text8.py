@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from w2v.compression import open_binary
 from w2v.errors import InputError
-from w2v.files import open_binary
 from w2v.limits import at_least
 from w2v.settings import setting
 from w2v.text.corpora.archive import ArchiveCorpus, Open, blocks, decode, open_member

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v.compression import open_binary
 from w2v.errors import InputError
-from w2v.files import open_binary
 
 LINES = (
     re.compile(r" *(?P<word>.*?[^ \t]) *[\t ,;] *(?P<count>\d{1,18}) *"),

@@ -31,8 +31,9 @@ from typing import IO, Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v.compression import UNPACK_ERRORS, unpacked
 from w2v.errors import InputError
-from w2v.files import UNPACK_ERRORS, unpacked, written_aside
+from w2v.files import written_aside
 from w2v.vectors.formats.contents import Contents
 from w2v.vectors.formats.file_reader import MAX_DIMENSIONS, MAX_WORD, FileReader
 from w2v.vectors.formats.selection import EVERYTHING, Selection

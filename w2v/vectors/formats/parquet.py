@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v.compression import first_bytes
 from w2v.errors import InputError
-from w2v.files import first_bytes, written_aside
+from w2v.files import written_aside
 from w2v.vectors.formats.contents import Contents
 from w2v.vectors.formats.selection import EVERYTHING, Selection
 from w2v.vectors.formats.words import check_words, require_finite

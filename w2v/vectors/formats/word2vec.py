@@ -15,8 +15,9 @@ from typing import IO, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v.compression import OPENERS, UNPACK_ERRORS, unpacked
 from w2v.errors import InputError
-from w2v.files import OPENERS, UNPACK_ERRORS, is_number, unpacked, written_aside
+from w2v.files import is_number, written_aside
 from w2v.vectors.formats.contents import Contents
 from w2v.vectors.formats.file_reader import MAX_DIMENSIONS, MAX_WORD, FileReader
 from w2v.vectors.formats.selection import EVERYTHING, Selection

@@ -324,7 +324,8 @@ def track_in_mlflow(
             shared.calls = calls
         if not is_job:  # otherwise the sweep does it
             calls.put(killed_runs.close_killed_runs, client, experiment_id, outputs)
-        opening = threading.Timer(FLUSH_SECONDS, calls.put, [tracker.flush])  # shows a long job
+        # So that MLflow shows a long job while it runs.
+        opening = threading.Timer(FLUSH_SECONDS, calls.put, [tracker.flush])
         opening.daemon = True
         if creation is not None:
             opening.start()

@@ -469,7 +469,7 @@ def test_the_report_shows_the_results_and_no_password(site: Site) -> None:
         "31 of 32",  # pairs
         "12 of 12",  # questions
         "2 January 2026, 03:04 UTC",
-        "1,235 k",  # words a second
+        "1.23 M",  # words per second
         "2 min 10 s, from the cache",
         "cd '/a folder'\npython pipeline/run.py 'corpus.path=<x>' tracking.uri=http://***@h/\n",
         "[<x>, null]",

@@ -18,6 +18,7 @@ from typing import Any
 from w2v.evaluate.datasets import Dataset, about
 from w2v.evaluate.metrics.tables import COLUMNS
 from w2v.files import read_vocabulary
+from w2v.labels import format_rate
 from w2v.objectives import ARCHITECTURES
 from w2v.report.figures import KINDS, read_pictures
 from w2v.report.page import embedded_image, write_page
@@ -260,9 +261,9 @@ def tiles(
         if kept < len(epochs):
             note += f", the best of {len(epochs)}"
         found.append((name, number(after[kind], 3), note))
-        speed = f"{training['words_per_second'] / 1000:,.0f} k"
+        speed, unit = format_rate(training["words_per_second"]).rsplit(maxsplit=1)
         threads = plural(training["threads"], "thread")
-        found.append(("Speed", speed, f"words a second, {training['engine']}, {threads}"))
+        found.append(("Speed", speed, f"{unit}, {training['engine']}, {threads}"))
     for row in similarity[:3]:
         note = f"{count(row['pairs'])} of {count(row['total'])} pairs"
         if row["low"] is not None:

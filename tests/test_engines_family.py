@@ -17,7 +17,7 @@ from tests import naive
 from tests.test_engines import KEY, Documents, random_documents, text_of
 from w2v.engines import Engine, Tally, Task, make_engine, tiles
 from w2v.engines.numpy import NumpyEngine
-from w2v.engines.step import WINDOW_SIZES
+from w2v.engines.step import WINDOW_SIZES, window_block
 from w2v.engines.tiles import CENTERS, Draw
 from w2v.losses import HierarchicalSoftmax, Loss, NegativeSampling, Softmax
 from w2v.objectives import Cbow, Model, Objective, SkipGram
@@ -106,7 +106,8 @@ def cbow_prediction(objective: Cbow, document: list[int], at: int, number: int) 
     """
     size = objective.window
     if objective.dynamic_window:
-        size = 1 + int(draw(KEY, WINDOW_SIZES, np.array([number]))[0][0]) * size // 2**32
+        block = number // window_block(size)
+        size = 1 + int(draw(KEY, WINDOW_SIZES, np.array([block]))[0][0]) * size // 2**32
     context = [word for other, word in enumerate(document) if 1 <= abs(at - other) <= size]
     weight = 1 / max(1, len(context)) if objective.combine != "sum" else 1.0
     share = weight if objective.context_gradient == "exact" else 1.0
@@ -303,6 +304,9 @@ def epoch_of(engine: Engine, documents: Documents, rates: tuple[float, float]) -
 def test_numba_makes_the_draws_and_updates_of_numpy(
     objective: Objective, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    block = window_block(objective.window)
+    if step % block and block % step:
+        step = block  # a step of the usual length has whole blocks
     monkeypatch.setattr(tiles, "MIN_STEP_WORDS", step)
     monkeypatch.setattr(tiles, "STEP_MULTIPLE", tiles.SHARED)
     documents = [[], [3], *random_documents(3, 4000, 60), [7], [5, 5]]

@@ -226,8 +226,6 @@ def combine_ints(operation: int, a: NDArray[np.int32], b: NDArray[np.int32], out
         x = simd.common_bits(x, y)
     elif operation == 3:
         x = simd.shift_right(x, simd.common_bits(y, simd.splat_int(np.int32(7))))
-    elif operation == 4:
-        x = simd.subtract_ints(x, y)
     else:
         x = simd.select(simd.less_ints(x, y), x, y)
     simd.store(simd.to_floats(x), simd.address(out), 0)
@@ -240,8 +238,7 @@ def combine_ints(operation: int, a: NDArray[np.int32], b: NDArray[np.int32], out
         (1, np.multiply),
         (2, np.bitwise_and),
         (3, lambda x, y: x >> (y & 7)),
-        (4, np.subtract),
-        (5, np.minimum),
+        (4, np.minimum),
     ],
 )
 def test_arithmetic_of_integers(operation: int, wanted: Any) -> None:
@@ -357,7 +354,6 @@ ARGUMENTS: dict[str, Sequence[Any]] = {
     "select": (MASK, FLOATS, FLOATS),
     "splat_int": (types.int32,),
     "add_ints": (INTS, INTS),
-    "subtract_ints": (INTS, INTS),
     "multiply_ints": (INTS, INTS),
     "common_bits": (INTS, INTS),
     "shift_right": (INTS, INTS),

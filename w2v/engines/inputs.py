@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from w2v.engines import Task
-from w2v.engines.step import WINDOW_SIZES
+from w2v.engines.step import WINDOW_SIZES, window_block
 from w2v.objectives import Cbow, Objective
 from w2v.sampling import Key, draw
 from w2v.sums import F32, Sums
@@ -100,10 +100,10 @@ class CbowInputs:
 
     The words at distances 1 to m, the window size, predict the word between them.
     A position whose window contains no other word is not trained. With a dynamic window, the window
-    size of each position is drawn from 1 to m. The random number is a function of a key and of the
-    position in the sub-sampled shard (part of the text). Skip-gram draws no window sizes, but
-    weights each pair by its expected frequency. CBOW cannot do so, because the mean over a window
-    is not linear in the weights of its words.
+    size is drawn from 1 to m, for 64 or more consecutive positions at a time (`window_block`). The
+    random number is a function of a key and of the positions in the sub-sampled shard (part of the
+    text). Skip-gram draws no window sizes, but weights each pair by its expected frequency. CBOW
+    cannot do so, because the mean over a window is not linear in the weights of its words.
     """
 
     targets = np.ones(1, np.float32)
@@ -140,7 +140,7 @@ class CbowInputs:
         distances = np.abs(np.arange(-m, m + 1))
         sizes = np.full(count, m)
         if self.dynamic:
-            bits = draw(key, WINDOW_SIZES, first + np.arange(count))[0]
+            bits = draw(key, WINDOW_SIZES, (first + np.arange(count)) // window_block(m))[0]
             sizes = 1 + (bits.astype(np.int64) * m >> 32)
         documents = sliding_window_view(batch.documents, 2 * m + 1)
         near = documents == batch.documents[m : m + count, None]

@@ -175,9 +175,8 @@ class SoftmaxStep:
         the probability that the window contains it. `key` and `first` are not used.
 
         With CBOW, each position counts as an input vector of its own. With a dynamic window, the
-        window size of a position is a function of `key` and of the position's index in the
-        sub-sampled shard (part of the text); `first` is this index for the first center position of
-        the batch.
+        window sizes of positions are a function of `key` and of their indices in the sub-sampled
+        shard (part of the text); `first` is the index of the first center position of the batch.
         """
         ids, documents = batch
         inputs = self.inputs.sums(batch, key, first)

@@ -33,6 +33,19 @@ SUBSAMPLING, NOISE_WORDS, WINDOW_SIZES = 0, 1, 2
 independent, even if they are drawn with the same key and counter (`w2v.sampling.draw`)."""
 
 
+def window_block(window: int) -> int:
+    """Return for how many consecutive center words CBOW draws one window size from 1 to `window`.
+
+    The sums over their windows then take few additions, because the windows of neighboring words
+    differ in two words only. The number is 64, or for a `window` above 32 a larger power of two, so
+    that windows do not extend far beyond these words; at most 256, which divides every step.
+    """
+    block = 64
+    while block < min(2 * window, 256):
+        block *= 2
+    return block
+
+
 def sample(text: Text, keep: UInt32Array, key: Key) -> tuple[int, Batch]:
     """Read a shard, a part of the text, and remove words by sub-sampling.
 

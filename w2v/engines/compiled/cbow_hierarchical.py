@@ -62,12 +62,12 @@ def read_strip(
     matrix, ids = problem.center, plans.ids[n, start : start + count]
     if sizes.parts:
         matrix, ids = buffer.words, plans.numbers[n, start : start + count]
-    width, nothing = sizes.vectors * LANES, windows.outside[:0]
+    width = sizes.vectors * LANES
     prefetch_first_window(sizes, matrix, ids)
     locate_words(matrix, ids, zeros, windows.rows)
     lows, highs, weights = plans.lows[n, start:], plans.highs[n, start:], plans.weights[n, start:]
     out = address(buffer.inputs) + 4 * start * width
-    read_windows(sizes, lows, highs, weights, start, ZERO, centers, out, zeros, windows, nothing)
+    read_windows(sizes, lows, highs, weights, start, ZERO, centers, out, scratch.tile, windows)
     # Center words without context are in no tile.
     buffer.input_curvature[start : start + centers] = 0
 

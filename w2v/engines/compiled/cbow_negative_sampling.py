@@ -40,19 +40,10 @@ from w2v.engines.tiles import SHARED
 
 
 @inlined
-def add_products(x: int, y: int, width: int) -> Any:
-    """For CBOW, compute the score of a center word, and two squared lengths, as partial sums.
-
-    Let x be the input row that predicts the center word, and y the word's output vector. ``x`` and
-    ``y`` are their addresses; each has ``width`` float32 values. The products x·x, x·y and y·y are
-    returned, each as a SIMD vector of partial sums. The caller, `score_centers`, adds these up.
-    """
-    sums, squares = (splat(0), splat(0)), splat(0)
-    for k in range(0, width, LANES):
-        a, b = load(x, k), load(y, k)
-        sums = multiply_add_each(a, (a, b), sums)
-        squares = multiply_add(b, b, squares)
-    return sums[0], sums[1], squares
+def add_products(x: Any, y: Any, sums: Any) -> Any:
+    """For CBOW, add the products x·x, x·y and y·y of two SIMD vectors to partial sums of each."""
+    xx, xy, yy = sums
+    return multiply_add(x, x, xx), multiply_add(x, y, xy), multiply_add(y, y, yy)
 
 
 @inner
@@ -78,15 +69,23 @@ def score_centers(sizes: Sizes, outside: I64, norms: int, tile: Tile) -> None:
         The thread's working memory for the tile.
     """
     width, scores, size = sizes.vectors * LANES, address(tile.scores), 4 * sizes.row
+    zero = splat(0)
     for i in range(0, SHARED, MR):
-        C = address(tile.C) + 4 * i * width
-        xx0, xy0, yy0 = add_products(C, outside[i], width)
-        xx1, xy1, yy1 = add_products(C + 4 * width, outside[i + 1], width)
-        xx2, xy2, yy2 = add_products(C + 8 * width, outside[i + 2], width)
-        xx3, xy3, yy3 = add_products(C + 12 * width, outside[i + 3], width)
-        store(sum_lanes_of_four(xx0, xx1, xx2, xx3), address(tile.center_norms), i)
-        store(sum_lanes_of_four(yy0, yy1, yy2, yy3), norms, i)
-        store_apart(sum_lanes_of_four(xy0, xy1, xy2, xy3), scores + i * size, sizes.row)
+        x = address(tile.C) + 4 * i * width
+        y0, y1, y2, y3 = outside[i], outside[i + 1], outside[i + 2], outside[i + 3]
+        # For each center word, partial sums of x·x, x·y and y·y.
+        sums0 = sums1 = sums2 = sums3 = (zero, zero, zero)
+        for k in range(0, width, LANES):
+            sums0 = add_products(load(x, k), load(y0, k), sums0)
+            sums1 = add_products(load(x, width + k), load(y1, k), sums1)
+            sums2 = add_products(load(x, 2 * width + k), load(y2, k), sums2)
+            sums3 = add_products(load(x, 3 * width + k), load(y3, k), sums3)
+        xx = sum_lanes_of_four(sums0[0], sums1[0], sums2[0], sums3[0])
+        xy = sum_lanes_of_four(sums0[1], sums1[1], sums2[1], sums3[1])
+        yy = sum_lanes_of_four(sums0[2], sums1[2], sums2[2], sums3[2])
+        store(xx, address(tile.center_norms), i)
+        store(yy, norms, i)
+        store_apart(xy, scores + i * size, sizes.row)
 
 
 @inlined

@@ -34,17 +34,16 @@ threefry = inlined(sampling.threefry)
 
 
 @inner
-def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32) -> None:
-    """Fill two arrays with random bits, for sub-sampling and for the random window sizes of CBOW.
+def fill_bits(key: sampling.Key, first: int, bits: U32, more: U32) -> None:
+    """Fill two arrays with random bits, for sub-sampling.
 
-    The bits are a function of a key, a purpose and a counter, so that any thread can compute them
-    in any order. The purpose is a number that says what the bits are for, such as `SUBSAMPLING`;
-    other purposes have other bits. There are 64 bits for each counter. Those for the counter
-    ``first`` + i are stored as two numbers, in ``bits[i]`` and ``more[i]``. They equal the two
-    results of `w2v.sampling.draw`. If ``more`` is longer than ``bits``, its last elements are not
+    The bits are a function of a key and a counter, so that any thread can compute them in any
+    order. There are 64 bits for each counter. Those for the counter ``first`` + i are stored as two
+    numbers, in ``bits[i]`` and ``more[i]``. They equal the two results of `w2v.sampling.draw` for
+    the purpose `SUBSAMPLING`. If ``more`` is longer than ``bits``, its last elements are not
     changed.
     """
-    stream = np.uint32(purpose)
+    stream = np.uint32(SUBSAMPLING)
     for i in range(len(bits)):
         bits[i], more[i] = threefry(key.first, key.second, np.uint32(first + i), stream)
 
@@ -61,7 +60,7 @@ def subsample(
     words.
     """
     position, end = block * BLOCK, min((block + 1) * BLOCK, source.ends[-1])
-    fill_bits(key, SUBSAMPLING, position, scratch.bits[: end - position], scratch.more_bits)
+    fill_bits(key, position, scratch.bits[: end - position], scratch.more_bits)
     bits, keep = scratch.bits, problem.keep
     first = place = position
     words = 0
@@ -163,12 +162,12 @@ def draw_windows(
     lows: I32,
     highs: I32,
     weights: F32,
-    scratch: Planning,
 ) -> None:
     """For CBOW, find the window of each center word of a training step, and its words' weight.
 
     The sum or mean of the other words in the window later predicts the center word. If window
-    sizes are random, that of center word k is a function of ``key`` and ``first`` + k.
+    sizes are random, all center words of a strip have the same one. It is a function of ``key`` and
+    of the number of the strip in the shard.
 
     Parameters
     ----------
@@ -184,30 +183,26 @@ def draw_windows(
     weights
         Output: element k is the weight of each word vector in the sum or mean over that window
         (`window_weight`).
-    scratch
-        Working memory for random bits, whose earlier contents do not matter.
     """
-    m = sizes.window
-    size = np.uint64(m)
-    for done in range(0, len(lows), BLOCK):
-        bits = scratch.bits[: len(lows) - done]
+    m, block = sizes.window, sizes.strip * sizes.tile  # a strip is a `window_block`
+    for begin in range(0, len(lows), block):
+        farthest: Any = np.int64(m)
         if problem.draws_windows:
-            fill_bits(key, WINDOW_SIZES, first + done, bits, scratch.more_bits)
-        for k in range(len(bits)):
-            center = m + done + k
+            number, purpose = np.uint32((first + begin) // block), np.uint32(WINDOW_SIZES)
+            bits, _ = threefry(key.first, key.second, number, purpose)
+            farthest = 1 + np.int64((np.uint64(bits) * np.uint64(m)) >> np.uint64(32))
+        for k in range(begin, min(begin + block, len(lows))):
+            center = m + k
             low = high = center
             document = documents[center]
             if document >= 0:
-                farthest: Any = np.int64(m)
-                if problem.draws_windows:
-                    farthest = 1 + np.int64((np.uint64(bits[k]) * size) >> np.uint64(32))
                 low, high = center - farthest, center + farthest + 1
                 while documents[low] != document:
                     low += 1
                 while documents[high - 1] != document:
                     high -= 1
-            lows[done + k], highs[done + k] = low, high
-            weights[done + k] = window_weight(problem, ids, low, high, center)
+            lows[k], highs[k] = low, high
+            weights[k] = window_weight(problem, ids, low, high, center)
 
 
 @inlined
@@ -286,7 +281,7 @@ def plan(
     copy_kept(shard, first - sizes.window, ids, documents)
     if sizes.windows:
         lows, highs, weights = plans.lows[n], plans.highs[n], plans.weights[n]
-        draw_windows(problem, sizes, key, first, ids, documents, lows, highs, weights, scratch)
+        draw_windows(problem, sizes, key, first, ids, documents, lows, highs, weights)
     inputs, outputs = lists_of(plans.center, n), lists_of(plans.outside, n)
     half = strips_of_half(step_strips(sizes, shard, step))
     count = list_inputs(sizes, centers, half, ids, heads, inputs)

@@ -407,12 +407,6 @@ def add_ints(builder: Any, x: Any, y: Any) -> Any:
 
 
 @instruction(binary)
-def subtract_ints(builder: Any, x: Any, y: Any) -> Any:
-    """Emit LLVM code for ``x - y``, elementwise."""
-    return builder.sub(x, y)
-
-
-@instruction(binary)
 def multiply_ints(builder: Any, x: Any, y: Any) -> Any:
     """Emit LLVM code for ``x * y``, elementwise."""
     return builder.mul(x, y)

@@ -394,7 +394,21 @@ def share_strip(
     curvature, windows = buffer.center_curvature[row:], scratch.windows
     lows, highs = plans.lows[n, start : start + centers], plans.highs[n, start : start + centers]
     mean, exact, weights = problem.mean, problem.exact, plans.weights[n, start:]
-    share_gradients(mean, exact, sizes, lows, highs, weights, start, windows, of_windows, curvature)
+    zeros = address(scratch.tile.zeros)
+    share_gradients(
+        mean,
+        exact,
+        sizes,
+        lows,
+        highs,
+        weights,
+        start,
+        of_windows,
+        gradients,
+        zeros,
+        windows,
+        curvature,
+    )
     choose_targets(
         problem.center,
         plans.ids[n, start : start + centers + 2 * sizes.window],
@@ -407,7 +421,7 @@ def share_strip(
         scratch.tile,
         0,
     )
-    write_shares(sizes, centers, gradients, scratch.tile, windows)
+    write_shares(sizes, centers, scratch.tile, windows)
 
 
 @inner
@@ -515,7 +529,7 @@ def compute_strip(
             locate_words(problem.outside, around[place:until], zeros, rows)
             locate_words(problem.outside, noise, zeros, rows[sizes.tile :])
             read_windows(
-                sizes, lows, highs, window_weights, start, place, until, out, zeros, windows, rows
+                sizes, lows, highs, window_weights, start, place, until, out, tile, windows
             )
         else:
             gather_rows(matrix, ids[place : place + sizes.tile], tile.C, tile.center_norms)

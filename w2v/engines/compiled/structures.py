@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from w2v.engines.compiled.jobs import make_jobs
 from w2v.engines.compiled.simd import LANES
+from w2v.engines.step import window_block
 from w2v.engines.tiles import CBOW_NOISE, CENTERS, NOISE, SHARED
 
 F32 = NDArray[np.float32]
@@ -49,7 +50,7 @@ BLOCK = 4096
 
 STRIP = 64
 """The least number of center words in a strip, which is a part of the text of a training step; the
-last strip of a step may have fewer. With shorter strips, threads would write more to memory: a
+last strip of a step may have fewer. (For CBOW, `window_block` is this number.) With shorter strips, threads would write more to memory: a
 strip also has buffer rows for the m words before and the m words after it, where m is the window
 size."""
 
@@ -580,7 +581,7 @@ class Planning(NamedTuple):
     Attributes
     ----------
     bits, more_bits : uint32 (BLOCK,)
-        Random numbers, for sub-sampling and for the window sizes of CBOW.
+        Random numbers for sub-sampling.
     heads : int32 (V,)
         For each word, or tree node, the last row of the gradient buffer that has been added to its
         list so far (`Lists`); -1 if there is none. With subwords, `list_parts` also uses the array,
@@ -748,42 +749,42 @@ class Windows(NamedTuple):
     Attributes
     ----------
     rows : int64 (n + 2 m rounded up to a multiple of MR,)
-        The addresses of the input vectors of words, in the order of the text: of the m words before
-        the strip, of the n words of the strip, and of the m words after it.
+        Before the scores: the addresses of the input vectors of words, in the order of the text: of
+        the m words before the strip, of the n words of the strip, and of the m words after it.
+        After the scores: for each of these n words, the address of the gradient of its input row,
+        and for the others that of a row of zeros.
+    factors : float32, as many as `rows`
+        Before the scores, 1. After the scores: for the n words of the strip, the factor by which
+        the gradient of the input row is multiplied when it is added to the gradient of a word in
+        the window; for the others 0.
+    firsts, lasts : int32, as many as `rows`
+        For each word, the first window of the strip that contains it, and the one after the last.
+        These are numbers of center words.
     outside : int64 (tile + Sizes.noise,)
         For negative sampling: the address of the output vector of each center word of a tile, and
         then of each noise word of the tile.
+    addresses : int64
+        `rows` and `outside` one after the other, which are parts of this array.
     gradients : float32 (n, dimension rounded up to a multiple of LANES)
         For negative sampling: the negative gradient of the loss with respect to each input row.
     curvature : float32 (n,)
         For negative sampling: the curvature bound of each input row of the strip. For the
         hierarchical softmax: the first ``tile`` elements are the bounds of the input rows of one
         tile.
-    weights : float32 (n,)
-        For each window, the factor that turns the gradient of the input row into what the window
-        contributes to the gradient of each word in it other than the center word.
-    shares : float32 (2 m + 1, n + 4 m)
-        Element (k, 2 m + i) is for center word i and the word k - m positions after it (before it,
-        if k < m). It is the factor in `weights` if the window contains the word, and 0 if not, or
-        if k = m (the center word). There are 2 m unused columns at each end.
-    bounds : float32 (n + 4 m,)
-        For each window, the curvature bound of the input row, multiplied by the number of summed
-        words if the row is a sum; with 2 m zeros at each end. `shares` and `bounds` give the
-        curvature bound of each word's vector. With word 0 the first of the m words before the
-        strip, that of word p is Σ shares[k, i] * bounds[i], where i = 2 m + p - k, over k = 0 to
-        2 m.
-    lanes : int32 (LANES,)
-        The numbers 0, 1, 2 and so on, used to compute positions for whole SIMD vectors.
+    bounds : float64 (n + 1,)
+        Element i is the sum, over the windows before number i, of the curvature bound of the input
+        row times the factor in `factors`; times the number of summed words if the row is a sum.
     """
 
     rows: I64
+    factors: F32
+    firsts: I32
+    lasts: I32
     outside: I64
+    addresses: I64
     gradients: F32
     curvature: F32
-    weights: F32
-    shares: F32
-    bounds: F32
-    lanes: I32
+    bounds: F64
 
 
 class Nodes(NamedTuple):
@@ -927,8 +928,11 @@ def make_sizes(
     # With CBOW, only one score in four of a block of center words and their vectors would count.
     band = 1 if windows else 2 * distance + MR
     contexts = round_up(tile + 2 * distance, MR)
-    # A strip has at least as many center words as other words around it.
+    # A strip has at least as many center words as other words around it. For CBOW, it has windows
+    # of one size.
     strip = min(-(-max(STRIP, 2 * window) // tile), -(-step // tile))
+    if windows:
+        strip = window_block(window) // tile
     columns = round_up(min(nodes, (tile + 2 * distance) * depth), MR)
     noise = 0 if nodes else CBOW_NOISE if windows else NOISE
     slots = strip * columns if nodes else (strip - 1) * tile + contexts + strip * noise
@@ -1069,7 +1073,8 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
     # Room for the last scores, which are computed for several nodes and in whole vectors.
     most = max(sizes.tile * sizes.row, MR * elements)
     scores, curvature = aligned_zeros(2, round_up(most, LINE) + LANES)
-    shared = (centers + 4 * sizes.window) * sizes.windows
+    outputs = (sizes.tile + sizes.noise) * (sizes.windows and not sizes.nodes)
+    addresses = np.zeros(windowed + outputs, np.int64)
     lanes = round_up(sizes.noise, LANES)
     mask = np.zeros(lanes + round_up(pairs, LANES), np.float32)
     mask[: sizes.noise] = mask[lanes : lanes + pairs] = 1
@@ -1110,14 +1115,15 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
             sums=aligned_zeros(MR, sizes.contexts + sizes.noise + LANES),
         ),
         windows=Windows(
-            rows=np.zeros(windowed, np.int64),
-            outside=np.zeros((sizes.tile + sizes.noise) * sizes.windows, np.int64),
+            rows=addresses[:windowed],
             gradients=aligned_zeros(centers * sizes.windows, width),
             curvature=np.zeros(centers * sizes.windows, np.float32),
-            weights=np.zeros(centers * sizes.windows, np.float32),
-            shares=np.zeros((2 * sizes.window + 1, shared), np.float32),
-            bounds=np.zeros(shared, np.float32),
-            lanes=np.arange(LANES, dtype=np.int32),
+            factors=np.zeros(windowed, np.float32),
+            firsts=np.zeros(windowed, np.int32),
+            lasts=np.zeros(windowed, np.int32),
+            outside=addresses[windowed:],
+            addresses=addresses,
+            bounds=np.zeros(centers * sizes.windows + 1, np.float64),
         ),
         nodes=Nodes(
             starts=np.zeros(groups + 1, np.int32),

@@ -4,7 +4,8 @@ An input vector is what predicts. With skip-gram, it is the vector of the center
 the words around it; `find_targets` finds these words. With CBOW, it is the sum or mean of the
 vectors of the words around the center word and predicts that word. `read_windows` computes it,
 after `locate_words`. `share_gradients` and `write_shares` compute the gradients of words from those
-of input vectors.
+of input vectors. Both are sums over ranges that move forward by a word at a time (`write_sums`),
+because all windows of a strip, a part of the text, have the same size.
 """
 
 from typing import Any, NamedTuple
@@ -12,27 +13,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from w2v.engines.compiled.functions import inlined, inner
+from w2v.engines.compiled.rows import Targets, put_row
 from w2v.engines.compiled.simd import (
     LANES,
     ZERO,
-    add_ints,
     address,
-    less_ints,
-    load,
     load_address,
     load_each,
     load_float,
-    load_ints,
-    multiply_add,
+    load_int,
     multiply_add_each,
     prefetch,
     prefetch_target,
-    select,
     splat,
-    splat_int,
-    store,
-    store_each,
-    subtract_ints,
 )
 from w2v.engines.compiled.sparse import MAX_SUMS
 from w2v.engines.compiled.structures import F32, I32, I64, LINE, Sizes, Tile, Windows
@@ -41,18 +34,42 @@ AHEAD = 6
 """A row is prefetched this many rows before it is read or updated."""
 
 
-class Target(NamedTuple):
-    """Where the gradient of a word of CBOW is stored, and what it is added to.
+class Ranges(NamedTuple):
+    """Sums of rows that CBOW needs, each over a range of a list of rows; `write_sums` adds them up.
 
-    `write_shares` computes the gradient, a sum of rows. The row at the address ``out`` is set to
-    the row at the address ``old`` plus ``step`` times this sum. This updates the model, or writes
-    or adds to a row of the gradient buffer (`rows.Targets`). ``step`` is a SIMD vector with equal
-    lanes.
+    There are two uses:
+
+    - The rows are the vectors of the words of the text, and a range is the window of a center word.
+      Times its weight, the sum is the center word's input vector.
+    - The rows are the gradients of the input vectors of center words, and a range has the center
+      words whose windows contain a given word. The sum is the gradient of this word.
+
+    A center word is not in its own window, so one row of each range is left out of the sum: that of
+    the center word, or of the given word's own window.
+
+    Attributes
+    ----------
+    rows
+        The address of an int64 array with the address of each row of the list.
+    factors
+        The address of a float32 array: the factor by which each row is multiplied.
+    firsts, lasts
+        The addresses of two int32 arrays: for each sum, the first row of its range, and the one
+        after the last. Neither decreases from one sum to the next.
+    start
+        A number that is subtracted from the elements of `firsts` and `lasts`.
+    left_out, left_out_factors
+        The addresses of two arrays like those of `rows` and `factors`. Their element k is the row
+        that is left out of sum number k.
     """
 
-    out: int
-    old: int
-    step: Any
+    rows: int
+    factors: int
+    firsts: int
+    lasts: int
+    start: int
+    left_out: int
+    left_out_factors: int
 
 
 @inner
@@ -129,55 +146,113 @@ def locate_words(matrix: F32, ids: I32, zeros: int, rows: I64) -> None:
 
 
 @inlined
-def add_block(
-    rows: int, low: int, high: int, weight: Any, column: int, out: int, zero: Any
-) -> None:
-    sums, one = zero, splat(1)
-    for place in range(low, high):
-        sums = multiply_add_each(one, load_each(zero, load_address(rows, place), column), sums)
-    store_each(multiply_add_each(weight, sums, zero), out, column)
+def add_multiple(rows: int, factors: int, i: Any, sign: np.float32, column: int, sums: Any) -> Any:
+    """Add a multiple of a row of a list to sums; return the new sums.
+
+    The multiple is ``sign`` times the row's factor. ``sums`` are some adjacent columns, a tuple of
+    SIMD vectors; the first of them is ``column``. ``rows`` and ``factors`` are attributes of
+    `Ranges`, and ``i`` is the number of the row.
+    """
+    factor = splat(sign * load_float(factors, i))
+    return multiply_add_each(factor, load_each(sums, load_address(rows, i), column), sums)
 
 
 @inlined
-def add_rows(vectors: int, rows: int, low: int, high: int, weight: np.float32, out: int) -> None:
-    """Compute the sum or mean of the vectors of a CBOW window: their sum times ``weight``.
+def move_range(
+    ranges: Ranges, k: int, begin: Any, end: Any, column: int, sums: Any, zero: Any
+) -> Any:
+    """Compute the sum over range number ``k`` from the sum over the previous one.
 
-    `read_windows` calls this function for each window. The result is ``weight`` times the sum of
-    the vectors at the addresses ``rows[low]`` to ``rows[high - 1]``.
+    The rows that are new in the range are added, and those that are not in it any more are
+    subtracted. This is faster than adding up all its rows, because the windows of neighboring
+    center words have most words in common.
 
     Parameters
     ----------
-    vectors
-        The width of a word vector: the number of SIMD vectors that make it up.
-    rows
-        The address of an int64 array of addresses, one for each vector.
-    low, high
-        The first element of this array that is used, and the one after the last.
-    weight
-        The factor: 1 for the sum, and 1 / the number of vectors, or of their rows, for the mean
-        (`plans.window_weight`).
-    out
-        The address to which the result is written.
+    ranges
+        The rows and their ranges. The row that is to be left out of the sum is not left out here.
+    begin, end
+        The first row of the previous range, and the one after the last; both 0 before range 0.
+    column
+        The first of the columns that are summed.
+    sums
+        The sum over the previous range, a tuple of SIMD vectors.
+    zero
+        A tuple of as many zero vectors.
+
+    Returns
+    -------
+    The sum over the range, its first row, and the one after its last.
     """
-    z, by, size, column, left = splat(0), splat(weight), 0, ZERO, vectors
-    for blocks in range(-(-vectors // MAX_SUMS), 0, -1):
+    first = np.int64(load_int(ranges.firsts, k)) - ranges.start
+    last = np.int64(load_int(ranges.lasts, k)) - ranges.start
+    if first >= end:  # the ranges have no row in common, so no rounding error remains
+        sums, begin, end = zero, first, first
+    while end < last:
+        sums = add_multiple(ranges.rows, ranges.factors, end, np.float32(1), column, sums)
+        end += 1
+    while begin < first:
+        sums = add_multiple(ranges.rows, ranges.factors, begin, np.float32(-1), column, sums)
+        begin += 1
+    return sums, begin, end
+
+
+@inlined
+def sum_block(
+    width: int, ranges: Ranges, count: int, ahead: I64, tile: Tile, column: int, zero: Any
+) -> None:
+    targets = Targets(address(tile.out), address(tile.old), address(tile.steps))
+    sums, begin, end = zero, ZERO, ZERO
+    for k in range(count):
+        if column == 0:  # a few rows at a time do not keep the sums waiting
+            if k + AHEAD < count:
+                for i in range(0, width, LINE):
+                    prefetch_target(tile.out[k + AHEAD], i)
+            for j in range(k, len(ahead), count):
+                for i in range(0, width, LINE):
+                    prefetch(ahead[j], i)
+        sums, begin, end = move_range(ranges, k, begin, end, column, sums, zero)
+        rows, factors = ranges.left_out, ranges.left_out_factors
+        put_row(targets, k, column, add_multiple(rows, factors, k, np.float32(-1), column, sums))
+
+
+@inner
+def write_sums(sizes: Sizes, ranges: Ranges, count: int, ahead: I64, tile: Tile) -> None:
+    """Compute sums over ranges of rows for CBOW, and write or add each to a row elsewhere.
+
+    Parameters
+    ----------
+    sizes
+        The sizes of vectors.
+    ranges, count
+        The rows and their ranges, and the number of sums.
+    ahead
+        The addresses of rows that are needed later. They are prefetched.
+    tile
+        The working memory that has, for each sum, the address to which it is written, what it is
+        added to, and a factor by which it is multiplied before (`rows.Targets`).
+    """
+    z, width, column, left = splat(0), sizes.vectors * LANES, ZERO, sizes.vectors
+    for blocks in range(-(-sizes.vectors // MAX_SUMS), 0, -1):
         size = -(-left // blocks)
         if size == 8:
-            add_block(rows, low, high, by, column, out, (z, z, z, z, z, z, z, z))
+            eight = (z, z, z, z, z, z, z, z)
+            sum_block(width, ranges, count, ahead, tile, column, eight)
         elif size == 7:
-            add_block(rows, low, high, by, column, out, (z, z, z, z, z, z, z))
+            seven = (z, z, z, z, z, z, z)
+            sum_block(width, ranges, count, ahead, tile, column, seven)
         elif size == 6:
-            add_block(rows, low, high, by, column, out, (z, z, z, z, z, z))
+            sum_block(width, ranges, count, ahead, tile, column, (z, z, z, z, z, z))
         elif size == 5:
-            add_block(rows, low, high, by, column, out, (z, z, z, z, z))
+            sum_block(width, ranges, count, ahead, tile, column, (z, z, z, z, z))
         elif size == 4:
-            add_block(rows, low, high, by, column, out, (z, z, z, z))
+            sum_block(width, ranges, count, ahead, tile, column, (z, z, z, z))
         elif size == 3:
-            add_block(rows, low, high, by, column, out, (z, z, z))
+            sum_block(width, ranges, count, ahead, tile, column, (z, z, z))
         elif size == 2:
-            add_block(rows, low, high, by, column, out, (z, z))
+            sum_block(width, ranges, count, ahead, tile, column, (z, z))
         else:
-            add_block(rows, low, high, by, column, out, (z,))
+            sum_block(width, ranges, count, ahead, tile, column, (z,))
         column += size * LANES
         left -= size
 
@@ -192,9 +267,8 @@ def read_windows(
     first: int,
     last: int,
     out: int,
-    zeros: int,
+    tile: Tile,
     own: Windows,
-    outside: I64,
 ) -> None:
     """For CBOW, compute the input vectors of some center words of a strip, a part of the text.
 
@@ -219,29 +293,29 @@ def read_windows(
         The strip's center words ``first`` to ``last - 1`` are computed.
     out
         The address of the first result; the others follow.
-    zeros
-        The address of a row of zeros, which takes the place of the center word's vector in sums.
+    tile
+        Working memory; the arrays ``out``, ``old`` and ``steps`` are overwritten.
     own
-        The working memory, whose ``rows`` have the address of each word's vector (`locate_words`).
-    outside
-        The addresses of rows that are needed next, if any, such as output vectors. They are
-        prefetched.
+        The working memory with the address of each word's vector, in ``own.rows`` (`locate_words`).
+        The output vectors whose addresses are in ``own.outside`` are prefetched.
     """
-    width, rows = sizes.vectors * LANES, address(own.rows)
-    for i in range(first, last):
-        # Prefetching a few rows at a time does not keep the sums waiting.
-        ahead = own.rows[min(i + 2 * sizes.window + AHEAD, len(own.rows) - 1)]
-        for k in range(0, width, LINE):
-            prefetch(ahead, k)
-        for j in range(i - first, len(outside), last - first):
-            for k in range(0, width, LINE):
-                prefetch(outside[j], k)
-        low, high = int(lows[i] - start), int(highs[i] - start)
-        # The sum is over the whole window, with zeros in place of the center word.
-        center = own.rows[i + sizes.window]
-        own.rows[i + sizes.window] = zeros
-        add_rows(sizes.vectors, rows, low, high, weights[i], out + 4 * (i - first) * width)
-        own.rows[i + sizes.window] = center
+    size, zeros = 4 * sizes.vectors * LANES, address(tile.zeros)
+    for i in range(last - first):
+        tile.out[i], tile.old[i], tile.steps[i] = out + i * size, zeros, weights[first + i]
+    own.factors[:] = 1
+    rows, factors = address(own.rows), address(own.factors)
+    center, skipped = first + sizes.window, 4 * np.int64(first)
+    ranges = Ranges(
+        rows=rows,
+        factors=factors,
+        firsts=address(lows) + skipped,
+        lasts=address(highs) + skipped,
+        start=start,
+        left_out=rows + 8 * center,
+        left_out_factors=factors + 4 * center,
+    )
+    ahead = own.addresses[first + 2 * sizes.window + AHEAD :]
+    write_sums(sizes, ranges, last - first, ahead, tile)
 
 
 @inner
@@ -253,26 +327,29 @@ def share_gradients(
     highs: I32,
     weights: F32,
     start: int,
-    windows: Windows,
     of_windows: F32,
+    gradients: int,
+    zeros: int,
+    windows: Windows,
     curvature: F32,
 ) -> None:
-    """For CBOW, compute the shares of words in the gradients of windows, and curvature bounds.
+    """For CBOW, find the windows that contain each word, and bound the curvature of the loss.
 
     Each center word of a strip, a part of the text, has a window. The window's input vector is the
     sum or mean of the vectors of the other words in it. Let g be the gradient of the loss with
     respect to this vector, which has been computed before. The gradient of a word is the sum, over
-    all windows, of its share in the window times g. The share is zero for the center word and for
-    words outside the window. This function stores the shares in ``windows.shares``; `write_shares`
-    later computes the gradients. It also bounds the curvature (second derivative) of the loss with
-    respect to each word's vector, which limits the vector's step size.
+    all windows that contain the word, of the window's share times g. (A center word does not count
+    as a word of its own window.) This function stores, in ``windows``, the shares and the range of
+    the windows that contain each word; `write_shares` later computes the gradients. It also bounds
+    the curvature (second derivative) of the loss with respect to each word's vector, which limits
+    the vector's step size.
 
     Parameters
     ----------
     mean
         Whether the words of a window are averaged instead of summed.
     exact
-        For a mean: if true, a word's share in a window is its weight in the mean (the exact
+        For a mean: if true, the share of a window is the weight of its words in the mean (the exact
         gradient); if false, it is 1 (as in word2vec's code).
     sizes
         The sizes of steps, strips and tiles.
@@ -285,122 +362,74 @@ def share_gradients(
     start
         The index, among the words of the training step, of the first word whose vector the strip
         may need: the word m words before its first center word, if m is the window size.
-    windows
-        The thread's working memory for the windows of the strip.
     of_windows
         For each window, a bound on the curvature of the loss with respect to its input vector. The
         array is not changed.
+    gradients
+        The address of the negative gradients of the input vectors, one for each center word.
+    zeros
+        The address of a row of zeros.
+    windows
+        The thread's working memory for the windows of the strip.
     curvature
         Output: for each word that the strip needs, a bound on the curvature with respect to its
-        vector. It is the sum, over all windows, of the word's share times the window's bound. If
-        vectors are summed, not averaged, each term is also multiplied by the number of summed
-        words.
+        vector. It is the sum, over all windows that contain the word, of the window's share times
+        the window's bound. If vectors are summed, not averaged, each term is also multiplied by the
+        number of summed words.
     """
-    m, centers, stride = sizes.window, len(lows), windows.shares.shape[1]
-    factors, bounds = address(windows.weights), address(windows.bounds)
+    m, centers, size = sizes.window, len(lows), 4 * sizes.vectors * LANES
+    rows, factors, bounds = windows.rows, windows.factors, windows.bounds
+    rows[:], factors[:], bounds[0] = zeros, 0, 0
     for i in range(centers):
         words = np.float32(highs[i] - lows[i] - 1)
-        windows.weights[i] = weights[i] if exact else np.float32(1)
+        share = weights[i] if exact else np.float32(1)
+        rows[m + i], factors[m + i] = gradients + i * size, share
         # The sum of a window's weights is 1 for a mean and its size for a sum.
-        windows.bounds[2 * m + i] = of_windows[i] * (np.float32(1) if mean else words)
-    windows.bounds[2 * m + centers : 4 * m + centers] = 0
-    zero, shares = splat(0), address(windows.shares)
-    for i in range(0, centers, LANES):
-        # The windows as offsets from the word m before the center word.
-        places = add_ints(load_ints(address(windows.lanes), 0), splat_int(np.int32(i + start)))
-        low = subtract_ints(load_ints(address(lows), i), places)
-        high = subtract_ints(load_ints(address(highs), i), places)
-        weight = load(factors, i)
-        for k in range(2 * m + 1):
-            if k != m:  # the center word is not a part of its window
-                offset = splat_int(np.int32(k))
-                inside = select(less_ints(offset, high), weight, zero)
-                share = select(less_ints(offset, low), zero, inside)
-                store(share, shares, k * stride + 2 * m + i)
-    count = centers + 2 * m
-    for n in range(0, count, LANES):
-        place, total = min(n, count - LANES), zero  # the last vectors may overlap
-        for k in range(2 * m, -1, -1):
-            i = 2 * m + place - k
-            total = multiply_add(load(shares, k * stride + i), load(bounds, i), total)
-        store(total, address(curvature), place)
-
-
-@inlined
-def share_block(
-    shares: int,
-    down: int,
-    first: int,
-    last: int,
-    gradients: int,
-    width: int,
-    target: Target,
-    zero: Any,
-) -> None:
-    sums = zero
-    for i in range(first, last):
-        factor = splat(load_float(shares, i * down))
-        sums = multiply_add_each(factor, load_each(zero, gradients, i * width), sums)
-    sums = multiply_add_each(target.step, sums, load_each(zero, target.old, 0))
-    store_each(sums, target.out, 0)
+        bounds[i + 1] = bounds[i] + share * of_windows[i] * (np.float32(1) if mean else words)
+    first = last = 0
+    for place in range(centers + 2 * m):
+        while first < centers and highs[first] - start <= place:
+            first += 1
+        while last < centers and lows[last] - start <= place:
+            last += 1
+        windows.firsts[place], windows.lasts[place] = first, last
+        bound, i = bounds[last] - bounds[first], place - m
+        if 0 <= i < centers:
+            bound -= bounds[i + 1] - bounds[i]
+        curvature[place] = max(bound, np.float64(0))  # a rounding error may be negative
 
 
 @inner
-def write_shares(sizes: Sizes, centers: int, rows: int, tile: Tile, windows: Windows) -> None:
+def write_shares(sizes: Sizes, centers: int, tile: Tile, windows: Windows) -> None:
     """For CBOW, compute the gradients of the words of a strip from the gradients of its windows.
 
     A strip is a part of the text: ``centers`` center words and, for a window size of m, the m words
     before and the m words after them. The gradient of a window is that of its input row, the sum or
     mean of the vectors of the words around the center word. The gradient of a word is the sum, over
-    all windows, of a factor times the gradient of the window. `share_gradients` must have computed
-    these factors before; here, the sums are computed. Each is written to the gradient buffer, or
-    updates the model directly. The function `choose_targets` of the module ``rows.py`` has decided
-    which, and stored the addresses in ``tile``.
+    all windows that contain it, of the window's share times the gradient of the window.
+    `share_gradients` must have found these windows and their shares before; here, the sums are
+    computed. Each is written to the gradient buffer, or updates the model directly. The function
+    `choose_targets` of the module ``rows.py`` has decided which, and stored the addresses in
+    ``tile``.
 
     Parameters
     ----------
     sizes
         The sizes of vectors and windows.
-    rows
-        The address of the negative gradients of the windows, one for each center word.
     tile
         The working memory with the addresses to which the results are written.
     windows
-        The working memory with the factors, in ``windows.shares``.
+        The working memory with the windows' gradients and shares, and the windows of each word.
     """
-    m, width, stride = sizes.window, sizes.vectors * LANES, windows.shares.shape[1]
-    down = 1 - stride
-    for place in range(centers + 2 * m):
-        if place + AHEAD < centers + 2 * m:
-            for k in range(0, width, LINE):
-                prefetch_target(tile.out[place + AHEAD], k)
-        first, last = max(0, place - 2 * m), min(place + 1, centers)
-        shares, gradients = address(windows.shares) + 4 * (place * stride + 2 * m), rows
-        target = Target(tile.out[place], tile.old[place], splat(tile.steps[place]))
-        z, size, left = splat(0), 0, sizes.vectors
-        for blocks in range(-(-sizes.vectors // MAX_SUMS), 0, -1):
-            size = -(-left // blocks)
-            if size == 8:
-                zeros = (z, z, z, z, z, z, z, z)
-                share_block(shares, down, first, last, gradients, width, target, zeros)
-            elif size == 7:
-                seven = (z, z, z, z, z, z, z)
-                share_block(shares, down, first, last, gradients, width, target, seven)
-            elif size == 6:
-                six = (z, z, z, z, z, z)
-                share_block(shares, down, first, last, gradients, width, target, six)
-            elif size == 5:
-                five = (z, z, z, z, z)
-                share_block(shares, down, first, last, gradients, width, target, five)
-            elif size == 4:
-                share_block(shares, down, first, last, gradients, width, target, (z, z, z, z))
-            elif size == 3:
-                share_block(shares, down, first, last, gradients, width, target, (z, z, z))
-            elif size == 2:
-                share_block(shares, down, first, last, gradients, width, target, (z, z))
-            else:
-                share_block(shares, down, first, last, gradients, width, target, (z,))
-            done = 4 * size * LANES
-            gradients += done
-            target = Target(target.out + done, target.old + done, target.step)
-            left -= size
+    m, rows, factors = sizes.window, address(windows.rows), address(windows.factors)
+    # Word number m + i is center word i.
+    ranges = Ranges(
+        rows=rows + 8 * m,
+        factors=factors + 4 * m,
+        firsts=address(windows.firsts),
+        lasts=address(windows.lasts),
+        start=ZERO,
+        left_out=rows,
+        left_out_factors=factors,
+    )
+    write_sums(sizes, ranges, centers + 2 * m, windows.addresses[:0], tile)

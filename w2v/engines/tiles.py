@@ -37,9 +37,10 @@ input vector predicts one word instead of up to 2 m, where m is the window size,
 part of the time goes into noise words."""
 
 STEP_NUMBERS, MAX_STEP_WORDS = 1 << 18, 4096
-"""Default limits of a training step: at most `STEP_NUMBERS` numbers in all its center vectors taken
-together (center words times dimension), so that the gradients stay in a processor's cache; and at
-most `MAX_STEP_WORDS` center words. Even with long vectors, a step has at least `MIN_STEP_WORDS`."""
+"""Default limits of a training step. All its center vectors together (center words times dimension)
+have at most `STEP_NUMBERS` numbers, so that the gradients stay in a processor's cache; twice as
+many for CBOW with the hierarchical softmax. And there are at most `MAX_STEP_WORDS` center words.
+Even with long vectors, a step has at least `MIN_STEP_WORDS`."""
 
 STEP_MULTIPLE = 4 * SHARED
 """`step_words` returns a multiple of this number, so that two or four threads have equal shares of
@@ -65,7 +66,11 @@ def step_words(task: Task, most: int | None = None) -> int:
     most
         The largest number wanted. The default suits a processor's cache; a GPU needs more.
     """
-    most = most or min(MAX_STEP_WORDS, STEP_NUMBERS // task.objective.dim)
+    if most is None:
+        # CBOW sorts the center words of a step by their tree paths. The more there are, the more
+        # tree nodes do neighbors share.
+        sorts = task.objective.name == "cbow" and task.objective.loss.output_vectors != "words"
+        most = min(MAX_STEP_WORDS, (1 + sorts) * STEP_NUMBERS // task.objective.dim)
     keep = keep_probabilities(task.counts, task.objective.subsample)
     kept = task.words * float(keep @ task.counts) / float(task.counts.sum())
     words = max(MIN_STEP_WORDS, min(most, kept / STEPS_PER_EPOCH))

@@ -29,7 +29,15 @@ from w2v.engines.compiled.strips import (
     strip_centers,
     write_node_tile,
 )
-from w2v.engines.compiled.structures import Buffer, Plans, Problem, Scratch, Shard, Sizes
+from w2v.engines.compiled.structures import (
+    SORTED_STRIPS,
+    Buffer,
+    Plans,
+    Problem,
+    Scratch,
+    Shard,
+    Sizes,
+)
 from w2v.engines.compiled.windows import locate_words, read_windows
 
 
@@ -77,7 +85,7 @@ def compute_sorted(
     problem: Problem,
     sizes: Sizes,
     step: int,
-    strip: int,
+    job: int,
     plans: Plans,
     buffer: Buffer,
     shard: Shard,
@@ -103,9 +111,9 @@ def compute_sorted(
         The model with its settings, and the sizes of steps, strips and tiles.
     step
         The number of the step in the shard, a part of the text.
-    strip
-        The number of the job in the step. A job has ``sizes.strip`` tiles, or fewer if it is the
-        last one. Their words come from anywhere in the text of the step.
+    job
+        The number of the job in the step. A job has the tiles of `SORTED_STRIPS` strips, or fewer
+        if it is the last one. Their words come from anywhere in the text of the step.
     plans
         The sorted center words of the step, and the nodes of each tile.
     buffer, shard
@@ -116,8 +124,9 @@ def compute_sorted(
         The working memory of the calling thread.
     """
     n, tile, size = step % len(plans.ids), scratch.tile, 4 * sizes.vectors * LANES
-    first = strip * sizes.strip
-    last = min(first + sizes.strip, -(-step_centers(sizes, shard, step) // sizes.tile))
+    length = SORTED_STRIPS * sizes.strip  # tiles of a job
+    first = job * length
+    last = min(first + length, -(-step_centers(sizes, shard, step) // sizes.tile))
     curvature, pairs, loss = scratch.windows.curvature[: sizes.tile], np.float64(0), np.float64(0)
     inputs = plans.order[n, first * sizes.tile : last * sizes.tile]
     starts, nodes = plans.node_starts[n], plans.nodes[n]
@@ -140,8 +149,8 @@ def compute_sorted(
                 pairs += 1
         ahead = nodes[starts[number + 1] : starts[min(number + 2, last)]]
         write_node_tile(problem, sizes, n, number, plans, buffer, rate, scratch, ahead)
-    shard.tallies[step * sizes.strips + strip, 0] = pairs
-    shard.tallies[step * sizes.strips + strip, 1] = loss
+    shard.tallies[step * sizes.strips + job, 0] = pairs
+    shard.tallies[step * sizes.strips + job, 1] = loss
 
 
 @inner

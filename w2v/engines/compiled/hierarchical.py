@@ -339,10 +339,11 @@ def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nod
 def choose_node_targets(
     matrix: F32,
     ids: I32,
-    listed: I32,
+    places: I32,
     curvature: F32,
     rate: np.float32,
-    places: int,
+    gradients: int,
+    begin: int,
     width: int,
     tile: Tile,
     own: Nodes,
@@ -359,9 +360,11 @@ def choose_node_targets(
     - If no other tile of the training step has the node, it is updated at once. The address is that
       of the node's vector in the model. The factors are multiplied by a step size, the smaller of
       ``rate`` and 2 divided by the node's ``curvature`` (`limit`).
-    - Otherwise, the gradients from all tiles that have the node are added up at the end of the
-      step. The address is that of the node's row for this tile in the gradient buffer. This
-      function sets the row to zero. The factors are not multiplied by a step size.
+    - Otherwise, the gradients from all tiles that have the node are added up, and the node is
+      updated at the end of the step. The address is that of a row of the gradient buffer: the
+      node's row for the first of the job's tiles that have it. (A job is a sequence of tiles that
+      one thread computes.) If this tile is the first, the function sets the row to zero. The
+      factors are not multiplied by a step size.
 
     Parameters
     ----------
@@ -369,16 +372,19 @@ def choose_node_targets(
         The vectors of all nodes.
     ids
         The nodes of the tile; -1 where there is none.
-    listed
-        For each node of the tile, `ALONE` if no other tile of the step has the node
-        (``Lists.places``).
+    places
+        For each row of the gradient buffer, the row to which its gradient is added; `ALONE` if no
+        other tile of the step has the node (``Lists.places``).
     curvature
-        For each node of the tile, an upper bound on the curvature (second derivative) of the loss
-        with respect to the node's vector, in any direction.
+        For each row of the gradient buffer, an upper bound on the curvature (second derivative) of
+        the loss with respect to the node's vector, in any direction. If the gradient of a row is
+        added to an earlier row, its bound is added to that of the earlier row here.
     rate
         The learning rate.
-    places
-        The address of the tile's rows in the gradient buffer, one for each of its nodes.
+    gradients
+        The address of the gradient buffer.
+    begin
+        The number of the buffer's row that belongs to the first node of the tile.
     width
         The number of float32 values in a row.
     tile, own
@@ -386,14 +392,18 @@ def choose_node_targets(
     """
     model, stride, zero = address(matrix), np.int64(4 * matrix.shape[1]), splat(0)
     for j in range(len(ids)):
-        alone = listed[j] == ALONE
-        step = limit(rate, curvature[j])
+        row = np.int64(begin + j)
+        listed = np.int64(places[row])
+        alone = listed == ALONE
+        step = limit(rate, curvature[row])
         own.steps[j] = step if alone else np.float32(1)
-        place = places + 4 * j * width
+        place = gradients + 4 * listed * width
         own.out[j] = model + ids[j] * stride if alone else place
-        if not alone:
+        if listed == row:
             for k in range(0, width, LANES):
                 store(zero, place, k)
+        elif listed >= 0:
+            curvature[listed] += curvature[row]
     scores, factors = address(tile.scores), address(own.factors)
     for e in range(own.starts[len(own.starts) - 1]):
         step_of_node = splat_four(own.steps[own.entries[e]])

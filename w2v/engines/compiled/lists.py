@@ -4,10 +4,17 @@ This is compiled code. A word has a row of the gradient buffer for each of its g
 step. At the end of the step, the rows in its list are added up. `Lists` describes the lists.
 """
 
+from typing import Any
+
+import numpy as np
+
 from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.rows import ALONE
 from w2v.engines.compiled.simd import ZERO
 from w2v.engines.compiled.structures import F32, I32, Lists, Parts, Planning, Sizes
+
+BEYOND: Any = np.int64(2**31)
+"""A number above those of all rows of the gradient buffer."""
 
 
 @inlined
@@ -22,7 +29,7 @@ def lists_of(lists: Lists, n: int) -> Lists:
 
 @inlined
 def add_row(
-    word: int, row: int, begin: int, joins: bool, count: int, heads: I32, lists: Lists
+    word: int, row: int, begin: int, joined: int, count: int, heads: I32, lists: Lists
 ) -> int:
     """Add a row of the gradient buffer to the list of its word; return the new number of lists.
 
@@ -32,8 +39,8 @@ def add_row(
     be called for the rows of the first half before those of the second. There are three cases:
 
     - The word has no row yet: the row begins a list.
-    - ``joins`` is true, and the word has a row in the same half: the row shares the place of the
-      word's first row in the half, to which its gradient will be added. It is not in the list.
+    - The word has a row from number ``joined`` on: the new row shares the place of the first of
+      these, to which its gradient will be added. It is not in the list.
     - In all other cases, the row becomes the last row of the list.
 
     `keep_lists` later removes the lists of words that have got no other row. In the hierarchical
@@ -46,9 +53,9 @@ def add_row(
         The word, and the number of the row.
     begin
         The number of the first row of the half that the row is in.
-    joins
-        Whether one thread computes the whole half (`Sizes.halves`), and adds up the gradients of
-        the word in it.
+    joined
+        If one thread computes all gradients from some row on, and adds them up as it goes: the
+        number of this row; otherwise `BEYOND`.
     count
         The number of lists so far: one for each word that has got a row.
     heads
@@ -63,10 +70,10 @@ def add_row(
         which its gradient is written or added.
     """
     head = heads[word]
-    known, same = head >= 0, head >= begin
+    known, same, joins = head >= 0, head >= begin, head >= joined
     # Selected without branches, which would often be mispredicted.
-    last, place = head if known else row, head if same and joins else row
-    after = -1 if same and joins else row if same else ~row
+    last, place = head if known else row, head if joins else row
+    after = -1 if joins else row if same else ~row
     lists.words[count], lists.heads[count] = word, row  # overwritten by the next list unless new
     lists.next[row] = -1 if known else ALONE
     lists.next[last] = after if known else ALONE
@@ -149,10 +156,11 @@ def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lis
     for strip in range(-(-centers // length)):
         place, row = strip * length + skipped, strip * sizes.input_slots
         begin = (half if strip >= half else ZERO) * sizes.input_slots
+        joined = begin if sizes.halves else BEYOND
         for j in range(min(length, centers - strip * length) + extra):
             word = ids[place + j]
             if word >= 0:
-                count = add_row(word, row + j, begin, sizes.halves, count, heads, lists)
+                count = add_row(word, row + j, begin, joined, count, heads, lists)
     return keep_lists(count, sizes.parts, heads, lists)
 
 
@@ -200,22 +208,23 @@ def list_band(
         strip, number = tile // sizes.strip, tile % sizes.strip
         row = strip * sizes.slots + number * sizes.tile
         begin = (half if strip >= half else ZERO) * sizes.slots
+        joined = begin if sizes.halves else BEYOND
         # The words after the tile belong to the next tile of the strip, if there is one.
         ends = number + 1 == sizes.strip or tile + 1 == tiles
         for j in range(sizes.tile + 2 * sizes.reach * ends):
             word = ids[tile * sizes.tile + skipped + j]
             if word >= 0:
-                count = add_row(word, row + j, begin, sizes.halves, count, heads, lists)
+                count = add_row(word, row + j, begin, joined, count, heads, lists)
         row = (strip + 1) * sizes.slots - (sizes.strip - number) * sizes.noise
         for k in range(sizes.noise):
             count = add_row(
-                noise[tile * sizes.noise + k], row + k, begin, sizes.halves, count, heads, lists
+                noise[tile * sizes.noise + k], row + k, begin, joined, count, heads, lists
             )
     return keep_lists(count, False, heads, lists)
 
 
 @inner
-def list_rows(nodes: I32, heads: I32, lists: Lists) -> int:
+def list_rows(nodes: I32, starts: I32, tiles: int, unit: int, heads: I32, lists: Lists) -> int:
     """For each tree node of a training step, list where its gradients will be kept and added up.
 
     This is part of preparing the step, for the hierarchical softmax. The center words of a step are
@@ -224,10 +233,18 @@ def list_rows(nodes: I32, heads: I32, lists: Lists) -> int:
     form a list, in the order of the buffer, and are added up later. A node with one row has no
     list. Returns the number of lists.
 
+    Consecutive tiles, ``unit`` at a time, are computed by one thread, in order. If several of them
+    have a node, their gradients of it will be added to its row for the first of these tiles. Only
+    this row is in the list, and it is stored for the others in ``Lists.places``.
+
     Parameters
     ----------
     nodes
         The tree node of each row; -1 for a row without a node.
+    starts
+        The first row of each tile, and the number of rows.
+    tiles, unit
+        The number of tiles of the step, and of those that one thread computes in order.
     heads
         Working memory: for each node, the last row of its list so far, after which the next one is
         added; -1 before and after the call. (``Lists.heads`` is different: it has the first row of
@@ -237,9 +254,11 @@ def list_rows(nodes: I32, heads: I32, lists: Lists) -> int:
     """
     lists.places[: len(nodes)] = -1
     count = ZERO
-    for row in range(len(nodes)):
-        if nodes[row] >= 0:
-            count = add_row(nodes[row], row, ZERO, False, count, heads, lists)
+    for first in range(0, tiles, unit):
+        joined: Any = np.int64(starts[first])
+        for row in range(joined, starts[min(first + unit, tiles)]):
+            if nodes[row] >= 0:
+                count = add_row(nodes[row], row, ZERO, joined, count, heads, lists)
     return keep_lists(count, False, heads, lists)
 
 

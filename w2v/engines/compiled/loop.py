@@ -26,14 +26,15 @@ compute these steps, one after the other; both are repeated until all steps are 
 With one or two threads, a job of kind 4 computes all strips of one half of the step, one after the
 other (`Sizes.halves`). All gradients of a word in this half share one buffer row, that of the
 word's first gradient in the half: each is added to it as soon as it is computed. This is not done
-for tree nodes. Each tile writes one gradient for each of its nodes, to a row of its own.
+for tree nodes. With skip-gram, each tile writes one gradient for each of its nodes, to a row of its
+own; with CBOW, the tiles of a job share such a row.
 
 With CBOW and the hierarchical softmax, tiles are not parts of strips: all center words of the step
 are sorted by their tree paths and then divided into tiles, so the words of a tile come from
-anywhere in the step's text. The step is not divided into halves. Three kinds of jobs replace
-`compute_strip`, one after the other: `read_strip` computes the input rows (sums or means over
-windows) of a strip, `compute_sorted` the gradients of the input rows and tree nodes of some tiles,
-and `share_sorted` the gradients of the words of a strip.
+anywhere in the step's text. Three kinds of jobs replace `compute_strip`, one after the other:
+`read_strip` computes the input rows (sums or means over windows) of a strip, `compute_sorted` the
+gradients of the input rows and tree nodes of some tiles, and `share_sorted` the gradients of the
+words of a strip, or of all strips of a half.
 
 Jobs of kind 1 and 2 are in ``plans.py``, those of kind 4 in ``strips.py`` and
 ``cbow_hierarchical.py``, and the others in ``updates.py``.
@@ -50,7 +51,16 @@ from w2v.engines.compiled.jobs import finish, take, wait
 from w2v.engines.compiled.plans import add_up, plan, step_strips, strips_of_half, subsample
 from w2v.engines.compiled.simd import ZERO
 from w2v.engines.compiled.strips import compute_strip
-from w2v.engines.compiled.structures import Buffer, Plans, Problem, Scratch, Shard, Sizes, Source
+from w2v.engines.compiled.structures import (
+    SORTED_STRIPS,
+    Buffer,
+    Plans,
+    Problem,
+    Scratch,
+    Shard,
+    Sizes,
+    Source,
+)
 from w2v.engines.compiled.updates import WORDS, input_jobs, move, output_jobs, sum_parts, sum_words
 
 
@@ -143,12 +153,13 @@ def train(
                     job = take(jobs, phase)
                 wait(jobs, phase, strips)
                 phase += 1
+                number = -(-strips // SORTED_STRIPS)
                 job = take(jobs, phase)
-                while job < strips:
+                while job < number:
                     compute_sorted(problem, sizes, step, job, plans, buffer, shard, rate, scratch)
                     finish(jobs, phase)
                     job = take(jobs, phase)
-                wait(jobs, phase, strips)
+                wait(jobs, phase, number)
                 phase += 1
             size = strips_of_half(strips) if sizes.halves else 1
             number = -(-strips // size)

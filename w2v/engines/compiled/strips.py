@@ -333,7 +333,18 @@ def write_node_tile(
     ids, listed = plans.nodes[n, begin:end], plans.outside.places[n, begin:]
     curvature = buffer.outside_curvature[begin:]
     if sizes.sorted:
-        choose_node_targets(problem.outside, ids, listed, curvature, rate, places, width, tile, own)
+        choose_node_targets(
+            problem.outside,
+            ids,
+            plans.outside.places[n],
+            buffer.outside_curvature,
+            rate,
+            address(buffer.outside),
+            begin,
+            width,
+            tile,
+            own,
+        )
         factors = address(own.factors)
     else:  # most nodes are in several tiles
         buffer.outside[begin:end] = 0

@@ -50,9 +50,16 @@ BLOCK = 4096
 
 STRIP = 64
 """The least number of center words in a strip, which is a part of the text of a training step; the
-last strip of a step may have fewer. (For CBOW, `window_block` is this number.) With shorter strips, threads would write more to memory: a
-strip also has buffer rows for the m words before and the m words after it, where m is the window
-size."""
+last strip of a step may have fewer. (For CBOW, this number is `window_block`.) With shorter strips,
+threads would write more to memory: a strip also has buffer rows for the m words before and the m
+words after it, where m is the window size."""
+
+SORTED_STRIPS = 2
+"""For CBOW with the hierarchical softmax, whose center words are sorted by their tree paths: a job,
+the work that one thread takes at a time, has the tiles of this many strips. A tree node has one row
+of the gradient buffer for each job, to which the tiles of the job add their gradients in order. In
+longer jobs, more tiles would share a row, but there would be fewer jobs than some machines have
+cores."""
 
 NODE_TILE = 128
 """The most center words in a tile, for skip-gram with the hierarchical softmax. A tile is a run of
@@ -300,8 +307,8 @@ class Sizes(NamedTuple):
         the order of the text. So fewer rows of the buffer are used, which stay in the cache. With
         `halves` false, each strip may be computed by another thread, and all gradients are kept in
         the buffer until the end of the step. The sums have the same order in both cases, and thus
-        the same bits. `halves` is true with one or two threads, but always false for CBOW with the
-        hierarchical softmax. The gradients of tree nodes are kept in the buffer in any case.
+        the same bits. `halves` is true with one or two threads. It does not concern the gradients
+        of tree nodes.
     """
 
     reach: int
@@ -339,7 +346,11 @@ class Lists(NamedTuple):
 
     If `Sizes.halves` is true, each half of the step's text is computed by one thread. The list of a
     word then has only the word's first row in each half. The gradients of its other rows in this
-    half are added to this row as they are computed. (The list of a tree node has all its rows.)
+    half are added to this row as they are computed.
+
+    The list of a tree node has all its rows; for CBOW, only the first one in each job, a sequence
+    of tiles that one thread computes (`SORTED_STRIPS`). The gradients of its other rows in the job
+    are added to this row.
 
     The arrays have a row for each of several steps that are prepared together. How many lists a
     step has is stored in ``Shard.several``; the elements of `words` and `heads` after them have no
@@ -356,9 +367,9 @@ class Lists(NamedTuple):
         the first half; so it is neither -1 nor `rows.ALONE`, which is -2.
     places : int32 (steps, rows)
         For each row, the row to which its gradient is written or added. If the row is in a list,
-        this is the row itself. If the row's word has a list without this row (`Sizes.halves`), it
-        is the word's first row in the same half of the step. It is `rows.ALONE` for a row whose
-        word has no list, and -1 for an unused row, which has no word.
+        this is the row itself. If the row's word has a list without this row, it is the word's
+        first row in the same half of the step, or the node's first row in the same job. It is
+        `rows.ALONE` for a row whose word has no list, and -1 for an unused row, which has no word.
     """
 
     words: I32
@@ -475,12 +486,14 @@ class Buffer(NamedTuple):
     softmax, a tile has center words from the whole step). A word has a row in `center` or `outside`
     for each of its gradients: if it occurs twice in a strip, it has two rows. A tree node has a row
     for each tile that is scored with it. At the end of the step, the rows of a word or node are
-    added up, and the sum updates its vector. There are two exceptions:
+    added up, and the sum updates its vector. There are three exceptions:
 
     - If `Sizes.halves` is true, each half of the step (the first half of its strips, or the rest)
       is computed by one thread. The thread adds all gradients of a word in this half to one row,
       the word's first row in the half, as soon as it computes them. So fewer rows are written, and
       they stay in the cache. The word's other rows in this half are not used.
+    - For CBOW, a thread adds all gradients of a tree node in a job to one row in the same way
+      (`SORTED_STRIPS`).
     - A word or tree node with a single row in the step needs no sum. Its gradient updates the
       vector directly. With subwords, this is so for output vectors only.
 
@@ -555,7 +568,7 @@ class Shard(NamedTuple):
         strip is a part of the step's text, made of up to `Sizes.strip` tiles, which are groups of
         consecutive center words. CBOW with the hierarchical softmax first sorts the center words of
         a step by their tree paths, and then divides the sorted words into tiles. There, a row is
-        for up to `Sizes.strip` tiles that follow each other in this order.
+        for the tiles of a job (`SORTED_STRIPS`), and rows without a job are zero.
     """
 
     jobs: I64

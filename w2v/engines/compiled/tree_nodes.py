@@ -31,6 +31,7 @@ from w2v.engines.compiled.structures import (
     LINE,
     MR,
     RADIX_BITS,
+    SORTED_STRIPS,
     Lists,
     Paths,
     Planning,
@@ -148,7 +149,7 @@ def list_nodes(
     for node in nodes[:row]:
         if node >= 0:
             seen[node] = -1
-    return list_rows(nodes[:row], heads, lists)
+    return list_rows(nodes[:row], starts, tiles, 1, heads, lists)
 
 
 @inner
@@ -418,4 +419,4 @@ def list_paths(
                 before = int(ids[sizes.window + order[group * MR + MR - 1]])
         row = pad_rows(nodes, row)
     starts[tiles], key_starts[tiles * groups] = row, count
-    return list_rows(nodes[:row], heads, lists)
+    return list_rows(nodes[:row], starts, tiles, SORTED_STRIPS * sizes.strip, heads, lists)

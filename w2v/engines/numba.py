@@ -76,7 +76,6 @@ class NumbaEngine:
         dim = task.objective.dim
         self.task = replace(task, model=Model(center[:, :dim], outside[:, :dim]))
         self.problem, sizes = make_problem(self.task, center, outside)
-        # Center words sorted by the tree are computed in another order than that of the text.
         sizes = self.sizes = sizes._replace(halves=task.threads <= 2)
         self.plans = structures.make_plans(sizes, STEPS_AHEAD * task.threads)
         self.buffer = structures.make_buffer(sizes)

@@ -37,8 +37,9 @@ def window_block(window: int) -> int:
     """Return for how many consecutive center words CBOW draws one window size from 1 to `window`.
 
     The sums over their windows then take few additions, because the windows of neighboring words
-    differ in two words only. The number is 64, or for a `window` above 32 a larger power of two, so
-    that windows do not extend far beyond these words; at most 256, which divides every step.
+    have most words in common. The number is 64; for a `window` above 32, the next power of two from
+    2 * `window` on, but at most 256. It divides `tiles.STEP_MULTIPLE`, so that each step that has
+    the length `tiles.step_words` consists of whole blocks.
     """
     block = 64
     while block < min(2 * window, 256):

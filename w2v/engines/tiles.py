@@ -67,8 +67,8 @@ def step_words(task: Task, most: int | None = None) -> int:
         The largest number wanted. The default suits a processor's cache; a GPU needs more.
     """
     if most is None:
-        # CBOW sorts the center words of a step by their tree paths. The more there are, the more
-        # tree nodes do neighbors share.
+        # For CBOW with the hierarchical softmax, the compiled engine sorts the center words of a
+        # step by their tree paths. In a longer step, neighbors in this order share more nodes.
         sorts = task.objective.name == "cbow" and task.objective.loss.output_vectors != "words"
         most = min(MAX_STEP_WORDS, (1 + sorts) * STEP_NUMBERS // task.objective.dim)
     keep = keep_probabilities(task.counts, task.objective.subsample)

@@ -772,7 +772,7 @@ class Windows(NamedTuple):
         the window; for the others 0.
     firsts, lasts : int32, as many as `rows`
         For each word, the first window of the strip that contains it, and the one after the last.
-        These are numbers of center words.
+        These are numbers of center words. The word's own window is between them.
     outside : int64 (tile + Sizes.noise,)
         For negative sampling: the address of the output vector of each center word of a tile, and
         then of each noise word of the tile.
@@ -941,11 +941,10 @@ def make_sizes(
     # With CBOW, only one score in four of a block of center words and their vectors would count.
     band = 1 if windows else 2 * distance + MR
     contexts = round_up(tile + 2 * distance, MR)
-    # A strip has at least as many center words as other words around it. For CBOW, it has windows
-    # of one size.
-    strip = min(-(-max(STRIP, 2 * window) // tile), -(-step // tile))
-    if windows:
+    if windows:  # all windows of a strip have the same size
         strip = window_block(window) // tile
+    else:  # a strip has at least as many center words as other words around it
+        strip = min(-(-max(STRIP, 2 * window) // tile), -(-step // tile))
     columns = round_up(min(nodes, (tile + 2 * distance) * depth), MR)
     noise = 0 if nodes else CBOW_NOISE if windows else NOISE
     slots = strip * columns if nodes else (strip - 1) * tile + contexts + strip * noise

@@ -44,8 +44,9 @@ class Ranges(NamedTuple):
     - The rows are the gradients of the input vectors of center words, and a range has the center
       words whose windows contain a given word. The sum is the gradient of this word.
 
-    A center word is not in its own window, so one row of each range is left out of the sum: that of
-    the center word, or of the given word's own window.
+    A range includes the center word, which does not count in its own window. So one row is left out
+    of each sum: that of the center word, or that of the given word's own window. For a word whose
+    window is not one of the list, it is a row of zeros.
 
     Attributes
     ----------
@@ -204,7 +205,7 @@ def sum_block(
     targets = Targets(address(tile.out), address(tile.old), address(tile.steps))
     sums, begin, end = zero, ZERO, ZERO
     for k in range(count):
-        if column == 0:  # a few rows at a time do not keep the sums waiting
+        if column == 0:  # prefetching a few rows at a time does not delay the sums
             if k + AHEAD < count:
                 for i in range(0, width, LINE):
                     prefetch_target(tile.out[k + AHEAD], i)
@@ -297,7 +298,8 @@ def read_windows(
         Working memory; the arrays ``out``, ``old`` and ``steps`` are overwritten.
     own
         The working memory with the address of each word's vector, in ``own.rows`` (`locate_words`).
-        The output vectors whose addresses are in ``own.outside`` are prefetched.
+        All elements of ``own.factors`` are set to 1. Vectors that are needed later in the strip,
+        and the output vectors whose addresses are in ``own.outside``, are prefetched.
     """
     size, zeros = 4 * sizes.vectors * LANES, address(tile.zeros)
     for i in range(last - first):
@@ -338,11 +340,11 @@ def share_gradients(
     Each center word of a strip, a part of the text, has a window. The window's input vector is the
     sum or mean of the vectors of the other words in it. Let g be the gradient of the loss with
     respect to this vector, which has been computed before. The gradient of a word is the sum, over
-    all windows that contain the word, of the window's share times g. (A center word does not count
-    as a word of its own window.) This function stores, in ``windows``, the shares and the range of
-    the windows that contain each word; `write_shares` later computes the gradients. It also bounds
-    the curvature (second derivative) of the loss with respect to each word's vector, which limits
-    the vector's step size.
+    all windows that contain the word, of the window's share times g. This function stores, in
+    ``windows``, the shares and the range of the windows that contain each word. The range includes
+    the word's own window, which `write_shares` leaves out when it later computes the gradients. The
+    function also bounds the curvature (second derivative) of the loss with respect to each word's
+    vector, which limits the vector's step size.
 
     Parameters
     ----------

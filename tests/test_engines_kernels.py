@@ -27,6 +27,7 @@ from w2v.engines.compiled.logistic import logistic as logistic_kernel
 from w2v.engines.compiled.simd import LANES, address, host_features
 from w2v.engines.numba import KERNEL_SOURCES, NumbaEngine, align_rows
 from w2v.engines.numpy import NumpyEngine
+from w2v.engines.step import window_block
 from w2v.jit import COLLECT_AFTER, one_process_at_a_time
 from w2v.losses import NegativeSampling
 from w2v.objectives import Model, SkipGram
@@ -185,6 +186,15 @@ def test_numba_and_numpy_make_the_same_updates_over_an_epoch() -> None:
     assert done[0].loss == pytest.approx(done[1].loss, rel=1e-6)
     for ours, theirs in zip(numba_engine.task.model, numpy_engine.task.model, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [5, 70])
+def test_steps_of_cbow_have_whole_blocks_of_windows(window: int) -> None:
+    block = window_block(window)
+    for step in (block // 2, block, 3 * block):
+        structures.make_sizes(8, window, step, reach=0)
+    with pytest.raises(ValueError, match=f"must be a multiple or a divisor of {block}"):
+        structures.make_sizes(8, window, block * 3 // 2, reach=0)
 
 
 @pytest.mark.parametrize("window", [5, 100])

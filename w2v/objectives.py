@@ -65,7 +65,7 @@ class Architecture(Settings):
     )
     dynamic_window: bool = setting(
         "with skip-gram, weigh a pair at distance j by (window - j + 1) / window, the average of "
-        "drawing the window's size at random, otherwise by 1; with CBOW, draw it",
+        "drawing the window's size at random, otherwise by 1; with CBOW, draw it, one for 64 words",
         default=True,
     )
     subsample: float = setting(

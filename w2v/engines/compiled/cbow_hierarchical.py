@@ -19,7 +19,7 @@ therefore divided into strips, too. The gradients of a step are computed in thre
 import numpy as np
 
 from w2v.engines.compiled.functions import inner
-from w2v.engines.compiled.plans import step_centers
+from w2v.engines.compiled.plans import step_tiles
 from w2v.engines.compiled.rows import gather_rows, prefetch_rows
 from w2v.engines.compiled.simd import LANES, ZERO, address
 from w2v.engines.compiled.strips import (
@@ -30,7 +30,7 @@ from w2v.engines.compiled.strips import (
     write_node_tile,
 )
 from w2v.engines.compiled.structures import (
-    SORTED_STRIPS,
+    SORTED_TILES,
     Buffer,
     Plans,
     Problem,
@@ -112,8 +112,8 @@ def compute_sorted(
     step
         The number of the step in the shard, a part of the text.
     job
-        The number of the job in the step. A job has the tiles of `SORTED_STRIPS` strips, or fewer
-        if it is the last one. Their words come from anywhere in the text of the step.
+        The number of the job in the step. A job has `SORTED_TILES` tiles, or fewer if it is the
+        last one. Their words come from anywhere in the text of the step.
     plans
         The sorted center words of the step, and the nodes of each tile.
     buffer, shard
@@ -124,9 +124,8 @@ def compute_sorted(
         The working memory of the calling thread.
     """
     n, tile, size = step % len(plans.ids), scratch.tile, 4 * sizes.vectors * LANES
-    length = SORTED_STRIPS * sizes.strip  # tiles of a job
-    first = job * length
-    last = min(first + length, -(-step_centers(sizes, shard, step) // sizes.tile))
+    first = job * SORTED_TILES
+    last = min(first + SORTED_TILES, step_tiles(sizes, shard, step))
     curvature, pairs, loss = scratch.windows.curvature[: sizes.tile], np.float64(0), np.float64(0)
     inputs = plans.order[n, first * sizes.tile : last * sizes.tile]
     starts, nodes = plans.node_starts[n], plans.nodes[n]
@@ -149,8 +148,8 @@ def compute_sorted(
                 pairs += 1
         ahead = nodes[starts[number + 1] : starts[min(number + 2, last)]]
         write_node_tile(problem, sizes, n, number, plans, buffer, rate, scratch, ahead)
-    shard.tallies[step * sizes.strips + job, 0] = pairs
-    shard.tallies[step * sizes.strips + job, 1] = loss
+    row = step * (sizes.step // sizes.tile) + first
+    shard.tallies[row, 0], shard.tallies[row, 1] = pairs, loss
 
 
 @inner

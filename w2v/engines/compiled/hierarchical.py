@@ -393,7 +393,7 @@ def choose_node_targets(
     model, stride, zero = address(matrix), np.int64(4 * matrix.shape[1]), splat(0)
     for j in range(len(ids)):
         row = np.int64(begin + j)
-        listed = np.int64(places[row])
+        listed = np.int64(places[row])  # -1 where there is no node: no list of a group has it
         alone = listed == ALONE
         step = limit(rate, curvature[row])
         own.steps[j] = step if alone else np.float32(1)

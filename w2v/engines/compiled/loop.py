@@ -48,11 +48,18 @@ from w2v import sampling
 from w2v.engines.compiled.cbow_hierarchical import compute_sorted, read_strip, share_sorted
 from w2v.engines.compiled.functions import compiled
 from w2v.engines.compiled.jobs import finish, take, wait
-from w2v.engines.compiled.plans import add_up, plan, step_strips, strips_of_half, subsample
+from w2v.engines.compiled.plans import (
+    add_up,
+    plan,
+    step_strips,
+    step_tiles,
+    strips_of_half,
+    subsample,
+)
 from w2v.engines.compiled.simd import ZERO
 from w2v.engines.compiled.strips import compute_strip
 from w2v.engines.compiled.structures import (
-    SORTED_STRIPS,
+    SORTED_TILES,
     Buffer,
     Plans,
     Problem,
@@ -153,7 +160,7 @@ def train(
                     job = take(jobs, phase)
                 wait(jobs, phase, strips)
                 phase += 1
-                number = -(-strips // SORTED_STRIPS)
+                number = -(-step_tiles(sizes, shard, step) // SORTED_TILES)
                 job = take(jobs, phase)
                 while job < number:
                     compute_sorted(problem, sizes, step, job, plans, buffer, shard, rate, scratch)

@@ -347,6 +347,15 @@ def step_centers(sizes: Sizes, shard: Shard, step: int) -> int:
 
 
 @inlined
+def step_tiles(sizes: Sizes, shard: Shard, step: int) -> int:
+    """Return the number of tiles, groups of center words that are computed together, of a step.
+
+    ``step`` is the number of the training step in the shard (part of the text).
+    """
+    return int(-(-step_centers(sizes, shard, step) // sizes.tile))
+
+
+@inlined
 def step_strips(sizes: Sizes, shard: Shard, step: int) -> int:
     """Return the number of strips into which the text of a training step is divided.
 

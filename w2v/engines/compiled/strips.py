@@ -22,7 +22,7 @@ from w2v.engines.compiled.negative_sampling import (
     compute_scores,
     sum_curvature,
 )
-from w2v.engines.compiled.plans import step_centers
+from w2v.engines.compiled.plans import step_tiles
 from w2v.engines.compiled.rows import choose_targets, gather_rows, prefetch_rows, put_gradients
 from w2v.engines.compiled.simd import LANES, address
 from w2v.engines.compiled.structures import (
@@ -55,7 +55,7 @@ def strip_centers(sizes: Sizes, shard: Shard, step: int, strip: int) -> int:
     last strip of a step may be shorter than the others. ``step`` is the number of the step in the
     shard (a large part of the text), and ``strip`` that of the strip in the step.
     """
-    tiles = -(-step_centers(sizes, shard, step) // sizes.tile)
+    tiles = step_tiles(sizes, shard, step)
     return int(min(sizes.strip, tiles - strip * sizes.strip) * sizes.tile)
 
 
@@ -305,8 +305,9 @@ def write_node_tile(
     `score_node_tile` has computed the scores and the derivatives of the loss before. The negative
     gradients of the tile's input rows (the vectors that predict) are written to the addresses in
     ``scratch.tile.out`` (`rows.Targets`). If no other tile of the step is scored with a node, the
-    node's vector in the model is updated; otherwise, the node's gradient is written to ``buffer``
-    and applied at the end of the step.
+    node's vector in the model is updated; otherwise, the node's gradient goes to ``buffer`` and is
+    applied at the end of the step. For CBOW, it is added there to that of earlier tiles of the job
+    (`choose_node_targets`).
 
     Parameters
     ----------
@@ -327,33 +328,31 @@ def write_node_tile(
         prefetched.
     """
     begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
-    width = sizes.vectors * LANES
-    places = address(buffer.outside) + 4 * begin * width
-    tile, own, factors = scratch.tile, scratch.nodes, address(scratch.tile.scores)
-    ids, listed = plans.nodes[n, begin:end], plans.outside.places[n, begin:]
-    curvature = buffer.outside_curvature[begin:]
+    width, ids, places = sizes.vectors * LANES, plans.nodes[n, begin:end], plans.outside.places[n]
+    gradients, curvature = address(buffer.outside), buffer.outside_curvature
+    tile, own = scratch.tile, scratch.nodes
     if sizes.sorted:
         choose_node_targets(
-            problem.outside,
-            ids,
-            plans.outside.places[n],
-            buffer.outside_curvature,
-            rate,
-            address(buffer.outside),
-            begin,
-            width,
-            tile,
-            own,
+            problem.outside, ids, places, curvature, rate, gradients, begin, width, tile, own
         )
-        factors = address(own.factors)
-    else:  # most nodes are in several tiles
-        buffer.outside[begin:end] = 0
-        for j in range(len(ids)):
-            own.out[j] = places + 4 * j * width
-    write_node_gradients(sizes, tile, own, factors, problem.outside, ahead)
-    if not sizes.sorted:
-        copies = address(tile.R)
-        put_gradients(problem.outside, ids, listed, curvature, rate, copies, places, width)
+        write_node_gradients(sizes, tile, own, address(own.factors), problem.outside, ahead)
+        return
+    # For skip-gram, most nodes are in several tiles.
+    buffer.outside[begin:end] = 0
+    gradients += 4 * begin * width
+    for j in range(len(ids)):
+        own.out[j] = gradients + 4 * j * width
+    write_node_gradients(sizes, tile, own, address(tile.scores), problem.outside, ahead)
+    put_gradients(
+        problem.outside,
+        ids,
+        places[begin:],
+        curvature[begin:],
+        rate,
+        address(tile.R),
+        gradients,
+        width,
+    )
 
 
 @inner
@@ -481,7 +480,7 @@ def compute_strip(
     """
     n, width, tile = step % len(plans.ids), sizes.vectors * LANES, scratch.tile
     windows, band, size = scratch.windows, scratch.band, 4 * width
-    tiles = -(-step_centers(sizes, shard, step) // sizes.tile)
+    tiles = step_tiles(sizes, shard, step)
     first, last = strip * sizes.strip, min((strip + 1) * sizes.strip, tiles)
     start = first * sizes.tile
     # The words of the strip's input rows, and where their vectors are: rows `ids` of `matrix`.
@@ -622,5 +621,5 @@ def compute_strip(
             windows.curvature,
             scratch,
         )
-    shard.tallies[step * sizes.strips + strip, 0] = pairs
-    shard.tallies[step * sizes.strips + strip, 1] = loss
+    row = step * (sizes.step // sizes.tile) + first
+    shard.tallies[row, 0], shard.tallies[row, 1] = pairs, loss

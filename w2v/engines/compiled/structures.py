@@ -54,12 +54,11 @@ last strip of a step may have fewer. (For CBOW, this number is `window_block`.) 
 threads would write more to memory: a strip also has buffer rows for the m words before and the m
 words after it, where m is the window size."""
 
-SORTED_STRIPS = 2
-"""For CBOW with the hierarchical softmax, whose center words are sorted by their tree paths: a job,
-the work that one thread takes at a time, has the tiles of this many strips. A tree node has one row
-of the gradient buffer for each job, to which the tiles of the job add their gradients in order. In
-longer jobs, more tiles would share a row, but there would be fewer jobs than some machines have
-cores."""
+SORTED_TILES = 4
+"""For CBOW with the hierarchical softmax, whose center words are sorted by their tree paths: the
+number of tiles of a job, the work that one thread takes at a time. A tree node has one row of the
+gradient buffer for each job, to which the tiles of the job add their gradients in order. In longer
+jobs, more tiles would share a row, but there would be fewer jobs than some machines have cores."""
 
 NODE_TILE = 128
 """The most center words in a tile, for skip-gram with the hierarchical softmax. A tile is a run of
@@ -349,7 +348,7 @@ class Lists(NamedTuple):
     half are added to this row as they are computed.
 
     The list of a tree node has all its rows; for CBOW, only the first one in each job, a sequence
-    of tiles that one thread computes (`SORTED_STRIPS`). The gradients of its other rows in the job
+    of tiles that one thread computes (`SORTED_TILES`). The gradients of its other rows in the job
     are added to this row.
 
     The arrays have a row for each of several steps that are prepared together. How many lists a
@@ -493,7 +492,7 @@ class Buffer(NamedTuple):
       the word's first row in the half, as soon as it computes them. So fewer rows are written, and
       they stay in the cache. The word's other rows in this half are not used.
     - For CBOW, a thread adds all gradients of a tree node in a job to one row in the same way
-      (`SORTED_STRIPS`).
+      (`SORTED_TILES`).
     - A word or tree node with a single row in the step needs no sum. Its gradient updates the
       vector directly. With subwords, this is so for output vectors only.
 
@@ -563,12 +562,11 @@ class Shard(NamedTuple):
     several : int64 (steps, 3)
         For each step: how many elements of ``center.words``, ``outside.words`` and ``part_rows`` of
         `Plans` are in use.
-    tallies : float64 (steps * strips, 2)
-        The summed weight of pairs, and their summed loss, for each strip of each training step. A
-        strip is a part of the step's text, made of up to `Sizes.strip` tiles, which are groups of
-        consecutive center words. CBOW with the hierarchical softmax first sorts the center words of
-        a step by their tree paths, and then divides the sorted words into tiles. There, a row is
-        for the tiles of a job (`SORTED_STRIPS`), and rows without a job are zero.
+    tallies : float64 (steps * tiles, 2)
+        The summed weight of pairs, and their summed loss. A step has up to ``tiles`` tiles, with a
+        row for each. Only that of the first tile of a strip is used, for all tiles of the strip;
+        for CBOW with the hierarchical softmax, that of the first tile of a job (`SORTED_TILES`).
+        The other rows are zero.
     """
 
     jobs: I64
@@ -924,7 +922,8 @@ def make_sizes(
     window
         The window size.
     step
-        The number of center words in a step.
+        The number of center words in a step. For CBOW, ValueError is raised if it is neither a
+        multiple nor a divisor of `window_block`.
     reach
         0 for CBOW, whose input vectors predict only the center word; None for skip-gram, whose
         input vectors predict words up to the window size away.
@@ -942,7 +941,10 @@ def make_sizes(
     band = 1 if windows else 2 * distance + MR
     contexts = round_up(tile + 2 * distance, MR)
     if windows:  # all windows of a strip have the same size
-        strip = window_block(window) // tile
+        block = window_block(window)
+        strip = block // tile
+        if step % block and block % step:
+            raise ValueError(f"step={step}: must be a multiple or a divisor of {block}")
     else:  # a strip has at least as many center words as other words around it
         strip = min(-(-max(STRIP, 2 * window) // tile), -(-step // tile))
     columns = round_up(min(nodes, (tile + 2 * distance) * depth), MR)
@@ -1065,7 +1067,7 @@ def make_shard(sizes: Sizes, tokens: int, plans: int) -> Shard:
         np.zeros(blocks, np.int64),
         np.zeros(blocks + 1, np.int64),
         np.zeros((steps, 3), np.int64),
-        np.zeros((steps * sizes.strips, 2)),
+        np.zeros((steps * (sizes.step // sizes.tile), 2)),
     )
 
 

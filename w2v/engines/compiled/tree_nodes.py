@@ -31,7 +31,7 @@ from w2v.engines.compiled.structures import (
     LINE,
     MR,
     RADIX_BITS,
-    SORTED_STRIPS,
+    SORTED_TILES,
     Lists,
     Paths,
     Planning,
@@ -419,4 +419,4 @@ def list_paths(
                 before = int(ids[sizes.window + order[group * MR + MR - 1]])
         row = pad_rows(nodes, row)
     starts[tiles], key_starts[tiles * groups] = row, count
-    return list_rows(nodes[:row], starts, tiles, SORTED_STRIPS * sizes.strip, heads, lists)
+    return list_rows(nodes[:row], starts, tiles, SORTED_TILES, heads, lists)

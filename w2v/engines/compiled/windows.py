@@ -166,7 +166,8 @@ def move_range(
 
     The rows that are new in the range are added, and those that are not in it any more are
     subtracted. This is faster than adding up all its rows, because the windows of neighboring
-    center words have most words in common.
+    center words have most words in common. The rounding error is relative to the largest of the
+    rows since the sums last began anew, even if this row is not in the range any more.
 
     Parameters
     ----------
@@ -418,6 +419,8 @@ def write_shares(sizes: Sizes, centers: int, tile: Tile, windows: Windows) -> No
     ----------
     sizes
         The sizes of vectors and windows.
+    centers
+        The number of center words of the strip.
     tile
         The working memory with the addresses to which the results are written.
     windows

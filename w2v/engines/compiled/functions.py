@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+from llvmlite.binding import Linkage
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
@@ -35,8 +36,9 @@ def compiled(function: Function) -> Function:
     because it does not hold Python's global interpreter lock. The compiled code does not count
     references to arrays, so it cannot create arrays (`UNCOUNTED`).
     """
-    options = numba.njit(cache=True, nogil=True, **OPTIONS, **UNCOUNTED)
-    return cast(Function, options(function))
+    options = OPTIONS | UNCOUNTED
+    jit = numba.njit(cache=True, nogil=True, pipeline_class=WholeCompiler, **options)
+    return cast(Function, jit(function))
 
 
 def allocating(function: Function) -> Function:
@@ -64,6 +66,36 @@ def inlined(function: Function) -> Function:
     registers. Like a function decorated with `inner`, it cannot be called from Python.
     """
     return cast(Function, InnerFunction(function, INNER | {"forceinline": True}))
+
+
+class WholeCompiler(Compiler):
+    """Compiles a function that Python calls, together with all functions that it calls.
+
+    Unlike with Numba's usual compiler, the code is in a `WholeLibrary`.
+    """
+
+    def __init__(self, typing: Any, target: Any, _: Any, *arguments: Any) -> None:
+        library = WholeLibrary(target.codegen(), "whole")  # type: ignore[no-untyped-call]
+        library.enable_object_caching()  # type: ignore[no-untyped-call]
+        super().__init__(typing, target, library, *arguments)  # type: ignore[no-untyped-call]
+
+
+class WholeLibrary(JITCodeLibrary):
+    """The code of a compiled function, with that of all functions that it calls.
+
+    Numba lets LLVM assume that other code may call these functions, too. Each of them is then
+    compiled as it stands, with all of its arguments, which are hundreds of numbers, as each array
+    is seven. Here LLVM is told that nothing else calls them. It removes arguments that are not
+    used, and copies a function with a single caller into it. Skip-gram with negative sampling is a
+    tenth faster, and the machine code is a seventh smaller.
+    """
+
+    def _optimize_final_module(self) -> None:
+        """Mark the functions that were linked into the module as internal; optimize the module."""
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+                function.linkage = Linkage.internal
+        super()._optimize_final_module()  # type: ignore[no-untyped-call]
 
 
 class InnerFunction(CPUDispatcher):

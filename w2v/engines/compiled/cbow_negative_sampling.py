@@ -16,7 +16,7 @@ from typing import Any
 
 from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.negative_sampling import Terms, add_terms
-from w2v.engines.compiled.rows import Targets, put_row
+from w2v.engines.compiled.rows import Targets, prefetch_targets, put_row
 from w2v.engines.compiled.simd import (
     LANES,
     ZERO,
@@ -27,7 +27,6 @@ from w2v.engines.compiled.simd import (
     load_float,
     multiply_add,
     multiply_add_each,
-    prefetch_target,
     splat,
     store,
     store_apart,
@@ -35,7 +34,7 @@ from w2v.engines.compiled.simd import (
     sum_lanes_of_four,
 )
 from w2v.engines.compiled.sparse import MAX_VECTORS
-from w2v.engines.compiled.structures import I64, LINE, MR, Band, Sizes, Tile
+from w2v.engines.compiled.structures import I64, MR, Band, Sizes, Tile
 from w2v.engines.tiles import SHARED
 
 
@@ -217,9 +216,7 @@ def write_centers(sizes: Sizes, outside: I64, out: int, tile: Tile, own: Band) -
         targets = Targets(
             address(tile.out) + n, address(tile.old) + n, address(tile.steps) + n // 2
         )
-        for j in range(SHARED + i + MR, min(SHARED + i + 2 * MR, 2 * SHARED)):
-            for k in range(0, width, LINE):
-                prefetch_target(tile.out[j], k)
+        prefetch_targets(tile, SHARED + i + MR, ZERO, sizes.vectors)
         column, left = ZERO, sizes.vectors
         for blocks in range(-(-sizes.vectors // MAX_VECTORS), 0, -1):
             size = -(-left // blocks)

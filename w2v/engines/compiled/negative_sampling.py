@@ -36,7 +36,7 @@ import numpy as np
 
 from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.logistic import logistic
-from w2v.engines.compiled.rows import Targets, put_row
+from w2v.engines.compiled.rows import Targets, prefetch_targets, put_row
 from w2v.engines.compiled.simd import (
     LANES,
     ZERO,
@@ -750,6 +750,7 @@ def gradient_columns(
             of_contexts = Terms(S + 4 * i * row, row - 1, 1, band, R + i * size, True, True)
             of_noise = Terms(far + 4 * i * row, row, 1, sizes.noise, N, False, False)
             targets = Targets(out + 8 * i, old + 8 * i, steps + 4 * i)
+            prefetch_targets(tile, i + MR, column, len(zero))
             gradient_block(of_contexts, of_noise, width, column, ZERO, targets, zero)
         for j in range(0, contexts, MR):
             i = max(0, j - 2 * reach)
@@ -762,6 +763,7 @@ def gradient_columns(
             sums = dR + j * size if follows and j < contexts - SHARED else 0
             n = SHARED + j
             targets = Targets(out + 8 * n, old + 8 * n, steps + 4 * n)
+            prefetch_targets(tile, n + MR, column, len(zero))
             gradient_block(terms, nothing, width, column, sums, targets, zero)
     for k in range(0, sizes.noise, MR):
         terms = Terms(far + 4 * k, 1, row, SHARED, C, False, False)

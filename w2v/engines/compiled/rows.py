@@ -21,6 +21,7 @@ from w2v.engines.compiled.simd import (
     multiply_add,
     multiply_add_each,
     prefetch,
+    prefetch_target,
     splat,
     store,
     store_each,
@@ -142,6 +143,20 @@ def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
     step = splat(load_float(targets.steps, p))
     old = load_each(sums, load_address(targets.old, p), column)
     store_each(multiply_add_each(step, sums, old), load_address(targets.out, p), column)
+
+
+@inlined
+def prefetch_targets(tile: Tile, first: int, column: int, vectors: int) -> None:
+    """Prefetch some columns of the rows that the next gradients of a tile will be written to.
+
+    While `MR` = 4 gradients are computed, this loads the rows for the next four into the CPU's
+    cache. The gradients of a tile are numbered, and ``first`` is the first of the next four.
+    ``tile.out`` has elements for four more gradients than a tile has. The columns are ``vectors``
+    SIMD vectors, from number ``column`` on.
+    """
+    for j in range(first, first + MR):
+        for k in range(column, column + vectors * LANES, LINE):
+            prefetch_target(tile.out[j], k)
 
 
 @inlined

@@ -682,7 +682,8 @@ class Tile(NamedTuple):
         A bound on the second derivative of the loss with respect to each score, in the same layout.
     out, old, steps : int64, int64 and float32, one element for each gradient that is written
         Where each gradient goes (`rows.Targets`): the row at its address in `out` is set to the row
-        at its address in `old` plus its number in `steps` times the negative gradient.
+        at its address in `old` plus its number in `steps` times the negative gradient. `out` has
+        `MR` more elements, which are only read for prefetching.
     zeros : float32 (width,)
         A row of zeros.
     """
@@ -1115,7 +1116,7 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
             norms=np.zeros(max(contexts, sizes.columns) + LANES, np.float32),
             scores=scores,
             curvature=curvature,
-            out=np.zeros(rows, np.int64),
+            out=np.zeros(rows + MR, np.int64),
             old=np.zeros(rows, np.int64),
             steps=np.zeros(rows, np.float32),
             zeros=np.zeros(width, np.float32),

@@ -83,11 +83,11 @@ class WholeCompiler(Compiler):
 class WholeLibrary(JITCodeLibrary):
     """The code of a compiled function, with that of all functions that it calls.
 
-    Numba lets LLVM assume that other code may call these functions, too. Each of them is then
-    compiled as it stands, with all of its arguments, which are hundreds of numbers, as each array
-    is seven. Here LLVM is told that nothing else calls them. It removes arguments that are not
-    used, and copies a function with a single caller into it. On a processor with AVX2, this makes
-    skip-gram with negative sampling a tenth faster; the machine code is a seventh smaller.
+    Numba lets LLVM assume that other code may call these functions, too. LLVM then must keep all of
+    their arguments, and an array is several of them. Here LLVM is told that nothing else calls
+    them. It removes arguments that are not used, and copies also a large function into its caller
+    if there is only one. On a processor with AVX2, this makes skip-gram with negative sampling a
+    tenth faster; the machine code is a seventh smaller.
     """
 
     def _optimize_final_module(self) -> None:

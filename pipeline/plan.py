@@ -53,12 +53,12 @@ class Planner:
     manifests: dict[Path, list[Manifest]] = field(default_factory=dict)
 
     def plan(self, config: Config, job: int | None = None) -> list[Step]:
-        """Return the steps of a run: one per stage says whether, why and at what cost it would run.
+        """Return a `Step` for each stage of a run: whether, why and at what cost it would run.
 
-        Two more can follow. If a single run's scores are cached, but not the plots of its report,
-        there is a step for the plots. If ``config.measure`` is set, there is always one for the
-        speed test. `job` is the number of the run in a sweep (None: a single run). `InputError` is
-        raised for invalid stages or files.
+        Two more steps can follow. The first is for the plots of a single run's report, if they are
+        not cached, but the scores are. The second, if ``config.measure`` is set, is for the speed
+        test, which is never cached. `job` is the number of the run in a sweep (None: a single run).
+        `InputError` is raised for invalid stages or files.
         """
         check_paths(config)
         cores = available_cores()

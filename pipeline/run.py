@@ -61,7 +61,7 @@ class Program:
     def run(self, composed: DictConfig, shared: SharedStore | None = None) -> float | None:
         """Run or plan one experiment; for a job of a sweep, return the value to optimize.
 
-        `shared` is what all jobs of a sweep use together (`SharedStore`); None for a single run.
+        `shared` has the MLflow store and call queue that a sweep's jobs share; None: a single run.
         """
         self.started = True
         try:

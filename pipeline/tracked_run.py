@@ -77,7 +77,7 @@ def run_tracked(
 
 
 def parameters(config: Config) -> dict[str, Any]:
-    """Return a run's MLflow parameters: by key, settings that affect results and are not null."""
+    """Return a run's MLflow parameters: the settings that affect results and are not null."""
     settings = config.as_dict()
     if config.evaluate.vectors is not None:  # nothing is trained
         settings = {"evaluate": settings["evaluate"]}

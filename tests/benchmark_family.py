@@ -2,11 +2,11 @@
 
     python -m tests.benchmark_family reviews.txt [--threads 2] [--rounds 3]
 
-Each line of the text is a document. Models with n-grams are compared with fastText, or with
-gensim's FastText if that is not installed; others with gensim's Word2Vec. The dimension is 100, the
-window 5, and there are five noise words per pair. N-grams have 3 to 6 characters. Speeds are in
-words of the text per second, the best of several rounds. They are given for the elapsed time and
-for the processor time of all threads.
+Each line of the text is a document. Models with n-grams are compared with fastText if it is
+installed, else with gensim's FastText; other models are compared with gensim's Word2Vec. The
+dimension is 100, the window 5, and there are five noise words per pair. N-grams have 3 to 6
+characters. Speeds are in words of the text per second, the best of several rounds. They are given
+for the elapsed time and for the processor time of all threads.
 
 The speed in FLOP/s is compared with that of a large matrix product on one core. Only the operations
 of dot products and of their gradients are counted: for each dot product of vectors of d elements,
@@ -46,9 +46,9 @@ MODELS: dict[str, Objective] = {
     "CBOW, n-grams": Cbow(subwords=True),
 }
 SCORES = {("skipgram", "negsample"): 14.0 + NOISE, ("cbow", "negsample"): 1.0 + CBOW_NOISE}
-"""By architecture and loss, how many dot products of an input and an output vector are counted for
-each center word. With skip-gram, these are one with each of the 14 words in and around a block of
-four center words; with CBOW, one with the center word. Both also have one with each noise word. For
+"""The number of dot products of an input and an output vector that are counted for each center
+word, by architecture and loss. Skip-gram has one with each of the 14 words in and around a block of
+four center words. CBOW has one with the center word. Both also have one with each noise word. For
 the hierarchical softmax, `scores_of` counts the nodes on the paths of words instead."""
 
 

@@ -9,8 +9,8 @@ the vectors, ``run`` also needs gensim, or copies in FOLDER of gensim's files of
 SimLex-999 and analogies. A PART is a measurement: ``agreement`` with NumPy, ``negative`` and
 ``softmax`` (speeds), ``bits`` (whether equal seeds give equal bits), ``scores``, or ``steps``
 (scores with other learning rates and words per update). Without a PART, all are made.
-Speeds are in words of running text per second. For ``negative``, ``softmax`` and ``bits``, the
-first piece (shard) of the text warms up, and the next eight are timed.
+Speeds are in words of running text per second. For ``negative``, ``softmax`` and ``bits``,
+training on the first piece (shard) of the text is not timed; on the next eight, it is.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Compare the quality of vectors with that of gensim's and fastText's, at equal settings.
+"""Compare the quality of this package's vectors with gensim's and fastText's, at equal settings.
 
     python -m tests.benchmark_quality reviews.txt results.jsonl [--seeds 3] [--epochs 5] [--lr 0.05]
     python -m tests.benchmark_quality --table results.jsonl
@@ -9,9 +9,10 @@ training are appended to the file of results. Trainings that are already in this
 repeated. ``--table`` prints the mean and standard deviation over seeds.
 
 Models with n-grams (of 3 to 6 characters) are compared with gensim's FastText and, if it is
-installed, with fastText itself, which always has the same seed. They draw noise words by
-count ** 0.5, as fastText always does. From their vocabulary, every second word of the rated pairs
-that occurs fewer than 500 times is left out, so that some pairs have unknown words.
+installed, with fastText itself, which always has the same seed. All of these models draw noise
+words by count ** 0.5, as fastText always does. Some words of the rated pairs are left out of the
+vocabulary of these models, so that some pairs have unknown words: every second one of those that
+occur fewer than 500 times.
 
 There are five scores: the accuracy on Google's analogies, and Spearman's correlation of cosines and
 ratings on four sets of word pairs. These are WordSim-353; SimLex-999; the pairs of both that have

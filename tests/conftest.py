@@ -131,7 +131,7 @@ def outputs(empty_store: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def made_store(empty_store: Path, tmp_path: Path) -> None:
-    """Copy the empty MLflow database to where commands record runs; making one takes a second."""
+    """Copy the empty MLflow database to ``tmp_path/outputs``; making a new one takes a second."""
     (tmp_path / "outputs").mkdir()
     shutil.copy(empty_store, tmp_path / "outputs")
 

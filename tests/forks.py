@@ -37,7 +37,7 @@ IMPORTED = (
 
 @dataclass
 class Forked:
-    """A command that was started in a fork; its output is written to the file `out`."""
+    """A command that was started in a fork; `number` is its process ID, `out` its output file."""
 
     server: "Forks"
     number: int

@@ -162,10 +162,10 @@ def fasttext_rows(word: str, shortest: int, longest: int, buckets: int) -> list[
 def huffman_paths(counts: Sequence[int]) -> list[list[tuple[int, int]]]:
     """Return the path of each word from the root of the Huffman tree built from the counts.
 
-    A path lists its inner nodes, each with the branch taken there: 0 to the node that was merged
-    first, 1 to the other. Inner nodes are numbered in the order of their creation. If counts are
-    equal, inner nodes are merged before words, older inner nodes before newer ones, and later words
-    before earlier ones.
+    A path lists its inner nodes, each with the branch taken there: 0 to the node with the smaller
+    count, 1 to the other. Inner nodes are numbered in the order of their creation. Among equal
+    counts, an inner node is taken as smaller than a word, an older inner node as smaller than a
+    newer one, and a later word as smaller than an earlier one.
     """
     # (count, whether it is a leaf, its place among equals, the words below it)
     order = sorted(range(len(counts)), key=lambda word: (-counts[word], word))

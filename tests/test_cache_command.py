@@ -92,7 +92,7 @@ PRUNED = {
     "--to 0 --stage checkpoints": ["1111", "aaaa", "3333", "bbbb", "2222"],
     "--to 0 --dry-run": ["1111", "aaaa", "3333", "bbbb", "2222", "cccc"],
 }
-"""The keys left in the cache after ``prune``, by its arguments."""
+"""The keys that ``prune`` leaves, cut to four characters, by the arguments of ``prune``."""
 
 
 @pytest.mark.parametrize("arguments", PRUNED)

@@ -371,7 +371,7 @@ def test_ctrl_c_stops_a_sweep_on_ray_and_the_same_command_continues(tmp_path: Pa
 
 @pytest.fixture
 def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Start a Ray cluster of two nodes on this machine, with one CPU each."""
+    """Start a Ray cluster of two nodes on this machine, with one CPU each, and yield it."""
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster

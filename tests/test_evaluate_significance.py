@@ -830,7 +830,7 @@ def true_gain(gain: float, spread: float = 0.15) -> float:
 def outcomes(
     settings: int, seeds: int, times: int, seed: int = 0, **more: Any
 ) -> list[list[Difference]]:
-    """Simulate comparisons of configurations; return, for each simulation, all pairs' differences.
+    """Return, for each of `times` simulations, the `Difference` of every two configurations.
 
     Parameters
     ----------

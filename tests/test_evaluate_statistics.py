@@ -157,9 +157,9 @@ def test_intervals_cover_the_truth_in_95_of_100_samples(
 def test_wilsons_interval_covers_the_truth(asked: int) -> None:
     """Wilson's 95 % interval contains the true share of right answers in about 95 % of samples.
 
-    About 95 % is the mean over true shares from 0.02 to 0.98. For each of these shares, the
-    interval contains it in more than 90 % of samples. A sample has the answers to `asked`
-    questions.
+    A sample has the answers to `asked` questions. The percentage of samples is computed for each
+    true share from 0.02 to 0.98 in steps of 0.01. The mean of these percentages is about 95; each
+    of them is more than 90.
     """
     intervals = np.array([statistics.wilson(correct, asked) for correct in range(asked + 1)])
     shares = np.linspace(0.02, 0.98, 97)

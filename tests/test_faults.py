@@ -149,14 +149,14 @@ def running(number: int) -> bool:
 
 
 def kill_in(stage: str, started: Forked, folder: Path, longest: float, chance: Any) -> str:
-    """Kill a command at a random time; return the stage in which it was killed.
+    """Kill a command after a random time; return the stage in which it was killed.
 
     The result is ``"between"`` if no stage was running, and ``"ended"`` if the command had ended.
 
     Parameters
     ----------
     stage
-        The stage to wait for before the random time; ``"any"`` to wait for none.
+        The random time begins when this stage has begun, or at once if it is ``"any"``.
     started, folder
         The command and its working directory.
     longest

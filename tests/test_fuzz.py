@@ -1,6 +1,7 @@
 """Test that damaged files and random settings cause no crash.
 
-Each is accepted, or refused with an error message of one line; damaged checkpoints are ignored.
+A damaged file or a random setting is accepted, or refused with an error message of one line.
+Damaged checkpoints are ignored instead.
 """
 
 import io

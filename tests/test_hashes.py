@@ -22,7 +22,7 @@ LATER = 3_600_000_000_000  # ns; an hour
 
 @contextmanager
 def an_hour_later() -> Iterator[None]:
-    """Let `time.time_ns` be an hour ahead during the block, so that new files appear old."""
+    """Let `time.time_ns` be an hour ahead in a ``with`` block, so that new files appear old."""
     clock = time.time_ns
     with mock.patch.object(time, "time_ns", side_effect=lambda: clock() + LATER):
         yield

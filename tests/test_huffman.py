@@ -1,7 +1,7 @@
-"""Test the Huffman tree: it equals that of a slow construction, and its code is optimal.
+"""Test the Huffman tree: it equals the tree of a slow construction, and its code is optimal.
 
-No code of a word begins that of another word. The mean length of the codes is less than the entropy
-plus one bit, and is the same as in gensim.
+No word's code is a prefix of another word's code. The mean length of the codes is less than the
+entropy plus one bit, and is the same as in gensim.
 """
 
 import math

@@ -33,7 +33,7 @@ PLACEHOLDERS = {"<date>/<time>": "2026-01-01/12-00-00", "<key>": "0123456789abcd
 
 
 def blocks(name: str, language: str = "") -> Iterator[str]:
-    """Yield the code blocks of a Markdown file that have the given language."""
+    """Yield the code blocks of a Markdown file in `language`; empty: those without a language."""
     for found in re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / name).read_text(), re.S | re.M):
         if found[0] == language:
             yield found[1]

@@ -623,7 +623,7 @@ def test_step_limit_far_from_the_valley() -> None:
 
 @contextmanager
 def no_warnings() -> Iterator[None]:
-    """Raise an exception for each floating-point error or warning in the block."""
+    """Raise an exception for each floating-point error or warning in a ``with`` block."""
     with np.errstate(all="raise"), warnings.catch_warnings():
         warnings.simplefilter("error")
         yield

@@ -201,7 +201,7 @@ def settled(page: Page) -> Page:
 
 
 def painted(page: Page) -> str:
-    """Return the drawn map of words of the page ``map.html``, a PNG image, as a data URL."""
+    """Return a PNG image of the map of words drawn on the page ``map.html``, as a data URL."""
     return str(settled(page).evaluate("document.getElementById('plot').toDataURL()"))
 
 
@@ -214,7 +214,7 @@ def place_of(page: Page, word: str) -> tuple[float, float]:
 
 
 def nearest(vectors: WordVectors, word: str, k: int, among: int) -> list[tuple[str, float]]:
-    """Return the k nearest neighbors of a word among the `among` most frequent words."""
+    """Return a word's k nearest neighbors among the `among` most frequent words, with cosines."""
     own = vectors.words.index(word)
     lengths = np.linalg.norm(vectors.vectors.astype(float), axis=1)
     cosines = vectors.vectors.astype(float) @ vectors.vectors[own] / lengths / lengths[own]

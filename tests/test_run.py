@@ -282,7 +282,7 @@ def test_every_planned_sweep_runs(here: Path, experiment: str) -> None:
 
 
 def test_what_is_unusual_in_a_text_is_reported(here: Path) -> None:
-    """A run reports text without spaces, overlong tokens, and words to drop that do not occur."""
+    """A run reports overlong tokens, text without spaces, and words to drop if none occurs."""
     chinese = "今天天气很好我们去公园，大家都非常高兴\n"
     (here / "text.txt").write_text(chinese * 9 + f"the cat don’t don't {'x' * 70_000} cat\n" * 2)
     (here / "stop.txt").write_text("the 100\n")

@@ -227,7 +227,7 @@ REFUSED_STORES = {
     "tracking.uri=mysql://a": "tracking.uri=mysql://a: cannot be used (No module named 'MySQLdb')",
     "tracking.uri='http://[::1'": "tracking.uri=http://[::1: cannot be used (Invalid IPv6 URL)",
 }
-"""MLflow stores that tracking rejects."""
+"""MLflow stores that are refused, each with the error message."""
 
 REFUSED_COMMANDS = {
     "tracking=mlflow tracking.uri=http://127.0.0.1:9": (
@@ -257,9 +257,9 @@ REFUSED_COMMANDS = {
         "/proc/nothing: No such file or directory; outputs must be a folder that can be written"
     ),
 }
-"""Settings that the command refuses, each with the error message. They are tested by the command in
-a new process, because `run_stages` does not call the code that refuses most of them: that for
-Hydra, for tracking and for the outputs folder."""
+"""Settings that the command refuses, each with the error message. They are tested by the whole
+command, because `run_stages` does not call the code that refuses most of them: the code for Hydra,
+for tracking and for the outputs folder."""
 
 
 @pytest.fixture(scope="module")

@@ -74,8 +74,9 @@ def evaluated(
 ) -> tuple[dict[str, Any], SimpleNamespace]:
     """Evaluate random vectors, and write the results to ``folder/out``; return scores and tables.
 
-    Each table is a data frame, an attribute of the second result. `other` returns the vectors of a
-    training with another seed, if there is one. `changes` are settings of the evaluation.
+    Each table is a data frame, an attribute of the second result. `other` returns the vectors of
+    another training; if it is None, the metric ``stability``, which needs them, is not computed.
+    `changes` are settings of the evaluation.
     """
     out = folder / "out"
     out.mkdir(exist_ok=True)

@@ -67,7 +67,7 @@ def statuses(cwd: Path) -> dict[str, int]:
 
 
 def train_entries(cwd: Path) -> dict[str, int]:
-    """Return the modification time of each training result in the cache, by its key."""
+    """Return the modification time in ns of each training result in the cache, by its key."""
     return {
         path.parent.name: path.stat().st_mtime_ns
         for path in cwd.glob("outputs/cache/train/[0-9a-f]*/manifest.json")

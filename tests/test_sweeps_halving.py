@@ -43,7 +43,7 @@ def test_rungs_are_halves(epochs: int, first: int, rungs: list[int]) -> None:
 
 
 def test_the_better_half_is_of_configurations_over_their_seeds() -> None:
-    """Of three configurations, halving keeps all seeds of the two with the best means."""
+    """Of three configurations, halving keeps the two with the lowest mean loss, with all seeds."""
     means = {0.1: 2.0, 0.2: 3.0, 0.3: 4.0}
     jobs = [
         job(number, lr, number % 2, mean + (-1.5 if (lr, number % 2) == (0.3, 1) else 0.1))

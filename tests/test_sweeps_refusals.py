@@ -136,8 +136,8 @@ COMMANDS = (
     ("seed=0,1", "hydra/sweeper=basic"),
     ("seed=0,1", "outputs=/proc/nothing"),
 )
-"""Those of the refused sweeps that are run as whole commands: at least one for every part of the
-program that refuses sweeps."""
+"""The arguments of those sweeps in `REFUSED` that are run as whole commands: at least one sweep for
+each part of the program that refuses sweeps."""
 
 
 def assert_no_work(here: Path) -> None:

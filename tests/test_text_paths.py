@@ -11,7 +11,7 @@ from w2v.errors import InputError
 from w2v.text.paths import find_files
 
 NOBODY = 65534
-"""The number of a user without rights."""
+"""The user ID of an unprivileged user."""
 
 
 @pytest.fixture
@@ -146,9 +146,9 @@ def test_broken_links_and_pipes_are_counted(folder: Path) -> None:
 
 @contextmanager
 def ordinary_user(*folders: Path) -> Iterator[None]:
-    """Run the block as an ordinary user, because root may read every folder.
+    """Run a ``with`` block as an ordinary user, because root may read every folder.
 
-    If the tests run as root, the user is `NOBODY`, to whom `folders` are given.
+    If the tests run as root, the user is `NOBODY`, who becomes the owner of `folders`.
     """
     if os.geteuid() != 0:
         yield

@@ -1,6 +1,6 @@
 """Test `w2v.train` on files, texts and token lists: the vectors, interrupts and refusals.
 
-The vectors have to be bit-identical to those of the pipeline.
+The vectors must be bit-identical to those that the command ``pipeline/run.py`` trains.
 """
 
 import inspect

@@ -20,7 +20,7 @@ OPENERS: dict[str, Callable[..., Any]] = {
     ".bz2": bz2.open,
     ".xz": lzma.open,
 }
-"""The function that opens a compressed file for writing, by the suffix of its name."""
+"""For each suffix of a file name, the function that opens a compressed file for writing."""
 
 
 class Streams(io.RawIOBase):
@@ -83,7 +83,8 @@ READERS: dict[str, Callable[[IO[bytes]], Any]] = {
     ".bz2": partial(_read_streams, bz2.BZ2Decompressor),
     ".xz": partial(_read_streams, lzma.LZMADecompressor),
 }
-"""The function that returns a file of decompressed bytes for a compressed file, by its suffix."""
+"""For each suffix of a file name, a function that takes an open file with this suffix and returns
+a file of the decompressed bytes."""
 
 
 @contextmanager
@@ -125,7 +126,7 @@ class Decompressed(io.RawIOBase):
         return data
 
     def readline(self, size: int | None = -1) -> bytes:
-        """Read a decompressed line, with its line feed; at most `size` bytes of it.
+        """Read a decompressed line and its line feed: at most `size` bytes, or all if `size` is -1.
 
         If the compressed file is damaged, one of `UNPACK_ERRORS` is raised.
         """
@@ -156,9 +157,10 @@ def open_binary(path: str | Path) -> IO[bytes]:
 
 
 def decompressed(file: IO[bytes], name: str) -> IO[bytes]:
-    """Return a file of the decompressed bytes of a file called `name`, or `file` itself.
+    """Return a file of the decompressed bytes of `file`, or `file` itself if not compressed.
 
-    It is decompressed if its name ends in .gz, .bz2, .xz or .zst, in lower or upper case.
+    The file counts as compressed if its name, `name`, ends in .gz, .bz2, .xz or .zst, in lower or
+    upper case.
     """
     suffix = Path(name).suffix.lower()
     if suffix in READERS:
@@ -179,7 +181,7 @@ PACKED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ\0": ".xz"}
 ZIP, ZSTANDARD = b"PK\x03\x04", b"\x28\xb5\x2f\xfd"
 """The first bytes of a zip archive, and those of a Zstandard file.
 
-`unpacked` opens such files itself, and other compressed files as `PACKED` says.
+`unpacked` recognizes these two formats by these bytes, and the other formats by `PACKED`.
 """
 
 

@@ -31,7 +31,7 @@ NPY_ERRORS: tuple[type[Exception], ...] = (
     *(OSError, EOFError, ValueError, TypeError, LookupError, OverflowError, MemoryError),
     *(SyntaxError, TokenError, RecursionError),
 )
-"""What `np.load` can raise for a damaged file, whose header `np.load` parses as Python."""
+"""The errors that `np.load`, which parses the header as Python, can raise for a damaged file."""
 
 
 _DECIMAL = re.compile(

@@ -160,10 +160,10 @@ def upstream_reasons(
     """Compare the upstream results of two results, and yield phrases that say how they differ.
 
     Each stage of the pipeline makes a result from results of earlier stages, its upstream results.
-    For each earlier stage, the upstream result of the one is compared with that of the other. If
-    they are not the same, the phrases say how their manifests (descriptions) differ, as found by
-    `reasons`. The upstream results of these two are then compared in the same way. If the cache
-    lacks one of the two manifests, the phrase only names the stage.
+    For each earlier stage, the two results that it made are compared. If they are not the same, the
+    phrases say how their manifests (descriptions) differ, as found by `reasons`. The upstream
+    results of these two are then compared in the same way. If the cache lacks one of the two
+    manifests, the phrase only names the stage, as in ``vocab is another one``.
 
     Parameters
     ----------

@@ -148,8 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """List, verify or prune the results in the cache, as `arguments` say; return the exit status.
 
     `arguments` are those of the command line, such as ``["verify"]``; None: those of the process.
-    The status is 2 if ``--outputs`` is no folder, or ``--stage`` no stage in it; 1 if ``verify``
-    finds damage, except in entries that a run has renamed ``<key>.damaged-<time>``; else 0.
+    The status is 2 if ``--outputs`` is not a folder, or has no such ``--stage``; 1 if ``verify``
+    finds damage; else 0. Entries that a run has renamed ``<key>.damaged-<time>`` do not count.
     """
     given = make_parser().parse_args(arguments)
     outputs: Path = given.outputs

@@ -52,7 +52,7 @@ class Entry:
 def stage_key(stage: str, version: str, settings: Any, upstream: dict[str, str]) -> str:
     """Return the cache key of a stage's result: a hash of everything that the result depends on.
 
-    `version` is a hash of the stage's code. `upstream` has the key of each result read, by stage.
+    `version` is a hash of the stage's code. `upstream` has the cache keys of its inputs, by stage.
     """
     parts = {"stage": stage, "version": version, "settings": settings, "upstream": upstream}
     return digest({"format": FORMAT, **parts})

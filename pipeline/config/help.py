@@ -71,9 +71,9 @@ def meaning(path: Path) -> str:
 def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
     """Yield two texts for each setting of a class: ``key=default``, ``meaning (values allowed)``.
 
-    If the default is missing or empty, the first text is just the key: ``<prefix><setting>`` or,
-    in a nested class, ``<prefix><field>.<setting>``. A `prefix` is, for example, ``loss.``; if it
-    is empty, nested classes are left out, as the help has a section for each.
+    The key is ``<prefix><setting>`` or, in a nested class, ``<prefix><field>.<setting>``. If there
+    is no default, or an empty one, the first text is just the key. An example of `prefix` is
+    ``loss.``; if `prefix` is empty, nested classes are left out: the help has a section for each.
     """
     made = {field.name: field for field in fields(kind)}
     for one in describe(kind):

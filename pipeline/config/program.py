@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The folder of the packages: the checkout, or where they are installed."""
+"""The folder that holds ``pipeline`` and ``w2v``: the checkout, or where they are installed."""
 
 CONF = next(path for path in (ROOT / "pipeline" / "conf", ROOT / "conf") if path.is_dir())
 """The folder of the settings files: ``conf`` in a checkout, ``pipeline/conf`` if installed."""

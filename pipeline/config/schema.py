@@ -52,7 +52,7 @@ GROUPS: dict[str, dict[str, type]] = {
 GLOBAL = "# @package _global_"
 LISTED = re.compile(r"(?!stages=)[^.=@]+(@[^=]*)?= *\[")  # a list of choices of a group
 PLAIN = re.compile(r"^defaults: *(?:\[\w*schema\]|(?:\n *- override /[\w/]+: \w+)+)$", re.M)
-"""Matches a defaults list of only schemas, and choices that ``hydra.runtime.choices`` has, too."""
+"""Matches a defaults list of one schema, or of overrides that ``hydra.runtime.choices`` lists."""
 parsed: Any = cache(lambda text: OmegaConf.to_container(OmegaConf.create(text)))
 
 # OmegaConf 2.4 gave `register_new_resolver` the name of an older function.
@@ -183,7 +183,7 @@ def check_value(key: str, value: Any, where: str = "") -> None:
 
 
 def texts(names: Iterable[tuple[str, str]], hydra: Any) -> list[tuple[str, Path, str]]:
-    """Return the package, path and text of each settings file in `names` that Hydra's path has.
+    """Return the package, path and text of each file in `names` that is on Hydra's search path.
 
     Each of `names` is a package (the key below which Hydra puts the file's settings) and a file
     name, with or without ``.yaml``. `hydra` is the node ``hydra`` of a configuration.

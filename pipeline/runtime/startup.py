@@ -19,6 +19,6 @@ def start() -> None:
 
 
 def collect_rarely() -> None:
-    """Collect garbage rarely, and not at exit: half a million objects of imports stay anyway."""
+    """Collect garbage rarely, and not at exit: imports make 500,000 objects that stay in use."""
     gc.set_threshold(50_000, 20, 20)
     atexit.register(gc.freeze)

@@ -18,9 +18,9 @@ def write_error_line(
     """Return a one-line message for an error in writing a file, or None for an unexpected error.
 
     A full disk gives a message; it names the running stage if `outputs` and `stage` are given. Any
-    other error gives None if it names no file. Without `outputs`, one that names a file gives a
-    message. With `outputs`, the file must also be in that folder, and the cause one of these: a
-    permission is missing, a file is in place of a folder, or a folder is in place of a file.
+    other error must name a file to give a message. If `outputs` is given, the file must also be in
+    that folder, and the cause must be one of these: a permission is missing, a file is in place of
+    a folder, or a folder is in place of a file.
     """
     # NumPy raises errors without an errno: "5 requested and 3 written".
     is_disk_full = error.errno in DISK_FULL or "requested and" in str(error)
@@ -46,9 +46,9 @@ def write_error_line(
 def explain_write_errors(outputs: Path | None = None, stage: str | None = None) -> Iterator[None]:
     """Context manager: turn errors in writing files (`OSError`) into `InputError`.
 
-    The message is that of `write_error_line`; an error without one is raised unchanged. If
-    `outputs` is given, only access errors in that folder have one, and a full disk, whose message
-    names the running `stage`. If it is None, all errors that name a file have one, and a full disk.
+    `write_error_line` makes the message from the error, `outputs` and the running `stage`. There is
+    a message for a full disk and, if `outputs` is None, for every error that names a file; else,
+    for failed access to a file in `outputs`. An error without a message is raised unchanged.
     """
     try:
         yield

@@ -174,7 +174,7 @@ class Stage(ABC):
 
     @contextmanager
     def explaining(self, config: Config) -> Iterator[None]:
-        """Context manager: an `InputError` in its block gets the full key of a setting."""
+        """Context manager: write a setting's full key into the block's `InputError` (`explain`)."""
         try:
             yield
         except InputError as error:

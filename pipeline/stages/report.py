@@ -66,7 +66,7 @@ class Ended:
 
     @property
     def shown(self) -> dict[str, Any]:
-        """Settings in the cache key of the plots: ``title`` and, by name, three of ``evaluate``."""
+        """Part of the plots' cache key: ``title``, ``map``, ``map_words`` and ``vocabulary``."""
         names = ("map", "map_words", "vocabulary")
         return {"title": self.title, **{name: getattr(self.settings, name) for name in names}}
 

@@ -19,7 +19,7 @@ from w2v.text.tokenize import tokenize
 from w2v.text.tokenizer import Tokenizer
 
 TOKEN_BYTES = 0.6
-"""Estimated bytes of token ids for a byte of text: 0.15 tokens (fewer if long) of 4 bytes each."""
+"""Estimated bytes of token ids per byte of text: 0.15 ids (fewer for long tokens), 4 bytes each."""
 
 MAX_UNSEGMENTED = 0.05
 """If more than this share of a built-in tokenizer's tokens look like several words, show a note."""

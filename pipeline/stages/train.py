@@ -159,9 +159,9 @@ class Train(Stage):
     def fewer_epochs(self, context: Context, settings: dict[str, Any]) -> Entry | None:
         """Return the longest cached training with `settings`, but fewer epochs, or None.
 
-        A training with `settings` can continue it if `more_epochs_can_follow`, which callers check.
-        Its number of epochs is a multiple of ``evaluate.every``, if set. Thus, after continuing,
-        early stopping finds scores after the same epochs as in a training from the beginning.
+        Callers must check `more_epochs_can_follow` before they continue it. Its number of epochs is
+        a multiple of ``evaluate.every``, if that is set. Thus, a training that continues it has
+        scores for early stopping after the same epochs as a training from the beginning.
         """
         config, folder = context.config, context.outputs / "cache" / self.name
         every = config.evaluate.every or 1
@@ -206,7 +206,7 @@ class Train(Stage):
 def more_epochs_can_follow(config: Config) -> bool:
     """Return whether a training can be continued for more epochs than were planned.
 
-    It cannot if the plan changes the updates, as when the learning rate falls until the last epoch.
+    It cannot if updates depend on the planned number, as when the learning rate falls to the end.
     """
     falls = config.train.min_lr < config.train.lr or config.loss.step_depends_on_length
     return config.train.decay_epochs is not None or not falls

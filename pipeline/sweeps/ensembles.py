@@ -19,9 +19,9 @@ def write_ensembles(folder: Path, result: Sweep[Job]) -> list[Path]:
     """Write HTML pages on a sweep's best configuration with several seeds into its `folder`.
 
     ``result.ranking`` lists groups of comparable configurations, each from best to worst. The first
-    with several seeds, in any group, counts as best. Return the paths of the pages: a report, a map
-    unless ``evaluate.map`` is empty, and, with ``evaluate.compare``, a comparison with the vectors
-    of another text; [] if no configuration has several seeds. If a page cannot be made, warn.
+    configuration with several seeds counts as best; if there is none, return []. Otherwise, return
+    the paths of the pages: a report, a map unless ``evaluate.map`` is empty, and, with
+    ``evaluate.compare``, a comparison with the vectors of another text. Warn if making one fails.
     """
     every = (one for ranked in result.ranking.values() for one in ranked)
     best = next((one for one in every if len(one.vectors) > 1), None)

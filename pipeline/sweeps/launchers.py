@@ -127,12 +127,12 @@ def check_launcher(config: DictConfig) -> None:
 def launch_in_thread(
     folder: Path, launch: Callable[..., Sequence[JobReturn]], *arguments: Any
 ) -> Sequence[JobReturn]:
-    """In a thread, call ``launch``, which runs jobs in other processes, and return its result.
+    """Call ``launch``, which runs jobs in other processes, in a new thread; return its result.
 
-    In this thread, a signal would make ``launch`` kill the jobs; signals reach no other thread.
+    In the main thread, a signal would make ``launch`` kill the jobs; signals reach no other thread.
     On Ctrl-C or SIGTERM, this function makes a file in the sweep's `folder` that tells jobs to
-    stop, and waits for them. A terminal also sends Ctrl-C to their processes; like the thread, they
-    block it.
+    stop, and waits for them. A terminal also sends Ctrl-C to the processes of the jobs; they block
+    it, as the new thread does.
     """
     block = signal.pthread_sigmask, signal.SIG_BLOCK, [signal.SIGINT]
     with ThreadPoolExecutor(1, initializer=block[0], initargs=block[1:]) as thread:

@@ -21,7 +21,7 @@ Jobs = Sequence[Sequence[str]]
 
 
 def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Split overrides with ``=`` into key and value; cut ``+``, ``~``, ``@package`` off keys."""
+    """Yield key and value of each override with ``=``; cut ``+``, ``~``, ``@package`` off keys."""
     for override in overrides:
         key, separator, text = override.partition("=")
         if separator:
@@ -43,8 +43,8 @@ def sweep_overrides(config: DictConfig) -> dict[str, Override]:
     """Return all overrides of a sweep, by key.
 
     Those of the command line take precedence over ``hydra.sweeper.params`` of an experiment file.
-    All jobs must share some settings, such as ``tracking.uri``. Raise `InputError` if the command
-    line gives several values for one, if ``params`` has one, or if ``params`` is not a mapping.
+    `InputError` is raised if ``params`` is not a mapping, or if a setting that all jobs must share,
+    such as ``tracking.uri``, is in ``params`` or has several values on the command line.
     """
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     if not isinstance(params, Mapping):

@@ -42,9 +42,9 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[float | None]:
 
     Yield the best value of the study so far, or None if it has none. If no name is set,
     `study_name` makes one, so that the same command resumes the study. Killed trials are repeated
-    once. Hydra's sweeper reads the settings: ``n_trials``, the number of all trials, becomes that
-    of the trials left; ``n_jobs``, if not set, becomes `at_once`. Without storage, nothing is
-    resumed or locked. `InputError` is raised for invalid settings, or if the study is locked.
+    once. For Hydra's sweeper, ``n_trials`` is lowered to the number of trials that are left, and
+    ``n_jobs``, if not set, becomes `at_once`. Without storage, nothing is resumed or locked.
+    `InputError` is raised for invalid settings, or if the study is locked.
     """
     sweeper = config.hydra.sweeper
     # Each failed trial prints its own line.
@@ -97,10 +97,10 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[float | None]:
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
     """Check a search space; return settings with the first choice of each of its config groups.
 
-    `space` has, by key, the overrides in `config` with several values. `InputError` is raised if
-    one varies the seed, or a setting that makes values of the metric `objective` incomparable, or
-    is a glob or a range that does not rise. `config` is composed with each combination of config
-    groups' choices; the error is also raised if a result is invalid or lacks a setting in `space`.
+    `space` has, by key, the overrides in `config` with several values. `InputError` is raised if an
+    override varies the seed or a setting that changes what the metric `objective` measures, or if
+    its values are a glob or a range that does not rise. It is also raised if, with some combination
+    of choices of the config groups, the settings are invalid or lack one that is in `space`.
     """
     if SEED in space:
         raise InputError(

@@ -192,9 +192,9 @@ def close_sweep(
 def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
     """Return the paths of the HTML reports of a sweep's jobs; first write the best job's if needed.
 
-    `report` says which jobs have one. "all": all with scores; they were written during the sweep.
-    "best": the best job, if it has scores; it is written now. But no job is best if finished jobs
-    differ in a setting that changes what the objective measures. Other values: no job.
+    `report` says which jobs have a report. "all": all jobs with scores; their reports are already
+    written. "best": the best job, if it has scores; its report is written now. No job is best if
+    finished jobs differ in a setting that changes what the objective measures. Else: no job.
     """
     from pipeline.stages.report import report_later
     from w2v.report.report import REPORT

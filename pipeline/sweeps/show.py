@@ -26,7 +26,7 @@ from w2v.report.sweep_text import MAX_SHOWN, VERDICTS, failure_lines
 from w2v.tables import Row, typed_rows, without_nan, write_table
 
 MAX_SENTENCES = 6
-"""The most sentences on differences to print, the objective's first; ``verdicts.csv`` has all."""
+"""How many comparisons to print at most, those by the objective first; ``verdicts.csv`` has all."""
 
 NOT_COMPARABLE = "These settings change what is measured, so no two of them compare."
 BY_SCORE = " Different models do by a score: search.objective=similarity/wordsim353/spearman"

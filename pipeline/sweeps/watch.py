@@ -63,7 +63,7 @@ class Watch:
         self.start_reports(max(1, available_cores() // 2))
 
     def start_reports(self, processes: int) -> None:
-        """Start up to `processes` that write jobs' missing reports; none while earlier ones run."""
+        """Start up to `processes` processes to write missing reports, if none is running yet."""
         self.processes = [process for process in self.processes if process.poll() is None]
         if self.processes:
             return

@@ -1,4 +1,4 @@
-"""Upload to MLflow a run's vectors, files and tables (`Stage.record`), and a sweep's results."""
+"""Upload to MLflow the vectors, files and tables of a run, and the results of a sweep."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ def record_vectors(tracker: Tracker, folder: Path) -> None:
 
 
 def record_job_vectors(folder: Path) -> None:
-    """If ``tracking.vectors=best``, upload vectors of `folder`'s job, a best job of its sweep."""
+    """If ``tracking.vectors=best``, upload the vectors of a best job, whose folder is `folder`."""
     summary = json.loads((folder / "summary.json").read_bytes())
     tracking = Tracking(**summary["config"]["tracking"])
     if tracking.vectors == "best" and "train" in summary["stages"]:
@@ -42,8 +42,8 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
 
     `summary` is the content of ``summary.json``; `note` is the description in Markdown. If a single
     configuration is best, the model of its best job gets the alias in the setting
-    ``tracking.register=name@alias``. But if this sweep continues an earlier search, and that found
-    a better job, the alias is not taken from the model that has it.
+    ``tracking.register=name@alias``. If this sweep continues an earlier search that found a better
+    job, a model that already has the alias keeps it.
     """
     tracker.files(sorted(folder.glob("*.png")), "plots")
     # MLflow's UI compares artifacts by the first table, so that must be one the jobs have, too.
@@ -96,7 +96,7 @@ def upload_table(
 ) -> None:
     """Add a CSV file to a run's artifacts, as a JSON table with the path `name` for MLflow's UI.
 
-    `grouped` names two columns to keep: commas join the second's values of rows equal in the first.
+    With `grouped` = (a, b), keep columns a and b: one row per value of a, its b's joined by commas.
     """
     import pandas as pd
 

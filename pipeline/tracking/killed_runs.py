@@ -71,11 +71,11 @@ def close_killed_runs(
     """Set the status KILLED for an experiment's runs whose process on this machine was killed.
 
     A run's process locks a file in ``outputs``. If the file is not locked, the process was killed;
-    the file is deleted. If the run is a sweep, the files of its killed jobs are deleted, too, also
-    of jobs killed before MLflow had a run of theirs.
+    the file is deleted. If the run is a sweep, the files of its killed jobs are deleted, too, even
+    if a job was killed before its MLflow run was created.
 
     A sweep that ends gives its run ID as ``sweep``. Then each of its jobs first gets ten seconds to
-    stop. At the end, `RuntimeError` is raised for jobs killed before MLflow had a run of theirs.
+    stop. Finally, `RuntimeError` is raised if a job was killed before its MLflow run was created.
     """
     closed = []
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):

@@ -72,9 +72,9 @@ def open_experiment(
 ) -> tuple[MlflowClient, str]:
     """Return an MLflow client and the id of the experiment ``name``, created if needed.
 
-    A new experiment keeps its artifacts in ``outputs``, unless the store is a server. If the
-    store is an SQLite file, it is first created if needed, and the addresses of artifacts in it are
-    corrected if the artifacts were moved; a job, whose sweep has done both, uses ``made=True``.
+    A new experiment keeps its artifacts in ``outputs``, unless the store is a server. A store
+    in an SQLite file is first created if needed; if artifacts were moved, their addresses in it are
+    corrected. In a job, ``made=True`` skips both steps, because the job's sweep has done them.
     `InputError` is raised if the store cannot be used, or the experiment was deleted.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
@@ -125,7 +125,7 @@ class SharedSessions:
 
     @contextmanager
     def together(self, new_id: str | None) -> Iterator[None]:
-        """In a block, MLflow calls of a thread are one transaction; a new run gets ID `new_id`."""
+        """Share one transaction among MLflow calls of this thread; a new run gets ID `new_id`."""
         with self.make(read_only=False) as session:
             self.thread.session = Uncommitted(session, new_id)
             try:
@@ -184,8 +184,8 @@ def open_experiment_again(
     """Open, in a job, the experiment that its sweep has created.
 
     `store` is the address of the tracking store, `outputs` the folder of all output files. Return a
-    client, the experiment's ID, and the URI of the folder of its artifacts, which `run_to_create`
-    needs; ``None`` if the store is no database, or the artifacts are not on this machine.
+    client, the experiment's ID, and the URI of the folder of its artifacts for `run_to_create`.
+    The URI is ``None`` if the store is no database, or the artifacts are not on this machine.
     """
     client, number = open_experiment(store, name, outputs, made=True)
     location = client.get_experiment(number).artifact_location
@@ -229,10 +229,10 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs were moved or copied.
 
-    MLflow stores absolute addresses. If an experiment keeps its artifacts in an old folder with the
-    same name as `artifacts`, the addresses in the old folder are changed to `artifacts`, provided
-    that the old folder is gone, or `artifacts` is a copy of it. `artifacts` counts as a copy if it
-    is beside `database`, and has the folder of a run whose stored address is in the old folder.
+    MLflow stores absolute addresses. Those in an experiment's old folder of artifacts, which has
+    the same name as `artifacts`, are changed to `artifacts` in two cases: the old folder is gone,
+    or `artifacts` is a copy of it. `artifacts` counts as a copy if it is beside `database`, and has
+    the folder of a run whose stored address is in the old folder.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

@@ -118,8 +118,8 @@ def summarize(trials: Sequence[Mapping[str, Any]], flops: float) -> list[dict[st
 
     - ``of_sgemm``: GFLOP/s, divided by the GFLOP/s of the matrix product;
     - ``times_gensim``: words/s, divided by gensim's words/s with the same number of threads;
-    - ``scaling``: words/s, divided by the engine's words/s at its first number of threads. This is
-      the number of threads of the first item in `trials` that is of this engine.
+    - ``scaling``: words/s, divided by the engine's words/s with the number of threads of its first
+      training in `trials`.
 
     A value that is not known is None.
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Timings = Sequence[Mapping[str, Any]]
-"""The result of `measure`: for each timing of a loss, V, K and seconds per pair, among others."""
+"""The result of `measure`: one mapping for each timing of a loss. Each has, among others, the
+vocabulary size V, the number K of noise words per pair, and the seconds per pair."""
 
 
 class Slope(NamedTuple):
@@ -191,7 +192,8 @@ def fit_slope(loss: str, way: str, axis: str, timings: Timings) -> Slope:
     Parameters
     ----------
     loss, way
-        The names of the loss and of the engine, which are copied into the result.
+        The names of the loss and of the engine (or `PAIRWISE` for `w2v.losses.naive_softmax`),
+        which are copied into the result.
     axis
         What x is: ``vocabulary``, ``negatives`` or ``scores``; see `Slope`.
     timings

@@ -22,7 +22,7 @@ LEARNING_RATE = 1e-4
 """The learning rate, so small that a measurement hardly changes the vectors for the next one."""
 
 PAIRWISE = "a pair at a time"
-"""Stands for `w2v.losses.naive_softmax`, the exact softmax of one pair, among names of engines."""
+"""Used in place of an engine's name for `w2v.losses.naive_softmax`, the softmax of one pair."""
 
 
 ROWS, COLUMNS = 2000, 50_000

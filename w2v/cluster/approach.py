@@ -39,10 +39,9 @@ def row_terms(task: Task) -> tuple[F64, F64]:
     Returns
     -------
     center : float64 (rows,)
-        A number for each row of the input matrix. With CBOW, it is lower than the true one. The
-        true number counts a word of the text in each window in which it is a context word, because
-        the row of each context word is part of the window's input vector. Here, each word of the
-        text counts for one window only.
+        A number for each row of the input matrix. With CBOW, it is too low: each word of the text
+        counts for one window only, although its row is part of the input vector of every window in
+        which it is a context word.
     outside : float64 (rows,)
         A number for each row of the output matrix.
 

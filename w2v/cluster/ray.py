@@ -217,9 +217,9 @@ def run_tasks(
 def call_in_own_group(function: Callable[..., Result], *arguments: Any) -> Result:
     """Move this process to a process group of its own; then return ``function(*arguments)``.
 
-    When the user presses Ctrl-C, `run_tasks` has Ray interrupt the function. The function must not
-    be interrupted a second time, because it would then not finish cleaning up. Without a group of
-    its own, it would be: Ctrl-C in a terminal also interrupts all processes of the program's group.
+    When the user presses Ctrl-C, `run_tasks` has Ray interrupt the function. A second interrupt
+    would keep the function from finishing its cleanup. It would come from the terminal, which
+    interrupts all processes of the program's group; so this process leaves that group.
     """
     os.setpgrp()
     return function(*arguments)
@@ -405,8 +405,8 @@ class RayPool:
     def start(self, engine: str, task: Task, text: Text) -> float:
         """Start the processes. The task and the text are sent once to each machine.
 
-        Processes that do not run within `PATIENCE` seconds join later. Of those that run, return
-        the seconds that the slowest spent on compiling or loading kernels.
+        Processes that do not run within `PATIENCE` seconds join the training later. Return the
+        seconds that the slowest of the other processes spent on compiling or loading kernels.
 
         Raises
         ------
@@ -482,7 +482,7 @@ class RayPool:
         return self._until_done(attempt)
 
     def _until_done(self, action: Callable[[], Result]) -> Result:
-        """Call a function, and call it again if a process is lost, at most `ATTEMPTS` times in all.
+        """Call a function until no process is lost, at most `ATTEMPTS` times; return its result.
 
         If a process is lost in the last call as well, an `InputError` is raised. Other errors in
         a process are raised at once, as the error that occurred there and not as Ray's own error.

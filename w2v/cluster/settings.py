@@ -11,14 +11,14 @@ from w2v.objectives import Objective
 from w2v.settings import Settings, setting
 
 CLUSTERS = ("none", "local", "ray")
-"""Where the workers are: there are none; all in this process; in processes of a Ray cluster."""
+"""Where the workers run: nowhere (there are none), in this process, or on a Ray cluster."""
 
 COMBINERS = ("sum", "mean", "orthogonal", "sequential")
 """How the changes of several workers become one; see `w2v.cluster.combine`."""
 
 MIN_ROUND_WORDS = 1000
-"""About the least number of words that each worker trains on in a round, unless its usual number is
-smaller: the workers wait for each other after each round."""
+"""About the least number of words that each worker trains on in a round, unless the setting
+``round_words`` is smaller. The limit saves time: workers wait for each other after each round."""
 
 
 def require_ray(setting: str) -> None:

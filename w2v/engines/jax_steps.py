@@ -170,7 +170,7 @@ class NegativeSamplingSteps:
             The vocabulary ids of ``width`` center words, of the m words before and of the m words
             after them; m is the window size.
         noise : int32 (width / SHARED * NOISE,)
-            The noise words. Every `SHARED` center words, which are several tiles, share `NOISE`.
+            The noise words: `NOISE` for every `SHARED` center words, which are several tiles.
         """
         words = ids[self.windows]
         of_tiles = jnp.repeat(noise.reshape(-1, NOISE), SHARED // CENTERS, axis=0)
@@ -291,7 +291,7 @@ class SoftmaxSteps:
     ) -> tuple[Array, Array, Array, Callable[..., Any]]:
         """Group the pairs of a batch by distinct center word, and cut these words into tiles.
 
-        A tile is a number of distinct center words whose logits are in memory at the same time.
+        A tile is a group of distinct center words whose logits are in memory at the same time.
 
         Returns
         -------
@@ -303,9 +303,9 @@ class SoftmaxSteps:
         pairs
             The summed weight of all pairs.
         tile
-            A function of a tile's number. It returns the summed loss of the tile's center words,
-            their vectors C, all outside vectors U (padded with zeros), and the gradient of the loss
-            with respect to the scores C Uᵀ.
+            A function of the index of a tile, from 0. It returns the summed loss of the tile's
+            center words, their vectors C, all outside vectors U (padded with zeros), and the
+            gradient of the loss with respect to the scores C Uᵀ.
         """
         m = len(self.ranks) // 2
         words = batch.ids[m : m + self.width]

@@ -31,12 +31,12 @@ class NegativeSamplingStep(LogisticStep):
         A tile is `CENTERS` consecutive center words, which have the same output words. The first W
         output words of a tile are words that may be predicted. The other n are noise words; n is
         `NOISE` for skip-gram and `CBOW_NOISE` for CBOW. `SHARED` consecutive center words, which
-        are several tiles, share noise words.
+        are several tiles, have the same noise words.
 
-        The weights are those in the loss. A word that may be predicted has the weight given in
-        `weights`. A noise word has, for each center word, `negatives` / n times the summed weight
-        of the center word in `weights`. The expected gradient thus equals that of `negatives`
-        independent noise words for every pair.
+        The loss of each pair is multiplied by the pair's weight. For a word that may be predicted,
+        the weight is given in `weights`. For a noise word, it is `negatives` / n times the sum of
+        the center word's weights in `weights`. The expected gradient thus equals that of
+        `negatives` independent noise words for every pair of a center word and a predicted word.
 
         The noise words of a shard (part of the text) are numbered in order, n for every `SHARED`
         center words. Each noise word is a function of `key`, of its number, and of n

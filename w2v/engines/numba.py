@@ -42,8 +42,8 @@ KERNEL_SOURCES = (
 (on POSIX systems only; see `w2v.jit`)."""
 
 STEPS_AHEAD = 4
-"""For each thread, this many training steps are prepared at a time: their words and random numbers
-are found before the first of them is computed."""
+"""Training steps are prepared in groups of this number times the number of threads: the words and
+random numbers of all steps of a group are chosen before the first of these steps is computed."""
 
 
 class NumbaEngine:

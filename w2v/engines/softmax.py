@@ -49,12 +49,12 @@ class PairCounts(NamedTuple):
 
 
 STEP_SCALE = 300.0
-"""With Adagrad, the learning rate is multiplied by ``STEP_SCALE / sqrt(n * d)``, where n is the
-number of steps of the training, but at least `MIN_STEPS`, and d the dimension. A row that has the
-same gradient in each of n steps is then moved, at a constant learning rate of 1, by at most about
-``STEP_SCALE * sqrt(n)`` in total. With this value the same learning rates suit the exact softmax
-and negative sampling: on the Stanford Sentiment Treebank 0.025, the default, is the best of 0.0175,
-0.025 and 0.035."""
+"""With Adagrad, the learning rate is multiplied by ``STEP_SCALE / sqrt(n * d)``. Here, d is the
+dimension of the vectors, and n the number of steps of the training, or `MIN_STEPS` if that is more.
+If the gradient of a vector is the same in each of n steps, and the learning rate is always 1, these
+steps move the vector by at most about ``STEP_SCALE * sqrt(n)`` in total. With this value of
+`STEP_SCALE`, the same learning rates suit the exact softmax and negative sampling: on the Stanford
+Sentiment Treebank, the default of 0.025 is the best of 0.0175, 0.025 and 0.035."""
 
 MIN_STEPS = 64.0
 """On short texts, a training should still have about this number of steps, over all epochs. To
@@ -393,11 +393,11 @@ class SoftmaxStep:
             return E @ self.model.outside[words]
 
     def _add_outside_gradient(self, aC: F32, words: slice) -> None:
-        """Add the product Eᵀ A to the gradient ∂J/∂U, for a block of the vocabulary.
+        """Add Eᵀ A to the gradient of the output vectors, for a block of the vocabulary.
 
-        ∂J/∂U is ``self.dU``. E, (M, words of the block), has exp(logit) for M input vectors and the
-        words of the block. `_tile` has left E in the buffer ``self.logits``. To prevent overflow,
-        it may have multiplied each row of E by a constant factor of that row.
+        The gradient is ``self.dU``. E, (M, words of the block), has exp(logit) for M input vectors
+        and the words of the block. `_tile` has left E in the buffer ``self.logits``. To prevent
+        overflow, `_tile` may have multiplied each row of E by a constant factor of that row.
 
         Parameters
         ----------

@@ -36,10 +36,10 @@ independent, even if they are drawn with the same key and counter (`w2v.sampling
 def window_block(window: int) -> int:
     """Return for how many consecutive center words CBOW draws one window size from 1 to `window`.
 
-    The sums over their windows then take few additions, because the windows of neighboring words
-    have most words in common. The number is 64; for a `window` above 32, the next power of two from
-    2 * `window` on, but at most 256. It divides `tiles.STEP_MULTIPLE`, so that each step that has
-    the length `tiles.step_words` consists of whole blocks.
+    These words are called a block. Their windows have the same size and overlap, so the sums over
+    the windows take few additions. A block has 64 words. For a `window` above 32, its length is the
+    smallest power of two that is at least 2 * `window`, but at most 256. The length divides
+    `tiles.STEP_MULTIPLE`, so a step of `tiles.step_words` words consists of whole blocks.
     """
     block = 64
     while block < min(2 * window, 256):

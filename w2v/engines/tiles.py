@@ -32,9 +32,9 @@ computed together."""
 
 NOISE, CBOW_NOISE = 20, 12
 """The number of noise words that `SHARED` center words share, for skip-gram and for CBOW. With
-fewer noise words, vectors are worse; with more, training is slower. CBOW has fewer, because each
-input vector predicts one word instead of up to 2 m, where m is the window size, so that a larger
-part of the time goes into noise words."""
+fewer noise words, vectors are worse; with more, training is slower. CBOW has fewer, because noise
+words would take a larger part of its time: each input vector predicts only one word, instead of up
+to 2 m as in skip-gram, where m is the window size."""
 
 STEP_NUMBERS, MAX_STEP_WORDS = 1 << 18, 4096
 """Default limits of a training step. All its center vectors together (center words times dimension)

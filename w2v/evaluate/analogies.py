@@ -208,11 +208,11 @@ def load_analogies(path: str | Path) -> list[Question]:
     """Load analogy questions from a file in Google's format, or from the folder of BATS.
 
     In Google's format, each question is a line of four words, and a line ``: category`` precedes
-    the questions of a category. In BATS, each text file (``.txt``) in the folder and its
-    subfolders is a category, such as a country and its capital. Each line has a word and, separated
-    by slashes, the words that are related to it in this way. Any two lines of a file make two
-    questions "a is to b as c is to what?", one for each order of the lines, unless both lines have
-    the same word. The first line gives a (its word) and b (the first word related to it); the
+    the questions of a category. In BATS, each text file (``.txt``) in the folder and its subfolders
+    is a category: a relation, such as that of a country to its capital. Each line has a word, white
+    space, and the words with this relation to it, separated by slashes. Any two lines of a file
+    that begin with different words make two questions "a is to b as c is to what?", one for each
+    order of the lines. The first line gives a (its word) and b (the first word related to it); the
     second line gives c (its word) and the correct answers (all words related to it).
 
     Raises

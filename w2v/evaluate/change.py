@@ -110,15 +110,15 @@ class Change:
     resampled
         Whether each run was trained on a bootstrap sample of the documents.
     inflation
-        How much larger the test statistics of words are than chance alone would make them. If it is
-        above 1, p-values without a correction would be too small. The p-values are corrected, in
-        each band of words of similar frequency by the factor of the band. This factor is the median
-        statistic of the band's words, divided by the median expected if all words are used alike in
-        both texts. `inflation` summarizes the bands: it is the median of their factors, each
-        counted once for every word of its band. The statistic of a word is the squared distance
-        between its mean vectors (over runs) in the two texts, divided by the mean that this squared
-        distance has by chance alone. The factors are not estimated if no text has three or more
-        runs: `inflation` is then 1 if a text has two runs, and None if each text has a single run.
+        How much larger the test statistics of words are than chance alone would make them: a
+        factor. The statistic of a word is the squared distance between its mean vectors (over runs)
+        in the two texts, divided by the mean that this squared distance has by chance alone. A
+        factor is estimated for each band of words of similar frequency: the median statistic of the
+        band's words, divided by the median expected if all words are used alike in both texts. The
+        p-values of the band are corrected by its factor; if it is above 1, they would otherwise be
+        too small. `inflation` is the median of the factors, each counted once for every word of its
+        band. The factors are not estimated if no text has three or more runs: `inflation` is then 1
+        if a text has two runs, and None if each text has a single run.
     anchors
         The number of words from which the rotations that align the vectors were computed.
     """

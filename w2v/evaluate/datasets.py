@@ -55,7 +55,7 @@ STANDARD_URL = (
     "https://raw.githubusercontent.com/mfaruqui/eval-word-vectors/"
     "94b3dd9fdbac7ed08dbee7179cd5ee464acf0594/data/word-sim/"
 )
-"""The address of the standard sets, as Faruqui and Dyer (2014) collected them."""
+"""The web address of the standard sets of word pairs, collected by Faruqui and Dyer (2014)."""
 
 
 class Dataset(NamedTuple):
@@ -182,8 +182,8 @@ def standard_path(name: str, folder: str | Path, url: str = STANDARD_URL) -> Pat
     name
         A key of `STANDARD`.
     folder
-        The folder for downloaded files. A file of the right name in it is used if its checksum is
-        right, also if it was copied there by hand. Otherwise it is replaced.
+        The folder for downloaded files. If the set's file is there and has the right checksum, it
+        is used, even if it was copied there by hand. With another checksum, it is replaced.
     url
         The address of the folder from which the file is downloaded.
 

@@ -295,7 +295,7 @@ class Ensemble:
         return found
 
     def bands(self, agreement: Sequence[Agreement], least: int = 8) -> list[Band]:
-        """Summarize the agreement of the runs for each band, which is a range of frequency ranks.
+        """Summarize the runs' agreement on nearest neighbors for each band of frequency ranks.
 
         The bands end at the ranks in `BANDS`, the last one at the rarest word. Bands without a word
         in `agreement` are left out.

@@ -65,9 +65,10 @@ def probe_words(vectors: WordVectors, n: int) -> list[str]:
     """Choose n words whose nearest neighbors are worth inspecting.
 
     Words are suitable if they have at least four letters and no other characters, and are not
-    English function words. Let S be their number. If n is less than S / 5, n words are chosen among
-    the S / 5 most frequent ones, without the first twentieth of these; they are about evenly spaced
-    by the logarithm of the frequency rank. Otherwise the n most frequent ones are chosen.
+    English function words. Let S be the number of suitable words. If n is less than S / 5, the
+    words are chosen from the S / 5 most frequent suitable words, without the most frequent
+    twentieth of these. The chosen words are about evenly spaced by the logarithm of the frequency
+    rank. Otherwise, the n most frequent suitable words are chosen.
 
     Returns
     -------

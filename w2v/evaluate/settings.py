@@ -102,8 +102,9 @@ class Evaluate(EvaluationSettings):
     def contents(self, hashes: FileHashes | None = None) -> dict[str, Any]:
         """Return hashes of the content of all files that the settings name, by setting.
 
-        For a group of benchmarks, the value is a dict with the hash of each benchmark by its name.
-        `hashes` is a cache of the hashes of unchanged files; without it, every file is read.
+        The values for ``vectors``, ``compare`` and ``counts`` are None if the setting is None. The
+        value for a metric, such as ``similarity``, is a dict of the hashes of its benchmarks by
+        name. `hashes` is a cache of the hashes of unchanged files; without it, every file is read.
 
         Raises
         ------

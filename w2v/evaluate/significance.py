@@ -95,17 +95,18 @@ MIN_PAIRS = 10
 configurations are compared (`Benchmark.units`)."""
 
 MAX_SHARE = 0.4
-"""Two items depend on each other if they have a word pair in common. If this is so for more
-than this fraction of all n² combinations (i, j) of the n items, configurations are not compared.
+"""Configurations are compared only if at most this fraction of combinations of items is dependent.
 
-The fraction is q(1/n) in the module's docstring. It is 0.38 for all analogy questions that ten word
+Of all n² combinations (i, j) of n items, those with a word pair in common are dependent. The
+fraction is q(1/n) in the module's docstring. It is 0.38 for all analogy questions that ten word
 pairs give, and larger with fewer word pairs. It is 1 if one word pair is in all questions; then
 nothing is known of the variance of the score.
 """
 
 ROUNDING = 1e-12
-"""Differences between scores that are smaller, relative to the largest score, are rounding; so are
-standard errors of a difference that are smaller, relative to the difference."""
+"""The relative size of rounding errors. In `spread_over_seeds`, the deviation of a score from the
+means counts as 0 if it is below this fraction of the largest absolute score. The standard error of
+a difference between configurations counts as 0 if it is at most this fraction of the difference."""
 
 MAX_SEEDS = 1000
 """The largest possible value of `Difference.seeds_needed`."""

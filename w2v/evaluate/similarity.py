@@ -91,9 +91,10 @@ def load_pairs(path: str | Path) -> list[Pair]:
     The separator (tab, comma, semicolon or white space) is detected from the first line. A header
     may name the columns, for example ``word1``, ``word2`` and ``score``. Otherwise they are guessed
     from their contents: in general, the words are the first two columns with words, and the score
-    is the first column of numbers after them. Of several columns whose names are those of scores,
-    the one that is named as a mean or as gold is taken. Other columns, such as an id or a part of
-    speech, are ignored, and so are blank lines and lines that start with #.
+    is the first column of numbers after them. If the header names several columns of scores, such
+    as ``rating`` and ``mean``, the one whose name says that it is a mean or gold score is taken.
+    Other columns, such as an id or a part of speech, are ignored, and so are blank lines and lines
+    that start with #.
 
     Raises
     ------

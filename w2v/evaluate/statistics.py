@@ -124,10 +124,10 @@ def means_with_equal_seeds(values: Sequence[Mapping[str, float]]) -> list[float]
     Returns
     -------
     list of float
-        The means. If no run is missing, or if the seeds cannot be compared because some
-        configurations have no seed in common, neither directly nor through others, these are the
-        means of the runs that each configuration has. A configuration with a score that is NaN or
-        infinite has the mean of its runs, too, and is not used for the fit.
+        The means. In two cases, they are the plain means of the runs of each configuration: if no
+        run is missing; or if the seeds cannot be compared because the configurations fall into
+        groups that have no seed in common. A configuration with a score that is NaN or infinite
+        also has the plain mean of its runs, and is not used for the fit.
     """
     means = [float(np.mean([*runs.values()])) for runs in values]
     finite = [index for index, mean in enumerate(means) if math.isfinite(mean)]

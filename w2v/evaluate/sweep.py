@@ -1,4 +1,4 @@
-"""Compare the runs of a sweep: configurations by their means over seeds, and effects of settings.
+"""Rank a sweep's configurations by a metric's mean over seeds; measure the effects of settings.
 
 A sweep is a set of trainings (runs) with different settings. A configuration is a combination of
 settings without the seed; its runs differ in the seed only.
@@ -32,11 +32,12 @@ from w2v.vectors import WordVectors
 SEED = "seed"
 
 MAX_OVERLAP = 100
-"""Nearest neighbors are compared in at most this many runs of a sweep; other runs are left out.
+"""The largest number of runs of a sweep that are compared by the nearest neighbors of words.
 
-Let n be the number of configurations of which at least two runs have a file of vectors. Of each,
-the first ``MAX_OVERLAP // n`` of these runs are compared, but at least two. If n is more than
-``MAX_OVERLAP // 2``, only so many configurations are included, the best ones (`Sweep._overlaps`).
+Let n be the number of configurations (combinations of settings without the seed) that have at least
+two runs with a file of vectors. In each of them, the first ``MAX_OVERLAP // n`` such runs are
+compared, but at least two. If n is more than ``MAX_OVERLAP // 2``, only this number of
+configurations, the best ones, is included (`Sweep._overlaps`).
 """
 
 MAX_VALUES = 6
@@ -63,8 +64,8 @@ class Run:
         The time, in seconds, in which the vectors were trained, also if they come from a cache;
         None if unknown, as for vectors that were given, not trained.
     vectors, answers
-        The file of the vectors, and the file of the answers that `save_answers` wrote; None if
-        there is none.
+        The file of the vectors, and the file of the run's answers to benchmark items (word pairs
+        and analogy questions), which `save_answers` wrote; None if there is no such file.
     epochs
         The number of epochs for which the run was trained. It is known only in sweeps that stop the
         worse runs early. In other sweeps, the number is not needed, and this is 0.
@@ -135,25 +136,26 @@ class Configuration(Generic[R]):
 
     @property
     def seconds(self) -> float | None:
-        """The mean training time of its runs, in seconds; runs whose time is unknown are left out.
+        """The mean training time of the configuration's runs, in seconds.
 
-        None if no time is known, as for vectors that were given, not trained. If a run's vectors
-        come from a cache, the time in which they were trained is used.
+        Runs whose time is unknown are left out. If no time is known, as for vectors that were
+        given, not trained, this is None. If a run's vectors come from a cache, the time in which
+        they were trained is used.
         """
         seconds = [run.seconds for run in self.runs.values() if run.seconds is not None]
         return float(np.mean(seconds)) if seconds else None
 
     @property
     def vectors(self) -> list[str]:
-        """The files of the vectors of its runs; runs without such a file are left out."""
+        """The vector files of the configuration's runs; runs without such a file are left out."""
         return [run.vectors for run in self.runs.values() if run.vectors]
 
     def overlap(self, runs: int) -> float | None:
         """Return the share of words' nearest neighbors that two runs have in common, from 0 to 1.
 
-        Of the runs that have a file of vectors, only the first `runs` are used. Each two of them
-        are compared: for the first 500 words of the vocabulary, or all words of a smaller one, by
-        the 10 nearest neighbors of each word. The result is the mean over all pairs of runs
+        Of the runs that have a file of vectors, only the first `runs` are used. The 10 nearest
+        neighbors of each of the first 500 words of the vocabulary (or of all words if there are
+        fewer) are compared for every two runs. The result is the mean over all pairs of runs
         (`mean_neighbour_overlap`). It is None if there are fewer than two such runs, if a file no
         longer exists, or if the runs differ in their words or in the order of the words, or have
         fewer than two words.
@@ -342,9 +344,9 @@ class Sweep(Generic[R]):
         In a larger group, each configuration is compared only with one of the group, the reference.
 
         For the objective, the reference is the best configuration of the group by the objective.
-        For another score, all configurations of the sweep are put in one order, the same for all
-        these scores and their groups. The reference of a group is then its first configuration in
-        this common order. The common order is the first of these that is possible:
+        For all other scores, the configurations of the sweep are put in one common order, and the
+        reference of a group is its first configuration in this order. The common order is the first
+        of these that is possible:
 
         1. by the objective, the best first, if all configurations can be compared by it;
         2. by the mean over the similarity benchmarks, the best first;
@@ -535,16 +537,16 @@ class Sweep(Generic[R]):
         - ``mean`` is the mean objective of these runs. It is NaN if `compared_within` is not empty,
           because the objectives of different groups cannot be compared.
         - ``effect`` is computed from centered objectives: a run's objective minus the mean
-          objective of its group (`centered`). The effect is the mean of this over the runs with the
-          value, minus its mean over all finished runs that have the setting. Some settings belong
-          to a choice that other runs did not make: a run without negative sampling, for example,
-          has no ``loss.negatives``.
+          objective of its group (`centered`). The effect is the mean centered objective of the runs
+          with the value, minus that of all finished runs that have the setting. Some settings
+          belong to a choice that other runs did not make: a run without negative sampling, for
+          example, has no ``loss.negatives``.
 
         If a setting has more than `MAX_VALUES` different numbers, each row is for one of the ranges
         between the minimum, the quartiles and the maximum. If the sweep stopped the worse
         configurations early, a configuration may have several runs of one seed, each for more
-        epochs than the one before. The table is then made from the first of them only, because
-        these all have the same number of epochs.
+        epochs than the one before. The table is then made from the first of these runs only,
+        because the first runs all have the same number of epochs.
         """
         if self.first is not self:
             return self.first.effects

@@ -88,10 +88,10 @@ class Judged:
     larger_is_better
         Whether a larger score is better.
     seeds_alone
-        Whether only the variation between seeds is considered, although the score is of a
-        benchmark, because the runs' answers to its items (word pairs or questions) are unknown. The
-        variation between items is then not estimated, so the comparisons hold for these very items,
-        and say nothing about other items of the same kind.
+        Whether the score is of a benchmark, but the runs' answers to its items (word pairs or
+        questions) are unknown. Then only the variation between seeds is estimated, not that between
+        items. So the comparisons hold for these very items, and say nothing about other items of
+        the same kind.
     largest
         The largest difference that two scores can have (`largest_difference`). Intervals in
         `differences` are cut to it.
@@ -195,8 +195,8 @@ class Verdicts:
         loss, the observed difference is used in any case.
     fixed
         Whether the vectors of each configuration are given, such as downloaded ones, and not
-        trained with several seeds. Only the benchmark items are then treated as a random sample,
-        and by a score without items, configurations are not compared.
+        trained with several seeds. Only the benchmark items are then treated as a random sample.
+        Configurations are not compared by scores without items, such as a loss.
     """
 
     def __init__(
@@ -484,10 +484,10 @@ def compare(
     ----------
     settings
         The vectors, or the trained models, of each configuration's runs, by the configuration's
-        name. The first runs of all configurations must have the same seed, and so on. The seeds,
-        and the word pairs or questions, are treated as random samples. If each configuration has
-        one run, the variation between seeds is unknown: the results then allow for the choice of
-        word pairs or questions only.
+        name. The first runs of all configurations must have one seed, the second runs another, and
+        so on. The seeds, and the word pairs or questions, are treated as random samples. If each
+        configuration has one run, the variation between seeds is unknown: only the word pairs or
+        questions are then treated as a random sample.
     asked
         Word pairs, each a `Pair` or another tuple of two words and a score; or analogy questions,
         each a `Question` or a tuple of a category and four words.

@@ -29,10 +29,10 @@ PROBES = 12
 """How many words are chosen for the list of neighbors if none are given."""
 
 SHOWN = 25
-"""The largest number of words that the page on two texts shows."""
+"""The largest number of words on the page that compares the use of words in two texts."""
 
 NEIGHBOURS = 6
-"""How many nearest neighbors of a word the page on two texts shows for each of the texts."""
+"""The number of a word's nearest neighbors per text, on the page that compares two texts."""
 
 SAME = "No word is shown to be used differently: chance may explain all differences."
 UNJUDGED = (
@@ -176,8 +176,8 @@ def check_bootstraps(compare: str, resampled: bool) -> None:
     Parameters
     ----------
     compare
-        The setting ``evaluate.compare`` of the run: the path of the vectors with which the run is
-        compared: those of another run, of the runs of a sweep, or of another tool.
+        The setting ``evaluate.compare`` of the run: the path of the other vectors. They are from
+        another run, from the runs of a sweep, or from another tool.
     resampled
         The setting ``train.bootstrap`` of the run: whether its own vectors are trained on bootstrap
         samples of the documents.

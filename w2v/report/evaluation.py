@@ -51,8 +51,8 @@ def evaluate_vectors(
         The words whose neighbors are listed unless `settings` names some; None to choose them from
         the vocabulary.
     brief
-        Write fewer files: of the tables only that of neighbors, and ``scores.json`` without long
-        lists, such as that of the unknown words. The answers are written all the same.
+        Write less: the only table is that of neighbors, and ``scores.json`` has no long lists, such
+        as that of the unknown words. The answers are still written.
 
     Returns
     -------

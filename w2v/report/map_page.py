@@ -41,8 +41,8 @@ def write_map(
     projections
         The positions of the words by one or more methods of projection.
     vocabulary
-        Neighbors are the words with the largest cosines, in all dimensions, among this many of
-        the most frequent words.
+        Only this many of the most frequent words can be neighbors. Neighbors are found by the
+        cosines of the word vectors, not by the positions on the map.
     """
     near, cosines = neighbour_rows(vectors, words, NEIGHBOURS, vocabulary)
     own = [vectors.row(word) for word in words]

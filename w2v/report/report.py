@@ -107,8 +107,8 @@ def write_report(
     when
         The time that the page shows, with a time zone.
     change_page
-        The file name of the page on the words that the run's text and another one use differently,
-        in the folder of `path`; None if there is no such page.
+        The name of an HTML file in the folder of `path`: the page on words that the run's text and
+        another text use differently. None if there is no such page.
     """
     similarity, all_analogies, neighbours, bands = (
         read_table(evaluated, name) for name in ("similarity", "analogies", "neighbours", "bands")
@@ -209,8 +209,8 @@ def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
     methods
         The names of the methods.
     totals
-        Of the rows of the first method, those whose category is ``all``: for each benchmark, the
-        sum over all sections, and then the sum over each section. Three columns are added.
+        The rows of the first method with the category ``all``: for each benchmark, first the row
+        of all sections, then one row for each section. Three columns are added.
         ``accuracy_5`` is the fraction of the used questions whose right answer is among the first
         five; None if no question was used. ``coverage`` is the fraction of all questions whose
         words are all in the vocabulary; None if there are no questions. ``others`` is a dict of the

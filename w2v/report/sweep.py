@@ -159,9 +159,9 @@ def score_table(judged: Judged) -> dict[str, Any]:
     dict
         - ``name``, ``group``: the name of the score as shown on the page, and the name of the group
           of configurations that are compared, or "" if there are no groups;
-        - ``means``: the name and mean of at most `MAX_ROWS` configurations, the best first, always
-          with the reference, the configuration with which the others are compared; None for a mean
-          that is NaN or infinite;
+        - ``means``: the name and mean of at most `MAX_ROWS` configurations, the best first. The
+          reference, the configuration with which the others are compared, is always included. A
+          mean that is NaN or infinite is given as None;
         - ``rows``: at most `MAX_ROWS` comparisons of two configurations as dicts, first those with
           the reference, then those of other pairs, if `judged` has any. Each is a dict of
           `Judged.rows`, whose keys ``setting`` and ``compared_with`` have the names of the two
@@ -173,10 +173,9 @@ def score_table(judged: Judged) -> dict[str, Any]:
         - ``asked``: the word for what a score is computed from: ``questions`` of analogies, or
           ``pairs`` of words;
         - ``digits``: the number of decimals of the means;
-        - ``apart``: whether the page must explain why a difference is not that of two means. A
-          difference is computed only from the seeds, and the pairs or questions, that both
-          configurations share. A mean is over all that its configuration has. The two can
-          therefore disagree. True if they do so, in the decimals shown, for any comparison;
+        - ``apart``: whether any difference is not that of the two means in the decimals shown. The
+          page then explains why: a difference is computed only from the seeds, and the pairs or
+          questions, that both configurations have, but a mean from all that its configuration has;
         - ``scale``: the axis for drawing the differences, a `Scale`.
     """
     sign = -1 if judged.larger_is_better else 1

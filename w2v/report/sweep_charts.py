@@ -14,7 +14,8 @@ from w2v.plots.comparisons import Cloud, Panel
 def draw_sweep(folder: Path, result: Sweep[R]) -> None:
     """Draw the charts for which a sweep has enough finished runs, as PNG files in `folder`.
 
-    If runs are comparable only within groups, the charts show differences from the group's mean.
+    The charts show the objective, the metric by which the sweep compares its runs. If it can be
+    compared only within groups of runs, they show its difference from the mean of a run's group.
     """
     if not result.finished:
         return

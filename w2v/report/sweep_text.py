@@ -10,7 +10,7 @@ from w2v.evaluate.verdicts import sentences
 from w2v.labels import as_text, format_figure, shortened
 
 MAX_SHOWN = 20
-"""How many are shown at most: configurations, lines on failed jobs, jobs named in such a line."""
+"""The largest number of printed configurations, of reasons for failures, and of jobs per reason."""
 
 VERDICTS = (
     "Seeds and pairs are samples: the chance that any better or worse here is wrong is at most 5 % "

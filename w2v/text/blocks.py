@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 class Block(NamedTuple):
-    """Consecutive documents as bytes.
+    """Consecutive documents from a source of documents, as bytes.
 
     Attributes
     ----------

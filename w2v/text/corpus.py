@@ -88,18 +88,18 @@ def write_corpus(
     workers: int = 1,
     progress: Callable[[int, int, float | None], None] = lambda *_: None,
 ) -> CorpusSize:
-    """Tokenize a source of documents in one pass, and write the result into a corpus folder.
+    """Tokenize a source of documents in one pass into a folder; return the size of the corpus.
 
     Memory holds the types (distinct tokens) and a few blocks of the text, but not the whole text.
 
     Parameters
     ----------
     folder
-        An existing folder.
+        An existing folder; `w2v.text.tokens` describes the files that are written into it.
     source
         The documents. `tokenizer` is not applied to `SplitTexts`, which have a function of their
-        own, nor to `TokenLists`, which are tokens already. For `TokenLists`, ``bytes`` of the
-        result is the size of all tokens, each with a separator after it.
+        own, nor to `TokenLists`, which are tokens already. For `TokenLists`, the returned ``bytes``
+        is the size of all tokens, each with a separator after it.
     limit
         Stop after this many documents that are not blank; None for all.
     workers
@@ -213,7 +213,7 @@ class TypeTable:
         self.counts = np.zeros(0, np.int64)
 
     def add(self, lines: bytes, count: int, ids: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Add a block of documents to the table: new types (distinct tokens), and all counts.
+        """Add the new types (distinct tokens) of a block of documents, and count all its tokens.
 
         The table gives each type an id, and counts how often the type occurs in the corpus.
 
@@ -336,12 +336,12 @@ def map_ordered(
 
 
 class CorpusWriter:
-    """Merges tokenized blocks, in order, into the files of a corpus folder.
+    """Merges the tokenized blocks of a source of documents, in order, into the files of a folder.
 
     Parameters
     ----------
     folder
-        An existing folder.
+        An existing folder; `w2v.text.tokens` describes the files that are written into it.
     types
         An empty table, which the writer fills with the types (distinct tokens) of the corpus.
     limit
@@ -476,7 +476,7 @@ UNSEGMENTED = re.compile(
     # Thai, Lao, Burmese, Khmer
     "|[\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff]{12}"
 )
-"""Runs of letters that are longer than almost all words of these scripts."""
+"""Matches a run of letters longer than almost any word, in scripts without spaces between words."""
 
 
 def count_unsegmented(lines: bytes, counts: NDArray[np.int64]) -> int:

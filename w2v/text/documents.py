@@ -99,7 +99,7 @@ class Texts:
         return documents_to_blocks(((text, None) for text in self.documents()), limit)
 
     def fingerprint(self) -> None:
-        """Return None in place of a checksum, which would use up documents from an iterator."""
+        """Return None: computing a checksum would use up the documents if they are an iterator."""
 
 
 def source_of(documents: Any, files: FileSettings) -> Files | Records | Texts | TokenLists:

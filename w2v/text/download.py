@@ -67,7 +67,7 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
 
 
 class PoochProgress:
-    """Passes the progress of a download by the library pooch to a function.
+    """Receives the progress of a download from the library pooch, and passes it to a function.
 
     pooch updates this object as a progress bar, but it draws nothing.
 
@@ -76,7 +76,8 @@ class PoochProgress:
     name
         The name of the file that is downloaded.
     show
-        A function of this name, the bytes received so far, and the bytes in all (None if unknown).
+        Called with the file name, the bytes received so far, and the bytes in all (None if
+        unknown).
     """
 
     def __init__(self, name: str, show: ShowDownload) -> None:

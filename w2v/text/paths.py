@@ -16,11 +16,11 @@ from w2v.errors import InputError
 from w2v.files import local_path, name_as_text
 
 SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN"})
-"""Files and folders that operating systems create, not hidden, next to the files of users."""
+"""Files and folders with no leading dot that operating systems create among users' files."""
 
 
 OUTPUTS = "cache/tokenize"
-"""What a folder of the pipeline's outputs contains. Such folders are not searched for text."""
+"""A folder that contains this path holds outputs of the pipeline; it is not searched for text."""
 
 
 @dataclass

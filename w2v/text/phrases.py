@@ -34,7 +34,7 @@ from w2v.text.tokens import NOT_A_TOKEN, ArrayWriter, read_types
 WINDOW = 1 << 20
 """How many tokens are read at a time.
 
-More are read if these are one word followed only by connectors, such as "of".
+More are read if all but the first are connectors: words such as "of" that may be inside phrases.
 """
 
 HASH_BASE = 0x9E3779B97F4A7C15
@@ -161,8 +161,8 @@ class Phrase(NamedTuple):
         in another corpus (``Phrases.from_``), this is its count in that corpus.
     joined
         How often the pair was joined in this corpus. For a phrase that was found in this corpus,
-        this is less than `occurrences` if one of its words was sometimes joined with its other
-        neighbor instead.
+        this is less than `occurrences` if an overlapping pair was sometimes joined instead: of the
+        pairs (a, b) and (b, c) in ``a b c``, only one can be joined.
     """
 
     number: int
@@ -532,8 +532,8 @@ class _Counts(NamedTuple):
     words, pairs : int64
         The count of each type of the corpus, and of each distinct pair.
     types
-        How many different strings there are among those of all types, except connectors, and of all
-        pairs. A string of both a type and a pair counts once.
+        How many different strings the types, except connectors, and the pairs have in total. A
+        string that a type and a pair share counts once.
     """
 
     words: Ids

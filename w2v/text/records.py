@@ -167,8 +167,9 @@ class Records:
         Raises
         ------
         InputError
-            The record is not an object or lacks the field; the field holds anything else; or the
-            text has an unpaired surrogate, and the setting `errors` is ``"strict"``.
+            The record is not an object or lacks the field; the field holds neither text, a list of
+            tokens nor null; or the text has an unpaired surrogate, and the setting `errors` is
+            ``"strict"``.
         """
         try:
             value = field_of(record, self.field)

@@ -258,7 +258,7 @@ class CompiledTypeTable:
         self.counts = np.zeros(1 << 16, np.int64)
 
     def add(self, lines: bytes, count: int, ids: I32) -> I32:
-        """Add a block of documents to the table: new types (distinct tokens), and all counts.
+        """Add the new types (distinct tokens) of a block of documents, and count all its tokens.
 
         The table gives each type an id, and counts how often the type occurs in the corpus.
 

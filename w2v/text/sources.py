@@ -32,7 +32,7 @@ from w2v.text.formats import HEAD_BYTES, refuse_nul, refuse_what_is_not_text
 from w2v.text.paths import FoundFiles
 
 BLOCK_BYTES = 1 << 22
-"""The approximate size of a block. Handing so large a block to another thread costs little."""
+"""The approximate size of a block in bytes; large, so that few blocks pass between threads."""
 READ_BYTES = 1 << 20
 """How many bytes are read from a file at a time."""
 
@@ -121,8 +121,8 @@ def documents_to_blocks(
     Parameters
     ----------
     documents
-        Each document, with the fraction of the source that has been read up to its end; None if
-        that is unknown.
+        Each document, with the fraction of all input that has been read when the document ends, or
+        None if that is unknown.
     limit
         Stop after this many documents that are not only white space; None: encode all.
 
@@ -300,7 +300,7 @@ def valid_utf8(path: str, reads: Iterable[tuple[bytes, int]], errors: str) -> It
     Raises
     ------
     InputError
-        A part holds too many NUL bytes (`refuse_nul`), or invalid bytes and `errors` is
+        A part holds too many NUL bytes (`refuse_nul`); or it holds invalid bytes, and `errors` is
         ``"strict"``. Valid text before the invalid bytes is yielded first.
     """
     rest, offset, place, at_start = b"", 0, 0, True
@@ -624,7 +624,8 @@ class BlockBuilder:
         text
             The next part of the file.
         done
-            The fraction of the source that has been read, which the block reports; None if unknown.
+            The fraction of the bytes of all files that has been read, which the block reports; None
+            if unknown.
         """
         start, data = self.length, text.data
         self.parts.append(data)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NOT_A_TOKEN = re.compile(r"^$|\s|[\ud800-\udfff]")
-"""Matches strings that cannot be a line of ``types.txt`` or cannot be encoded in UTF-8."""
+"""Matches in a string that is no token: empty, or with white space or an unpaired surrogate."""
 
 SHARD_TOKENS = 1 << 20
 """The approximate number of tokens in memory at a time while words are counted."""

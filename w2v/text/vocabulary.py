@@ -85,7 +85,7 @@ class VocabularySettings(Settings):
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words that have vectors, by descending count; equal counts are in code point order.
+    """The words that have vectors, by descending count; words of equal count are by code point.
 
     Attributes
     ----------
@@ -129,9 +129,10 @@ def read_words(path: str | Path, name: str = "words") -> list[str]:
     - a count before the word, as in ``100 the``, but only if every line has one;
     - a count after the word and a comma or semicolon, as in ``the,100``, but only if every line has
       one, because ``1,000`` may be a word;
-    - a header such as ``word,count``: a first line of word, token, type or term (or a plural), then
-      white space, a comma or a semicolon, then a second name that begins with a letter; or, in a
-      file called ``vocabulary.tsv``, a first line ``word``;
+    - a header such as ``word,count``: a first line of two or more names, separated by white space,
+      commas or semicolons; the first is ``word``, ``token``, ``type`` or ``term`` (or a plural),
+      and the second begins with a letter;
+    - in a file called ``vocabulary.tsv``, a first line ``word``;
     - blank lines and repeated words.
 
     Parameters

@@ -1,7 +1,7 @@
 """Draw bootstrap samples of the documents of a text, to measure how vectors depend on the text.
 
-If each seed trains on a sample of its own, the models of several seeds differ about as if each had
-been trained on another text of the same kind.
+If the model of each seed is trained on its own sample, these models differ approximately as much as
+models that are trained on different texts of the same kind.
 
 References
 ----------

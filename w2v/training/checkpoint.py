@@ -86,9 +86,9 @@ class Checkpoints:
     def begin(self, words: int, size: int) -> None:
         """Start to count the seconds and the words until the first checkpoint is due.
 
-        Call this when training starts. The first checkpoint is due when as many seconds or as many
-        words have passed as the parameters `seconds` and `words` of the class say, whichever comes
-        first. The method `due` returns whether that is so.
+        Call this when training starts. The class has the parameters `seconds` and `words`: the
+        first checkpoint is due when that many seconds or that many words have passed since this
+        call, whichever comes first. The method `due` returns whether a checkpoint is due.
 
         Parameters
         ----------

@@ -85,9 +85,9 @@ def work(text: Text, task: Task, random: np.random.Generator) -> Work:
 def relative_cost(objective: Objective, words: int) -> float:
     """Estimate the relative cost of training per word of text, to compare objectives.
 
-    The cost of a word is d times the number of dot products of an input and an output vector that
-    it takes, where d is the dimension of vectors. For CBOW, adding one vector of a context word is
-    counted like a dot product. All words of the vocabulary are assumed to be equally frequent.
+    The result is the number of dot products of an input and an output vector that are computed per
+    word, times d, the dimension of vectors. For CBOW, adding one vector of a context word counts
+    like a dot product. All words of the vocabulary are assumed to be equally frequent.
 
     Parameters
     ----------

@@ -40,9 +40,9 @@ from w2v.vectors import WordVectors
 Documents = str | Path | Iterable[str | Path] | Iterable[Iterable[str]]
 """The types of the argument `documents` of `train`: paths, texts, or lists of tokens.
 
-A single str or Path is a path. The strings in an iterable are texts, unless it is a list or tuple
-whose first item is a path: a Path, an existing file or folder, a glob pattern or a URL. Then they
-are paths.
+A single str or Path is a path. All items of a list or tuple are paths if the first item is a Path,
+or a string that names an existing file or folder, is a glob pattern or a URL, or ends in the suffix
+of a known file format, as ``a.txt`` does. The strings in any other iterable are texts.
 """
 
 
@@ -108,16 +108,17 @@ def train(
         ``w2v.SkipGram()`` if None, with 100 dimensions, a window of 5 and negative sampling with 5
         noise words.
     tokenizer
-        How a text is split: ``w2v.Words()``, the default, ``w2v.Whitespace()``, or a function from
-        a text, as it is, to its tokens.
+        How a text is split: ``w2v.Words()`` (the default), ``w2v.Whitespace()``, or a function that
+        gets the unchanged text and returns its tokens.
     phrases
         How words that often occur together are joined into phrases, as in
         ``w2v.Phrases(passes=2)``; None: they are not joined.
     unit, field, encoding, errors
-        How files are read: what a document is (``line``, ``paragraph`` or ``file``); for JSON, CSV,
-        TSV and Parquet files, the field with the text, where each record is a document and `unit`
-        must be ``line`` (None: files must be plain text); the encoding; and what to do with bytes
-        that cannot be decoded (``strict``, ``replace`` or ``ignore``).
+        How files are read. `unit` says what a document is: a ``line``, ``paragraph`` or ``file``.
+        `field` names the field with the text in JSON, CSV, TSV and Parquet files; each record is
+        then a document, and `unit` must be ``line``. Without `field`, files must be plain text.
+        `errors` says what to do with bytes that are invalid in `encoding`, the encoding of the
+        files: ``strict``, ``replace`` or ``ignore``.
     limit
         Read at most this many documents that are not blank.
     workers
@@ -135,9 +136,9 @@ def train(
         The number of passes over the text, and the learning rate at the start and at the end. The
         rate falls linearly over ``decay_epochs`` epochs, or over all epochs if None.
     heldout, heldout_seed
-        The share of documents on which the held-out loss is measured after each epoch, and which
-        are not trained on; and the seed by which they are drawn. If there are too few documents, a
-        passage of the text is held out.
+        The share of documents that are not trained on, and the seed by which they are drawn. The
+        held-out loss is measured on these documents after each epoch. If there are too few
+        documents, a passage of the text is held out.
     bootstrap
         Whether to train on a bootstrap sample of the documents that are not held out, drawn with
         replacement by ``seed``. Models of several seeds then differ as those of several texts of
@@ -182,8 +183,8 @@ def train(
     ray_address
         The Ray cluster of the workers, as in ``10.0.0.1:6379``; None: one that is started on this
         machine, and ends with the training. A cluster to which this process is already connected is
-        used instead. Other machines need ``text="store"`` in `cluster`, unless they see the
-        temporary folder of this one.
+        used instead. Workers on other machines need ``text="store"`` in `cluster`, unless they can
+        read the temporary folder of this machine.
     seed
         The seed of everything that is random in training.
     progress

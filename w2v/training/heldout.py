@@ -10,8 +10,8 @@ from w2v.sampling import generator
 from w2v.text.tokens import Text
 
 MIN_PASSAGE = 100
-"""The least number of tokens in a held-out passage. If the text has fewer than ten times as
-many tokens, the least is a tenth of them, rounded down."""
+"""The least number of tokens in a held-out passage. In a text of fewer than 1,000 tokens, the least
+is a tenth of the text's tokens, rounded down."""
 
 
 def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tuple[Text, Text]:

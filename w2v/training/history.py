@@ -41,8 +41,8 @@ class Epoch:
     epoch
         The number of the epoch, from 1.
     loss
-        The mean loss per pair, in nats, weighted as in `pairs`; each pair's loss is that just
-        before its own update. None if the engine does not report a loss.
+        The mean loss per pair, in nats, weighted as in `pairs`. The loss of a pair is computed
+        before the update to which the pair contributes. None if the engine does not report a loss.
     heldout_loss
         The mean loss per pair on the held-out text after the epoch. None if no text is held out,
         or if it has no pair.

@@ -9,8 +9,8 @@ class Interrupt:
 
     This holds from the call of `defer` to the end of the ``with`` block. A second Ctrl-C, or one
     before `defer`, raises `KeyboardInterrupt` as usual. The context manager has no effect outside
-    the main thread, which handles all signals in Python, and in a program that ignores Ctrl-C or
-    handles it in a way of its own.
+    the main thread (in Python, only the main thread receives signals), nor in a program that
+    ignores Ctrl-C or has its own handler for it.
     """
 
     def __init__(self) -> None:

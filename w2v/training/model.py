@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # it loads Numba
     from w2v.cluster.engine import Costs
 
 DAMAGE: tuple[type[Exception], ...] = (*NPY_ERRORS, RuntimeError, BadZipFile, zlib.error)
-"""The exceptions of reading a damaged history or damaged arrays of an engine."""
+"""The exceptions that reading a damaged ``history.json`` or ``engine.npz`` can raise."""
 
 
 @dataclass(frozen=True, repr=False)

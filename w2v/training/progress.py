@@ -35,8 +35,8 @@ class ProgressBar:
     def reading(self, documents: int, size: int, fraction: float | None) -> None:  # noqa: ARG002
         """Show how many documents have been read.
 
-        `size`, the bytes read, and `fraction`, the share of the text, are ignored; they are there
-        because the reader of the text passes all three to its callback.
+        `size` (the bytes read) and `fraction` (the share of the text read) are not used. They are
+        parameters because the function that reads the text passes them to its callback.
         """
         self._open("reading", None, " documents")
         self._move_to(documents)

@@ -99,7 +99,8 @@ def read_history(folder: Path) -> tuple[list[Point], list[Epoch]]:
 def read_state(folder: Path) -> Snapshot:
     """Read the state at the end of a training, from which more epochs can be trained.
 
-    An array that has an ``.npy`` file of its own is memory-mapped; others are read into memory.
+    Matrices in ``.npy`` files are memory-mapped, except that with subwords the input matrix is put
+    together in memory. Other arrays are read into memory.
     """
     points, epochs = read_history(folder)
     engine_state = read_engine_state(folder)

@@ -114,10 +114,10 @@ class Trained:
     cluster: "Costs | None" = None
 
     def figures(self) -> dict[str, Any]:
-        """Return facts about the training as JSON values, such as words, times and losses.
+        """Return facts about the training as a dict of JSON values, such as times and losses.
 
-        The items have the names of attributes; ``words_per_second`` is added. The device and the
-        costs of workers are left out if they are None.
+        The keys are the names of some attributes, and ``words_per_second``. ``device`` and
+        ``cluster``, the costs of workers, are left out if they are None.
         """
         return {
             "words": self.words,
@@ -169,7 +169,7 @@ def train(
     on_point: Callable[[Point], None] = lambda _: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> Trained:
-    """Train word vectors on a text of word ids.
+    """Train word vectors on a text of word ids; return them with the history of the training.
 
     Parameters
     ----------
@@ -233,10 +233,10 @@ def train(
     Raises
     ------
     InputError
-        The text has no pair of words to learn from; the loss is not finite; `early` needs a
-        held-out loss and nothing is held out, or a score that is not defined; `bootstrap` is set
-        and there are fewer than two documents to train on; the engine does not support `objective`
-        or `frozen`; or the workers of `cluster` do not fit into memory or cannot start.
+        The text has no pair of words to learn from; the loss is not finite; `early` watches the
+        held-out loss and there is none, or it watches a score that is not defined; `bootstrap` is
+        set and there are fewer than two documents to train on; the engine does not support
+        `objective` or `frozen`; or the workers of `cluster` do not fit into memory or cannot start.
     Stopped
         `stop` returned True.
 

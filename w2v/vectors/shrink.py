@@ -143,7 +143,7 @@ def compare_cosines(before: NDArray[np.float64], after: NDArray[np.float64]) -> 
     SimilarityLoss
         The number of pairs; the mean and the largest absolute change, 0 if there are no pairs; and
         Spearman's correlation of `before` and `after`, None if there are fewer than two pairs, or
-        if all values of one of them are equal.
+        if all values of `before` or all values of `after` are equal.
     """
     from scipy.stats import spearmanr
 

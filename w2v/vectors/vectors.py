@@ -522,8 +522,9 @@ class WordVectors:
     ) -> Any:
         """Return the model's probability of outside words given center words.
 
-        It is the exact softmax of the scores u_x · v over all words x of the vocabulary, in
-        float64. It is computed from the center vectors v and the outside vectors u.
+        It is the exact softmax of the scores u_x · v over all words x of the vocabulary, where v is
+        the center vector of the center word, and u_x the outside vector of x. It is computed in
+        float64.
 
         Parameters
         ----------

@@ -40,7 +40,7 @@ from w2v.engines.tiles import SHARED
 
 @inlined
 def add_products(x: Any, y: Any, sums: Any) -> Any:
-    """For CBOW, add the products x·x, x·y and y·y of two SIMD vectors to partial sums of each."""
+    """For CBOW, add x * x, x * y and y * y of two SIMD vectors to three ``sums``; return these."""
     xx, xy, yy = sums
     return multiply_add(x, x, xx), multiply_add(x, y, xy), multiply_add(y, y, yy)
 

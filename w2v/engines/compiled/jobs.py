@@ -27,8 +27,8 @@ from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.simd import address, instruction
 
 BYTES = 128
-"""The number of bytes for the two counters of a phase, which is a group of jobs that threads share:
-jobs taken and jobs finished. Each counter is on a cache line of its own."""
+"""The number of bytes for the two counters of a phase, a group of jobs that threads share. One
+counter is for jobs taken, the other for jobs finished. Each is on a cache line of its own."""
 
 SPINS = 1000
 """How many times in succession a thread checks whether all jobs of a phase are finished, before it

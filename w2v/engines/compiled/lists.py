@@ -39,8 +39,8 @@ def add_row(
     be called for the rows of the first half before those of the second. There are three cases:
 
     - The word has no row yet: the row begins a list.
-    - The word has a row from number ``joined`` on: the new row shares the place of the first of
-      these, to which its gradient will be added. It is not in the list.
+    - The word already has a row whose number is at least ``joined``: the gradient of the new row
+      will be added to the first such row. The new row is not in the list.
     - In all other cases, the row becomes the last row of the list.
 
     `keep_lists` later removes the lists of words that have got no other row. In the hierarchical
@@ -277,11 +277,11 @@ def list_parts(
 ) -> int:
     """With subwords, list the rows of words and n-grams that a training step will update.
 
-    The vector of a word is a weighted sum of rows of the input matrix, of the word and of its
-    n-grams; these are its summands. A row is updated by the gradients of all words of the step
-    that have it as a summand. Therefore these words are listed for each distinct row. This is part
-    of preparing the step (`plan`). `move_parts` uses the lists at the end of the step. Returns the
-    number of distinct rows.
+    The vector of a word is a weighted sum of rows of the input matrix: the word's own row and those
+    of its n-grams. These rows are its summands. A row is updated by the gradients of all words of
+    the step that have it as a summand. Therefore these words are listed for each distinct row. This
+    is part of preparing the step (`plan`). `move_parts` uses the lists at the end of the step.
+    Returns the number of distinct rows.
 
     Parameters
     ----------

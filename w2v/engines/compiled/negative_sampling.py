@@ -83,8 +83,7 @@ class Terms(NamedTuple):
         The address of the rows R[k], which are contiguous.
     rising
         Whether sum p begins with row R[p] instead of R[0]. The rows before R[p] are skipped: their
-        words do not form pairs with word p, whose gradient is computed, because they are outside
-        the window.
+        words are too far away to form pairs with the word whose gradient sum p belongs to.
     falling
         Whether sum p ends with row R[``size`` - 4 + p] instead of R[``size`` - 1]. The rows after
         it are skipped, for the same reason. ``size`` is at least 3 if ``rising`` or ``falling`` is

@@ -348,9 +348,10 @@ def step_centers(sizes: Sizes, shard: Shard, step: int) -> int:
 
 @inlined
 def step_tiles(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of tiles, groups of center words that are computed together, of a step.
+    """Return the number of tiles of a training step.
 
-    ``step`` is the number of the training step in the shard (part of the text).
+    A tile is a group of center words that are computed together. ``step`` is the number of the step
+    in the shard (part of the text).
     """
     return int(-(-step_centers(sizes, shard, step) // sizes.tile))
 

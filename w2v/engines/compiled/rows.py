@@ -190,9 +190,9 @@ def choose_targets(
 ) -> None:
     """Decide where some gradients will go: to the gradient buffer, or directly to the model.
 
-    Each gradient belongs to a vector of the model, that of a word. (Those of tree nodes do not come
-    here.) A vector may get several gradients in a training step (one update of the model). For each
-    of them, a row of the buffer is reserved, called its gradient row. This function is called
+    Each gradient belongs to the vector of a word in the model. (This function is not used for tree
+    nodes.) A vector may get several gradients in a training step (one update of the model). For
+    each of them, a row of the buffer is reserved, called its gradient row. This function is called
     before the gradients are computed. There are three cases, which ``places`` tells apart:
 
     - If the vector has no other gradient in the step, the gradient updates the vector directly.

@@ -83,7 +83,7 @@ class VectorModel(models.PrimitiveModel):
 def instruction(
     signature: Callable[..., Any],
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return a decorator that makes a function which emits LLVM code callable from compiled code.
+    """Return a decorator by which compiled code can call a function that emits LLVM instructions.
 
     Numba calls the function when it compiles a caller, and the emitted instructions become part of
     the caller.

@@ -113,7 +113,8 @@ def combine(
     """Add a weighted sum of selected rows to a row: ``old + step * Σ factor * row``.
 
     With subwords, the vector of a word is a weighted sum of rows of the input matrix. This function
-    computes such vectors. At the end of a step, it updates the rows by the words' gradients.
+    computes such vectors. At the end of a training step, it also updates these rows, by weighted
+    sums of the words' gradients.
 
     The elements ``first`` to ``last - 1`` of ``entries`` are used. Each selects a row of ``rows``
     and has a factor. The result is stored at ``out``.

@@ -2,8 +2,8 @@
 
 A strip is a part of the text of a training step (one update of the model). It consists of tiles,
 each of `Sizes.tile` consecutive center words, which are computed together. Only for CBOW with the
-hierarchical softmax, the center words of a tile are not consecutive: they are sorted by the tree
-(``cbow_hierarchical.py``).
+hierarchical softmax, the center words of a tile are not consecutive: they are sorted by their paths
+in the Huffman tree (``cbow_hierarchical.py``).
 
 `compute_strip` goes through the tiles of a strip; the other functions are parts of it, or of
 ``cbow_hierarchical.py``. What differs between skip-gram and CBOW is in ``windows.py``, and what
@@ -63,8 +63,8 @@ def strip_centers(sizes: Sizes, shard: Shard, step: int, strip: int) -> int:
 def prefetch_first_window(sizes: Sizes, matrix: F32, ids: I32) -> None:
     """For CBOW, prefetch the vectors of the first words of a strip, before its windows are summed.
 
-    A strip is a part of the text. `windows.read_windows` sums the vectors in its windows, and
-    itself prefetches those that it reads later. ``ids`` are the rows of ``matrix`` with the
+    A strip is a part of the text. `windows.read_windows` later sums the vectors in each window; it
+    prefetches the other vectors of the strip itself. ``ids`` are the rows of ``matrix`` with the
     vectors, in the order of the text; -1 is skipped.
     """
     prefetch_rows(matrix, ids[: 2 * sizes.window + AHEAD], sizes.vectors * LANES)
@@ -234,13 +234,13 @@ def score_node_tile(
 ) -> tuple[float, float]:
     """For the hierarchical softmax, score a tile with its tree nodes, and differentiate the loss.
 
-    A tile is a group of center words. A score is the dot product of an input row (the vector that
-    predicts: of the center word, or for CBOW the sum or mean over its window) and the vector of a
-    tree node. The input rows are read from ``scratch.tile.C``. The negative derivative of the loss
-    with respect to each score is written to ``scratch.tile.scores``; `write_node_tile` later
-    computes gradients from it. A bound on the curvature (second derivative) of the loss with
-    respect to the vector of each node, which limits its step size, is written to
-    ``buffer.outside_curvature``.
+    A tile is a group of center words. Each has an input row, the vector that predicts words: the
+    center word's vector or, for CBOW, the sum or mean of the vectors around it. A score is the dot
+    product of an input row and the vector of a tree node. The input rows are read from
+    ``scratch.tile.C``. The negative derivative of the loss with respect to each score is written to
+    ``scratch.tile.scores``; `write_node_tile` later computes gradients from it. For each node, a
+    bound on the curvature (second derivative) of the loss with respect to the node's vector is
+    written to ``buffer.outside_curvature``. It limits the step size.
 
     Parameters
     ----------

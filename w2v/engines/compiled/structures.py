@@ -50,9 +50,9 @@ BLOCK = 4096
 
 STRIP = 64
 """The least number of center words in a strip, which is a part of the text of a training step; the
-last strip of a step may have fewer. (For CBOW, this number is `window_block`.) With shorter strips,
-threads would write more to memory: a strip also has buffer rows for the m words before and the m
-words after it, where m is the window size."""
+last strip of a step may have fewer. (For CBOW, a strip has `window_block` center words instead.)
+With shorter strips, threads would write more to memory: a strip also has buffer rows for the m
+words before and the m words after it, where m is the window size."""
 
 SORTED_TILES = 4
 """For CBOW with the hierarchical softmax, whose center words are sorted by their tree paths: the
@@ -288,8 +288,8 @@ class Sizes(NamedTuple):
         With subwords: the largest possible number of distinct words whose vectors are read for the
         input rows of a step; else 0.
     entries
-        With subwords, where a word's vector is a weighted sum: the largest possible number of
-        summands in the sums of these words together; else 0.
+        With subwords, where a word's vector is a weighted sum of rows: the largest possible number
+        of summands of the distinct words of a step, all words together; else 0.
     windows
         True for CBOW, where an input row is the sum or mean of the vectors of the words in a
         window; False for skip-gram, where it is the vector of one word.
@@ -580,7 +580,7 @@ class Shard(NamedTuple):
 
 
 class Planning(NamedTuple):
-    """The working memory in which a thread prepares training steps, before their gradients.
+    """The memory in which a thread prepares training steps before their gradients are computed.
 
     Preparing a step means to draw its random numbers, and to list which gradients belong to each
     word (``plans.py``). V is the size of the vocabulary. ``step``, ``entries`` and ``depth`` are
@@ -752,11 +752,12 @@ class Windows(NamedTuple):
     """The working memory of a thread for the windows of CBOW in a strip, a part of the text.
 
     The input row of a center word, from which the word is predicted, is the sum or mean of the
-    vectors of the other words in its window. After the scores, the gradient of each input row is
-    shared among these words. The strip has n center words. They are divided into tiles, each of
-    ``tile`` center words; with negative sampling, the words of a tile share `Sizes.noise` noise
-    words. m is the window size. A curvature bound of a vector is an upper bound on the second
-    derivative of the loss with respect to the vector, in any direction; it limits the step size.
+    vectors of the other words in its window. After the scores are computed, the gradient of each
+    input row is passed on to these words. The strip has n center words. They are divided into
+    tiles, each of ``tile`` center words; with negative sampling, the words of a tile share
+    `Sizes.noise` noise words. m is the window size. A curvature bound of a vector is an upper bound
+    on the second derivative of the loss with respect to the vector, in any direction; it limits the
+    step size.
 
     Attributes
     ----------
@@ -784,8 +785,9 @@ class Windows(NamedTuple):
         hierarchical softmax: the first ``tile`` elements are the bounds of the input rows of one
         tile.
     bounds : float64 (n + 1,)
-        Element i is the sum, over the windows before number i, of the curvature bound of the input
-        row times the factor in `factors`; times the number of summed words if the row is a sum.
+        Cumulative sums over the windows: element i is the sum over those before number i. The term
+        of a window is the curvature bound of its input row times its factor in `factors`. If input
+        rows are sums, not means, the term is also multiplied by the number of summed words.
     """
 
     rows: I64
@@ -913,8 +915,8 @@ def make_sizes(
 
     A step is one update of the model. A tile is a group of center words that are scored together,
     and a strip is a sequence of tiles. The result is for training without subwords; `with_parts`
-    adds the sizes for subwords. The shapes of most arrays on which the compiled functions
-    work depend on it.
+    adds the sizes for subwords. The shapes of most arrays on which the compiled functions work
+    depend on these sizes.
 
     Parameters
     ----------
@@ -979,11 +981,10 @@ def make_sizes(
 
 
 def with_parts(sizes: Sizes, parts: Parts) -> Sizes:
-    """Add to the sizes of a training step what subwords need: word vectors that are sums of rows.
+    """Return a copy of ``sizes`` with the sizes that subwords need.
 
-    Returns a copy of ``sizes``. The argument ``parts`` lists, for each word of the vocabulary, the
-    rows of the input matrix that are summed up to its vector. In the copy, three attributes have
-    new values:
+    With subwords, the vector of each word is a weighted sum of rows of the input matrix. ``parts``
+    lists these rows for each word of the vocabulary. In the copy, three attributes have new values:
 
     - `Sizes.parts` is True.
     - `Sizes.words` is the largest possible number of distinct input words of a training step.

@@ -4,8 +4,9 @@ An input vector is what predicts. With skip-gram, it is the vector of the center
 the words around it; `find_targets` finds these words. With CBOW, it is the sum or mean of the
 vectors of the words around the center word and predicts that word. `read_windows` computes it,
 after `locate_words`. `share_gradients` and `write_shares` compute the gradients of words from those
-of input vectors. Both are sums over ranges that move forward by a word at a time (`write_sums`),
-because all windows of a strip, a part of the text, have the same size.
+of input vectors. The input vectors of CBOW and the gradients of words are sums over ranges of rows
+(`write_sums`). From one sum to the next, the range only moves forward, because all windows of a
+strip, a part of the text, have the same size.
 """
 
 from typing import Any, NamedTuple
@@ -40,7 +41,7 @@ class Ranges(NamedTuple):
     There are two uses:
 
     - The rows are the vectors of the words of the text, and a range is the window of a center word.
-      Times its weight, the sum is the center word's input vector.
+      The sum, times the weight of the window, is the center word's input vector.
     - The rows are the gradients of the input vectors of center words, and a range has the center
       words whose windows contain a given word. The sum is the gradient of this word.
 
@@ -150,9 +151,9 @@ def locate_words(matrix: F32, ids: I32, zeros: int, rows: I64) -> None:
 def add_multiple(rows: int, factors: int, i: Any, sign: np.float32, column: int, sums: Any) -> Any:
     """Add a multiple of a row of a list to sums; return the new sums.
 
-    The multiple is ``sign`` times the row's factor. ``sums`` are some adjacent columns, a tuple of
-    SIMD vectors; the first of them is ``column``. ``rows`` and ``factors`` are attributes of
-    `Ranges`, and ``i`` is the number of the row.
+    The multiple is ``sign`` times the row's factor. Only a block of adjacent columns is computed,
+    from number ``column`` on; ``sums`` has these columns, as a tuple of SIMD vectors. ``rows`` and
+    ``factors`` are attributes of `Ranges`, and ``i`` is the number of the row.
     """
     factor = splat(sign * load_float(factors, i))
     return multiply_add_each(factor, load_each(sums, load_address(rows, i), column), sums)
@@ -166,8 +167,9 @@ def move_range(
 
     The rows that are new in the range are added, and those that are not in it any more are
     subtracted. This is faster than adding up all its rows, because the windows of neighboring
-    center words have most words in common. The rounding error is relative to the largest of the
-    rows since the sums last began anew, even if this row is not in the range any more.
+    center words have most words in common. Rounding errors remain in the sum, even those from a
+    large row that is not in the range any more. If the two ranges have no row in common, the sum
+    starts again from zero, and so do the errors.
 
     Parameters
     ----------
@@ -341,11 +343,11 @@ def share_gradients(
     Each center word of a strip, a part of the text, has a window. The window's input vector is the
     sum or mean of the vectors of the other words in it. Let g be the gradient of the loss with
     respect to this vector, which has been computed before. The gradient of a word is the sum, over
-    all windows that contain the word, of the window's share times g. This function stores, in
-    ``windows``, the shares and the range of the windows that contain each word. The range includes
-    the word's own window, which `write_shares` leaves out when it later computes the gradients. The
-    function also bounds the curvature (second derivative) of the loss with respect to each word's
-    vector, which limits the vector's step size.
+    all windows that contain the word, of g times a factor, the window's share. This function
+    stores, in ``windows``, the shares and the range of the windows that contain each word. The
+    range includes the word's own window, which `write_shares` leaves out when it later computes the
+    gradients. The function also bounds the curvature (second derivative) of the loss with respect
+    to each word's vector, which limits the vector's step size.
 
     Parameters
     ----------
@@ -409,7 +411,7 @@ def write_shares(sizes: Sizes, centers: int, tile: Tile, windows: Windows) -> No
     A strip is a part of the text: ``centers`` center words and, for a window size of m, the m words
     before and the m words after them. The gradient of a window is that of its input row, the sum or
     mean of the vectors of the words around the center word. The gradient of a word is the sum, over
-    all windows that contain it, of the window's share times the gradient of the window.
+    all windows that contain it, of the gradient of the window times a factor, the window's share.
     `share_gradients` must have found these windows and their shares before; here, the sums are
     computed. Each is written to the gradient buffer, or updates the model directly. The function
     `choose_targets` of the module ``rows.py`` has decided which, and stored the addresses in

@@ -189,8 +189,8 @@ class Metric(ABC):
     def benchmarks(self, settings: EvaluationSettings) -> dict[str, Path]:
         """Return the file or folder of each benchmark that the metric uses, by benchmark name.
 
-        Standard sets that are missing are downloaded. The dict is empty if the metric uses no
-        benchmarks.
+        Standard sets of word pairs (`w2v.evaluate.datasets.STANDARD`) are downloaded if they are
+        missing. The dict is empty if the metric uses no benchmarks.
 
         Raises
         ------
@@ -223,7 +223,7 @@ class Metric(ABC):
 
     @abstractmethod
     def lines(self, scores: Mapping[str, Any]) -> Iterator[ScoreLine]:
-        """Yield the lines of the table of the metric's scores that is printed after an evaluation.
+        """Yield the metric's scores as lines of the table that is printed after an evaluation.
 
         Parameters
         ----------
@@ -383,14 +383,14 @@ def band_row(
 def benchmark_files(
     named: Mapping[str, str | None], shipped: Callable[[str], Path], settings: EvaluationSettings
 ) -> dict[str, Path]:
-    """Return the path of each benchmark, by name; download standard sets that are missing.
+    """Return the path of each benchmark, by name; download missing standard sets of word pairs.
 
     Parameters
     ----------
     named
         The path of each benchmark, by the name of the benchmark. In place of a path, ``gensim``
-        stands for the benchmark of this name that gensim ships, ``standard`` for the standard set
-        of this name, and None for no benchmark.
+        stands for the benchmark of this name that gensim ships, ``standard`` for the set of this
+        name in `w2v.evaluate.datasets.STANDARD`, and None for no benchmark.
     shipped
         A function that returns the path of the file that gensim ships for a name.
     settings

@@ -23,8 +23,8 @@ K = 10
 class Stability(Metric):
     """The metric of stability: the share of nearest neighbors that two runs have in common.
 
-    The share is averaged over words, for each of which the `K` nearest neighbors are compared, or
-    all other words if there are fewer. It is not computed unless another run is given
+    For each word, the `K` nearest neighbors are compared, or all other words if there are fewer.
+    The share is averaged over words. It is computed only if another run is given
     (`MetricInput.other`).
     """
 

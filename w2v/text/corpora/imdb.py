@@ -32,8 +32,8 @@ def read_imdb(path: Path, splits: tuple[str, ...]) -> Iterator[str]:
     path
         The archive.
     splits
-        Which of ``train``, ``test`` (25,000 labeled reviews each) and ``unsup`` (50,000 unlabeled
-        reviews, which the archive keeps in the folder ``train``) to read.
+        The parts to read: ``train`` and ``test`` have 25,000 labeled reviews each. ``unsup`` has
+        50,000 unlabeled reviews, which the archive keeps in the folder ``train``.
 
     Raises
     ------

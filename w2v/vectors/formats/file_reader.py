@@ -10,9 +10,10 @@ BLOCK = 1 << 20
 
 MAX_DIMENSIONS = 1 << 16
 MAX_WORD = 1 << 16
-"""The largest number of bytes in a word of a file of vectors; `MAX_DIMENSIONS` limits dimensions.
+"""The largest number of bytes in a word of a file of vectors.
 
-Without these limits, a reader might read very much of a damaged file at once.
+`MAX_DIMENSIONS` is the largest number of dimensions of the vectors in such a file. Without these
+limits, a reader might read very much of a damaged file at once.
 """
 
 

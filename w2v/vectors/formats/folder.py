@@ -1,11 +1,11 @@
 """This project's own format of vectors: a folder with arrays and with a table of their words.
 
 ``vectors.npy`` holds float32 or float16 (V, d), and ``vocabulary.tsv`` the words of its rows and,
-if known, their counts. If there are outside vectors, ``outside_vectors.npy`` (V, d) has them. With
-n-grams there are ``subwords.npy``, the vectors of the n-grams (buckets, d), and ``ngrams.json``,
-the smallest and the largest length of an n-gram in characters and the character encoding in which
-words are converted to bytes before their n-grams are hashed. When a folder is read, its arrays can
-be mapped into memory.
+if known, their counts. If there are outside vectors, ``outside_vectors.npy`` (V, d) has them. If
+there are n-grams, ``subwords.npy`` (buckets, d) has a vector for each bucket (hash value), and
+``ngrams.json`` has three settings: the smallest and the largest length of an n-gram in characters;
+and the encoding in which words are converted to bytes before their n-grams are hashed. When a
+folder is read, its arrays can be mapped into memory.
 """
 
 import codecs
@@ -152,8 +152,8 @@ def read_subwords(folder: Path, shape: tuple[int, ...]) -> Subwords | None:
 
 
 _PARSING = Lock()
-"""`np.load` parses the header of a file as Python. In Python 3.11, this can raise a SystemError if
-several threads do so at once (python/cpython#106905)."""
+"""A lock for `np.load`, which parses the header of a file as Python. In Python 3.11, this can raise
+a SystemError if several threads parse at once (python/cpython#106905)."""
 
 
 def _map_array(path: Path) -> NDArray[np.float32]:

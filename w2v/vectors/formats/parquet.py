@@ -94,7 +94,7 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
     Warns
     -----
     UserWarning
-        Words are repeated, of which the first is kept; or words are blank, which are skipped.
+        Words are repeated (the first of each is kept) or blank (these are skipped).
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -107,7 +107,7 @@ def decode_words(
     Warns
     -----
     UserWarning
-        Each of `notes`; and if words are blank, repeated or not in the encoding.
+        One warning for each of `notes`; others if words are blank, repeated or not in the encoding.
     """
     words, undecoded = _decode(found, encoding)
     require_finite(path, words, vectors)

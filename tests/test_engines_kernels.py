@@ -498,6 +498,15 @@ def test_the_sources_of_the_kernels_are_what_they_import() -> None:
     assert imported <= set(KERNEL_SOURCES) <= imported | set(folder.glob("*.py"))
 
 
+def test_integer_rates_compile_nothing_more() -> None:
+    engine = engine_of([[0, 1, 0, 2]])
+    kernel: Any = loop.train
+    compiled = set(kernel.signatures)
+    for rates in ((1, 1), (0.5, 0)):
+        engine.train(text_of([[0, 1, 0, 2]]), rates, generator(0, "train"))
+    assert set(kernel.signatures) == compiled
+
+
 def test_nothing_to_train_on() -> None:
     engine = engine_of([[0, 1]])
     empty = Text(np.empty(0, np.int32), np.array([0, 1], np.int32), np.empty((0, 2), np.int64))

@@ -99,11 +99,12 @@ class NumbaEngine:
         if self.numpy is not None:
             return self.numpy.train(text, rates, random)
         key, source, sizes = draw_key(random), source_of(text), self.sizes
+        floats = float(rates[0]), float(rates[1])  # the kernel would be compiled again for integers
         shard = structures.make_shard(sizes, text.size, len(self.plans.ids))
 
         def work(scratch: structures.Scratch) -> None:
             loop.train(
-                self.problem, sizes, source, key, rates, self.plans, self.buffer, shard, scratch
+                self.problem, sizes, source, key, floats, self.plans, self.buffer, shard, scratch
             )
 
         if len(self.scratches) == 1:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
 from omegaconf import DictConfig, OmegaConf, read_write
@@ -98,10 +99,10 @@ def set_hydra(config: DictConfig, group: str, key: str, value: int | str) -> Non
 
 
 def is_group(key: str, loader: ConfigLoader) -> bool:
-    """Return whether a key names a config group."""
-    # Listing the choices takes 10 ms, so folders are looked up first.
-    found = "." not in key and any(source.is_group(key) for source in loader.get_sources())
-    return found and bool(loader.get_group_options(key))
+    """Return whether a key names a config group, which has choices."""
+    # Hydra's own get_group_options copies all schemas first, which takes 20 ms.
+    groups = [one for one in loader.get_sources() if "." not in key and one.is_group(key)]
+    return any(one.list(key, ObjectType.CONFIG) for one in groups)
 
 
 def group_choices(overrides: Mapping[str, Override], loader: ConfigLoader) -> dict[str, list[str]]:

@@ -6,10 +6,12 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import IO, Any
 
 import pytest
 from hypothesis import settings
@@ -109,6 +111,31 @@ def no_waiting_for_the_disk() -> Iterator[None]:
     sqlalchemy.event.listen(sqlalchemy.Engine, "connect", connected)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_composition() -> Iterator[None]:
+    """For speed, let Hydra parse every configuration file once, and share its store of schemas.
+
+    Hydra copies the store whenever it composes settings, but never changes a copy.
+    """
+    from hydra._internal.core_plugins import file_config_source
+    from hydra.core.config_store import ConfigStore
+    from omegaconf import OmegaConf
+
+    parsed: dict[str, Any] = {}
+
+    def load(file: IO[str]) -> Any:
+        text = file.read()
+        if text not in parsed:
+            file.seek(0)
+            parsed[text] = OmegaConf.load(file)
+        return deepcopy(parsed[text])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfigStore, "__deepcopy__", lambda store, _: store, raising=False)
+        patch.setattr(file_config_source, "OmegaConf", SimpleNamespace(load=load))
         yield
 
 

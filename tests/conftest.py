@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,10 @@ from pipeline.runtime.startup import collect_rarely
 
 # Set before anything imports MLflow: tests send no telemetry.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+# Tests interrupt themselves and other processes. Scripts start a command in the background (``&``)
+# with this signal ignored, and its processes inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Workers of pytest-xdist and commands that tests run inherit this. They are more than the cores,
 # and the threads of several BLAS libraries wait for each other longer than they compute.

@@ -31,7 +31,7 @@ from w2v.manifest_differences import (
 from w2v.training.memory import available_cores, free_memory
 
 NAMED = 4
-"""The most reasons that a plan gives for making one result."""
+"""The maximum number of reasons that a plan gives for computing one result."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def result_keys(config: Config) -> list[str]:
 
 
 def remove_run_folder(folder: Path) -> None:
-    """Delete a run's folder if only Hydra has written to it, and up to two parents left empty."""
+    """Delete a run's folder, and up to two empty parents, if only Hydra wrote to the folder."""
     with suppress(OSError):
         if {path.name for path in folder.iterdir()} <= {".hydra", "run.log"}:
             for path in (*(folder / ".hydra").glob("*.yaml"), folder / "run.log"):

@@ -61,7 +61,7 @@ class Program:
     def run(self, composed: DictConfig, shared: SharedStore | None = None) -> float | None:
         """Run or plan one experiment; for a job of a sweep, return the value to optimize.
 
-        `shared` has the MLflow store and call queue that a sweep's jobs share; None: a single run.
+        `shared` has the MLflow store of a sweep, and the queue of calls to it; None: a single run.
         """
         self.started = True
         try:
@@ -112,7 +112,7 @@ def line_of(error: Exception, starting: bool) -> str | None:
 def reports_wanted(arguments: Sequence[str]) -> list[Path]:
     """Return the folders of earlier runs for which ``report=FOLDER`` asks for reports.
 
-    Skip ``best``, ``all`` and ``none``. Raise `InputError` if folders come with other arguments.
+    Skip ``report=best``, ``all``, ``none``. Raise `InputError` for other arguments beside folders.
     """
     named = [text for text in arguments if text.startswith("report=")]
     named = [text for text in named if text.removeprefix("report=") not in REPORTS]

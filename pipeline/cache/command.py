@@ -68,11 +68,11 @@ def prune(outputs: Path, stages: Sequence[str], older: float, to: float, dry: bo
     """Delete unfinished, damaged and old items of the cache; return the items that were deleted.
 
     An item is a cache entry or a training checkpoint. `stages` names the stages whose items may be
-    deleted (``checkpoints``: the checkpoints); empty: all. First, unfinished and damaged entries
-    are deleted, then items not used for `older` days, then the least recently used items, until
-    those left have at most `to` bytes; `math.inf` means no such limit. Items that a run in progress
-    makes or uses, or that cannot be deleted, are kept. With `dry`, nothing is deleted, but the same
-    items are returned. `outputs` has the folders ``cache`` and ``checkpoints``.
+    deleted (``checkpoints``: the checkpoints); empty: all. Unfinished and damaged entries, and
+    items not used for `older` days, are deleted. Then the least recently used items are deleted
+    until the rest has at most `to` bytes. If `older` or `to` is infinite, it sets no limit. Items
+    that a run in progress makes or uses, or that cannot be deleted, are kept. With `dry`, the same
+    items are returned, but not deleted. `outputs` has the folders ``cache`` and ``checkpoints``.
     """
     garbage = ("part", "damaged")
     found = list_items(outputs, stages)
@@ -148,8 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """List, verify or prune the results in the cache, as `arguments` say; return the exit status.
 
     `arguments` are those of the command line, such as ``["verify"]``; None: those of the process.
-    The status is 2 if ``--outputs`` is not a folder, or has no such ``--stage``; 1 if ``verify``
-    finds damage; else 0. Entries that a run has renamed ``<key>.damaged-<time>`` do not count.
+    The status is 2 if the folder ``--outputs`` or a ``--stage`` does not exist; 1 if ``verify``
+    finds damage; else 0. ``verify`` skips entries that a run has renamed ``<key>.damaged-<time>``.
     """
     given = make_parser().parse_args(arguments)
     outputs: Path = given.outputs

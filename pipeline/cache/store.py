@@ -147,7 +147,7 @@ def move_aside(path: Path) -> Path:
 
 
 def made_from(path: Path) -> list[Path]:
-    """Return the entries made, also indirectly, from the entry `path`, and all checkpoints.
+    """Return the entries made from the entry `path`, directly or indirectly; also all checkpoints.
 
     No checkpoint says what it was made from, so all those of the same outputs folder are returned.
     """
@@ -166,7 +166,7 @@ def made_from(path: Path) -> list[Path]:
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Save `code`, source files' hashes, as ``.code-<key>.json``; return key, a hash of `code`."""
+    """Save `code`, hashes of source files, as ``.code-<key>.json``; return the key, their hash."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:

@@ -27,7 +27,7 @@ def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) ->
     """Return the error message for `key`, an unknown setting, with a suggestion.
 
     `choices` are the options that would make `key` valid: ``loss=negsample`` for
-    ``loss.negatives``, for example. It may be empty. `known` are the keys of all settings.
+    ``loss.negatives``, for example. There may be none. `known` are the keys of all settings.
     """
     group, _, name = key.rpartition(".")
     near = sorted(other for other in known if other.startswith(f"{group}.")) or sorted(known)

@@ -26,7 +26,7 @@ from w2v.training.early_stopping import HELDOUT_LOSS
 from w2v.training.schedule import TrainingSettings
 
 REPORTS = ("best", "all", "none")
-"""Choices of which jobs of a sweep get reports (``report``) or vectors (``tracking.vectors``)."""
+"""Which jobs of a sweep get reports (``report``) or upload vectors (``tracking.vectors``)."""
 
 REPORT_WANTED = (
     "best, all or none or, as the only argument, a folder of a sweep or of a job of one that has "

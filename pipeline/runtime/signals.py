@@ -21,7 +21,7 @@ class StopRequest:
         self.signum: int | None = None
         """The number of the signal that was received, or ``None``."""
         self.file: Path | None = None
-        """A file that, once it exists, stops this process like a signal that is deferred."""
+        """While this file exists, `requested` returns true, as after a signal; None: no file."""
         self._deferred = False
 
     @contextmanager

@@ -9,7 +9,7 @@ import sys
 
 
 def start() -> None:
-    """Escape unencodable output, end without a traceback on Ctrl-C, and collect garbage rarely."""
+    """Make Python escape unencodable output, exit silently on Ctrl-C and rarely collect garbage."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # escape what the encoding lacks; do not fail
             stream.reconfigure(errors="backslashreplace")

@@ -46,9 +46,9 @@ def write_error_line(
 def explain_write_errors(outputs: Path | None = None, stage: str | None = None) -> Iterator[None]:
     """Context manager: turn errors in writing files (`OSError`) into `InputError`.
 
-    `write_error_line` makes the message from the error, `outputs` and the running `stage`. There is
-    a message for a full disk and, if `outputs` is None, for every error that names a file; else,
-    for failed access to a file in `outputs`. An error without a message is raised unchanged.
+    `write_error_line` makes the message from the error, `outputs` and the running `stage`. A full
+    disk gives a message. Without `outputs`, so does every error that names a file; with `outputs`,
+    only failed access to a file in that folder. All other errors are raised unchanged.
     """
     try:
         yield

@@ -174,7 +174,7 @@ class Stage(ABC):
 
     @contextmanager
     def explaining(self, config: Config) -> Iterator[None]:
-        """Context manager: write a setting's full key into the block's `InputError` (`explain`)."""
+        """Context manager: re-raise an `InputError` with its setting's full key (`explain`)."""
         try:
             yield
         except InputError as error:
@@ -199,7 +199,7 @@ ROOMS = ("w2v.", "pipeline.stages.")
 """Packages whose code can change a result; other packages only run and record the stages."""
 
 SHARED = ("w2v", "pipeline.stages.base")
-"""The only modules not hashed, as they change no result: ``w2v/__init__.py`` and this file."""
+"""Modules ignored in cache keys: ``w2v/__init__.py`` and this file, which change no result."""
 
 DATA = {"w2v.report.page": "templates/*"}
 """Data files that modules read, hashed like code: results are made anew if such a file changes.

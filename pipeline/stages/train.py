@@ -206,7 +206,7 @@ class Train(Stage):
 def more_epochs_can_follow(config: Config) -> bool:
     """Return whether a training can be continued for more epochs than were planned.
 
-    It cannot if updates depend on the planned number, as when the learning rate falls to the end.
+    It cannot if updates depend on that number, as when the learning rate falls over all epochs.
     """
     falls = config.train.min_lr < config.train.lr or config.loss.step_depends_on_length
     return config.train.decay_epochs is not None or not falls

@@ -83,9 +83,9 @@ def check_job(
 ) -> Config:
     """Return the settings of a job; raise `InputError` if they are invalid.
 
-    `job` has all overrides of the job. `base` is a configuration with the job's choices of the
-    config groups `groups`; a copy gets the other overrides. But if an override's key has ``+``,
-    ``~`` or ``@``, Hydra's `loader` composes the job from the sweep's `config`, which is slow.
+    `job` has all overrides of the job. In the configuration `base`, the config groups `groups` are
+    already chosen as in `job`; the other overrides are applied to a copy of `base`. But if a key
+    has ``+``, ``~`` or ``@``, Hydra's `loader` composes the job from the sweep's `config` (slow).
     """
     schema.check_overrides(job)
     if all(is_plain(text.partition("=")[0]) for text in job):

@@ -28,7 +28,7 @@ EPOCHS, DECAY = "train.epochs", "train.decay_epochs"
 
 
 def rungs_of(epochs: int, first: int) -> list[int]:
-    """Return the epochs after which rounds end: `epochs` // 2**k, k = ..., 1, 0; all >= `first`."""
+    """Return the last epoch of each halving round: `epochs` // 2**k >= `first`, k = ..., 1, 0."""
     rungs = [epochs]
     while rungs[0] // 2 >= first:
         rungs.insert(0, rungs[0] // 2)

@@ -88,7 +88,7 @@ def run_stoppable(run: TaskFunction, config: DictConfig) -> Any:
 
 
 def run_composed(arguments: dict[str, Any], number: int, overrides: Any) -> utils.JobReturn:
-    """Run a job, given the arguments of the launcher's ``setup``, its number and its overrides."""
+    """Run job `number` with `overrides`; `arguments` are those of Hydra's ``Launcher.setup``."""
     config, context = arguments["config"], arguments["hydra_context"]
     composed = context.config_loader.load_sweep_config(config, list(overrides))
     with open_dict(composed):
@@ -119,7 +119,7 @@ class JobContext:
 
     @property
     def stop_file(self) -> Path:
-        """The file by which the main process stops jobs in other processes."""
+        """The file that the main process creates to stop the jobs in other processes."""
         return self.folder.parent / STOP
 
     @property
@@ -177,9 +177,9 @@ def run_job(
 
     `composed` is the job's configuration, as composed by Hydra. `run` is a function that runs the
     experiment, and returns its summary. If the job fails, the error is written into the job's
-    folder. When the sweep is being stopped, the file `context.stop_file` is made. While it exists,
-    `KeyboardInterrupt` and `SystemExit` give ``None``, and a job that has not started returns
-    ``None`` at once. Otherwise, these two exceptions are raised again.
+    folder. If the file `context.stop_file` exists, the sweep is being stopped: a job that has not
+    started returns ``None`` at once, and a job that is ended by `KeyboardInterrupt` or `SystemExit`
+    returns ``None``, too. Without the file, these two exceptions are raised again.
     """
     if context.stop_file.exists():
         return None

@@ -29,7 +29,7 @@ CHANGE_LOSS_GROUPS = ("corpus", "tokenizer", "vocab")
 """Groups in which every setting changes what a loss measures."""
 
 CHANGES_SCORE = ("evaluate", "evaluate.oov", "evaluate.vocabulary", "evaluate.compare")
-"""Settings that change what a score measures; the choice of group ``evaluate`` can set several."""
+"""Settings that change what a score measures; ``evaluate``, a config group, can set several."""
 
 TIMES = ("words_per_second", "seconds")
 
@@ -53,11 +53,11 @@ def compare_jobs(
 ) -> "Sweep[Job]":
     """Return the comparison of the jobs of a sweep by the metric `objective`.
 
-    Successive halving runs a configuration and seed in several jobs, each for more epochs. Of
-    these, `jobs` has the last, and `first` the first. In other sweeps, `jobs` has all, and `first`
-    is None. Effects of settings on the objective are computed from `first` (None: `jobs`). For two
-    configurations, the comparison says how many seeds would detect a difference of `size` in a
-    benchmark score (None: of the size observed between the two).
+    Successive halving runs a configuration and seed in several jobs, each for more epochs than the
+    one before: `jobs` has the last of them, and `first` the first. In other sweeps, `jobs` has all
+    jobs, and `first` is None. Effects of settings on the objective are computed from `first` if it
+    is given, else from `jobs`. The comparison also says how many seeds would detect that two
+    configurations differ by `size` in a benchmark score (None: by the difference observed).
     """
     return Sweep(
         objective,
@@ -70,7 +70,7 @@ def compare_jobs(
 
 
 def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Return a run's metrics: speed, time, scores; losses of the epoch whose vectors are saved."""
+    """Return a run's speed, time, scores, and the losses of the epoch whose vectors are saved."""
     figures: dict[str, float | None] = {}
     if "train" in summary:
         train = summary["train"]

@@ -26,8 +26,8 @@ SWEEP, JOB, FAILURE, LOCK, STOP = "sweep.json", "job.json", "failure.json", ".lo
 class Job(Run):
     """One job of a sweep, as read from the files in its folder.
 
-    ``settings`` has the values of all settings, and the choice of each config group. ``epochs`` is
-    0 or, in successive halving, the number after which the job's round ends (set by `result_of`).
+    ``settings`` has the values of all settings and the choice of each config group. ``epochs`` is 0
+    or, in successive halving, the number of epochs after which the job's round ends (`result_of`).
     """
 
     status: str  # finished, refused, crashed, killed or missing (never started)

@@ -171,7 +171,7 @@ def storage_url(storage: str) -> str:
 
 @contextmanager
 def storage_errors(storage: str) -> Iterator[None]:
-    """Context manager: turn errors of an unusable Optuna storage (a URL) into an `InputError`."""
+    """Context manager: turn errors of the Optuna storage `storage` into an `InputError`."""
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -43,7 +43,7 @@ SUBDIR = "${hydra.job.num}"
 
 
 class SweepFailedError(Exception):
-    """Raised if jobs failed, or a plan (``plan=true``) finds work to do; has the exit `status`."""
+    """Raised if jobs failed or ``plan=true`` finds results to compute; has the exit `status`."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)
@@ -140,7 +140,7 @@ def prepare_jobs(
 def close_sweep(
     folder: Path, tracker: Tracker, facts: Mapping[str, Any], error: BaseException | None
 ) -> None:
-    """Save, record and print the results of a sweep; ``summary.json`` gets `facts`, too.
+    """Save a sweep's results in files (`facts` in ``summary.json``) and in MLflow; print them.
 
     `error` is the exception that ended the sweep early, or None. At the end, it is raised again in
     three cases: it comes from Ctrl-C or SIGTERM; it is an `InputError`, and not every job failed;
@@ -192,9 +192,9 @@ def close_sweep(
 def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
     """Return the paths of the HTML reports of a sweep's jobs; first write the best job's if needed.
 
-    `report` says which jobs have a report. "all": all jobs with scores; their reports are already
-    written. "best": the best job, if it has scores; its report is written now. No job is best if
-    finished jobs differ in a setting that changes what the objective measures. Else: no job.
+    `report` says which jobs have a report. "none": no job. "all": all jobs with scores; their
+    reports are already written. "best": the best job, if it has scores; its report is written now.
+    No job is best if finished jobs differ in a setting that changes what the objective measures.
     """
     from pipeline.stages.report import report_later
     from w2v.report.report import REPORT

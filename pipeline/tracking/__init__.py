@@ -32,7 +32,7 @@ def track(
     """Return a context manager that opens a run, yields its `Tracker`, and closes the run.
 
     ``config`` says whether and where to record; by default, in ``outputs``. Through ``shared``, the
-    jobs of a sweep share an open store and a queue of calls; with None, the run has its own.
+    jobs of a sweep share an open store and a queue of calls to it; with None, the run has its own.
     `InputError` is raised if the store cannot be used.
     """
     if config.name == "none":

@@ -22,9 +22,9 @@ JOB_SECONDS = 10.0  # how long a job may take to stop after its sweep or launche
 
 
 def run_lock(outputs: Path, tags: Mapping[str, str], run_id: str) -> FileLock:
-    """Return a lock on a new file, by which others see whether a run's process is alive.
+    """Return a lock on a new file that shows other processes whether a run's process is alive.
 
-    The lock is not acquired yet; any thread may release it. The name of the file, below `outputs`,
+    The lock is not acquired yet; any thread may release it. The file is below `outputs`. Its name
     has `run_id` and, for a job of a sweep, the sweep's run ID and the job's number, from `tags`.
     """
     of_job = f"{tags[PARENT]}.{tags['job']}." if PARENT in tags else ""

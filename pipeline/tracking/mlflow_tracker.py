@@ -59,7 +59,7 @@ class MlflowTracker(Tracker):
     If ``creation`` is not None, the run does not exist yet: the first `flush` creates it, with
     these arguments of `MlflowClient.create_run`. It also sends ``parameters``. Models are
     registered under ``register``, a name or ``name@alias``; None: they are not. If artifacts are
-    local, files in the folder ``linked`` become hard links where possible; others are copied.
+    local, files below the folder ``linked`` are hard-linked where possible; others are copied.
     """
 
     def __init__(

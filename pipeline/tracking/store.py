@@ -56,7 +56,7 @@ def store_uri(uri: str | None, outputs: Path) -> str:
 
 
 def sqlite_file(store: str) -> Path | None:
-    """Return an SQLite address's file (`InputError` if it names none); None for other addresses."""
+    """Return the file that an SQLite URI names (`InputError` if none); None for other addresses."""
     if not store.startswith("sqlite:"):
         return None
     _, _, path = store.partition("?")[0].partition(":///")
@@ -204,8 +204,8 @@ def run_to_create(experiment_id: str, location: str, run_id: str) -> Run:
 def make_sqlite_store(database: Path, artifacts: Path) -> None:
     """Create the SQLite file `database` of a tracking store atomically; replace an older one.
 
-    Artifacts of its default experiment go to `artifacts`. MLflow creates tables in 300 steps, and
-    waits for the disk after each; this function does not, and renames a temporary file at the end.
+    Artifacts of its default experiment go to `artifacts`. MLflow would wait for the disk after each
+    of 300 steps; this function waits once, and renames a temporary file at the end.
     """
 
     def do_not_sync(connection: Any, _: Any) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Tracker:
-    """Records a run's metrics and files: `MlflowTracker` in MLflow; this base class drops them."""
+    """Interface to record a run. `MlflowTracker` implements it; this base class records nothing."""
 
     run_id: str | None = None
 
@@ -40,7 +40,7 @@ class Tracker:
         """Record final metrics; their step in MLflow is ``words``, the words read in training."""
 
     def files(self, paths: Sequence[Path], folder: str) -> None:
-        """Add files to a folder of the artifacts (``""``: the top); do not change them later."""
+        """Add files, which must not change later, to a folder of artifacts (``""``: the top)."""
 
     def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:
         """Record a CSV file as a table that MLflow's UI can show and compare between runs.
@@ -50,7 +50,7 @@ class Tracker:
         """
 
     def model(self, folder: Path) -> None:
-        """Record the vectors in a folder as an MLflow model; register it if settings say so."""
+        """Log a folder of vectors as an MLflow model; register it as ``tracking.register`` says."""
 
     def choose_model(self, run_id: str, move: bool = True) -> None:
         """Give a run's model the alias in ``tracking.register`` if it is free or `move` is true."""
@@ -65,8 +65,8 @@ class Tracker:
 class SharedStore:
     """What the jobs of a sweep share: the open tracking store, and the queue of calls to it.
 
-    A job can end, and the next one start, before its calls are made. If a launcher pickles this
-    object for another process, the copy is empty: jobs there share a store and queue of their own.
+    Calls that a job has queued may be made after the next job has started. If a launcher pickles
+    this object for another process, the copy is empty: jobs there share their own store and queue.
     """
 
     def __init__(self) -> None:

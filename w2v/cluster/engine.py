@@ -22,9 +22,10 @@ from w2v.engines.step import step_rate
 from w2v.text.tokens import Text, cut
 
 GROWTH = 100
-"""A round has at most about 1 / `GROWTH` of the words trained on before it: at first, vectors
-change fast, and in a long round all workers would learn the same. But each worker trains on at
-least about `MIN_ROUND_WORDS` words, or on its usual number of words if this is smaller."""
+"""In a round, all workers train, and then their changes are combined. A round has at most about
+1 / `GROWTH` of the words trained on before it: at first, vectors change fast, and in a long round
+all workers would learn the same. But in each round, a worker trains on at least about
+`MIN_ROUND_WORDS` words, or on its usual number of words if this is smaller."""
 
 
 class Round(NamedTuple):

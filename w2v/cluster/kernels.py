@@ -99,8 +99,8 @@ def scale_changes(
     """Scale the combined changes of each row after the changes of all workers have been added.
 
     With `MEAN`, they are divided by the number n of workers that changed the row. With
-    `SEQUENTIAL`, the divisor is between 1 and n: 1 for a row with `approach` 0, which none of the
-    workers brings closer to its optimum, and nearer to n the larger `approach` is.
+    `SEQUENTIAL`, the divisor is between 1 and n. It is 1 if `approach` is 0, that is, if no worker
+    brings the row closer to its optimum. The larger `approach` is, the nearer the divisor is to n.
 
     Parameters
     ----------

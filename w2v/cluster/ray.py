@@ -32,8 +32,8 @@ RETRIES = 3
 """How often, at most, `run_tasks` runs a task again if its process or machine is lost."""
 
 ATTEMPTS = 10
-"""How often, at most, a round is tried. Also: if this many new processes in a row are lost before
-they are ready, training goes on with the processes that it has."""
+"""How often, at most, a round of training is tried if processes are lost. Also: if this many new
+processes in a row are lost before they are ready, training goes on with those that it has."""
 
 PATIENCE = 120.0
 """Seconds that training waits, at most, for its worker processes to run.
@@ -280,8 +280,8 @@ def node_cores(ray: Any) -> list[int]:
 def threads_that_fit(nodes: Sequence[int], processes: int) -> int:
     """Return the largest number of threads per process for which all processes fit on the nodes.
 
-    A process needs a core of one node for each thread. The result is 0 if the processes do not fit
-    with one thread each. `nodes` has the number of cores of each node.
+    A process runs on one node and needs a core for each of its threads. The result is 0 if the
+    processes do not fit with one thread each. `nodes` has the number of cores of each node.
     """
     threads = max(nodes, default=0)
     while threads > 0 and sum(cores // threads for cores in nodes) < processes:

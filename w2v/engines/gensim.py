@@ -163,9 +163,9 @@ class GensimEngine:
 
         `random` gives the seed of gensim's random numbers. Return the number of words trained on,
         before sub-sampling, and the seconds spent on preparation, such as writing the text to a
-        file. The number of pairs and the loss are None, because gensim does not report them, except
-        in two cases, in which both are 0: the text has no pairs of words; or no vector has changed
-        in this call and all calls before, because sub-sampling has left no pairs.
+        file. The number of pairs and the loss are None, because gensim does not report them. Both
+        are 0 if the text has no pairs of words, or if sub-sampling has left none, so that neither
+        this call nor an earlier one has changed a vector.
 
         Raises
         ------

@@ -279,8 +279,8 @@ class JaxEngine:
         ids : int32 (types,)
             For each type, by its number, the vocabulary id; -1 if it is not in the vocabulary.
         spans : int32 (documents, 2)
-            The start and end of each document of the shard in `tokens`. Empty documents are added
-            until their number is a power of two, and not smaller than in any call before.
+            The start and end of each document of the shard in `tokens`. The array is padded with
+            empty documents; its length is a power of two, and never less than in an earlier call.
         """
         source = text.tokens, text.ids
         if self._text is None or any(

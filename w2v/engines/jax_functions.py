@@ -23,8 +23,8 @@ State = dict[str, Array]
 """The arrays of the optimizer, by name; empty for negative sampling."""
 
 GROUP = 32
-"""The number of gradients in a group of `sum_equal_rows` (but see `LAST_GROUP`). Each group is
-multiplied by a square matrix of this size."""
+"""The number of gradients that `sum_equal_rows` adds up as one group, if there are more than
+`LAST_GROUP` in all. Each group is multiplied by a square matrix of this size."""
 
 LAST_GROUP = 1024
 """The largest number of gradients that `sum_equal_rows` adds up as one group, by a single matrix

@@ -18,9 +18,9 @@ by
     seeds + items,   seeds = var(d_s) / S,   items = max(0, q(mean of e_s) - min(noise, seeds)).
 
 Here, q(e) estimates the variance, over random samples of items, of a difference to which the items
-contribute e: the sum of e_i e_j over all items i and j that depend on each other, such as two
-questions with a word pair in common; for independent items, it is the sum of the squares of e. On
-average, this sum is too small. Each q is therefore divided by a factor, which the notes below
+contribute e. It is the sum of e_i e_j over all items i and j that depend on each other, such as two
+questions with a word pair in common. If all items are independent, it is the sum of the squares of
+e. On average, this sum is too small. Each q is therefore divided by a factor, which the notes below
 derive.
 
 The vector (mean of e_s) also varies because of the seeds. ``noise`` estimates the part of
@@ -633,7 +633,7 @@ class Comparison:
 
     @cached_property
     def _results(self) -> list[dict[str, tuple[str, bytes]]]:
-        """For each configuration, a dict by seed of values by which equal runs are recognized.
+        """For each configuration, a dict from seeds to values by which equal runs are recognized.
 
         The value for a seed is a pair: the score of the run as text, and a hash of the run's
         answers to the benchmark items. Two configurations have equal runs with a seed if their
@@ -702,8 +702,8 @@ class Comparison:
 
         - The comparison (`self`) has only two different configurations (`distinct`). V is the
           variance of `gaps`, with one degree of freedom less than there are `gaps`.
-        - It has more, and the two configurations are copies of the same one. V is 0.
-        - It has more, and they are not. Effects of a seed on all configurations alike are removed
+        - It has more, and the two are the same one after this replacement. V is 0.
+        - It has more, and the two differ. Effects of a seed on all configurations alike are removed
           from the scores first (`spread_over_seeds`). Let v_a and v_b be the variances over seeds
           of the scores of the two configurations, and v the variance pooled over all k
           configurations that are not copies. V is the larger one of v_a + v_b and 2 v. With few

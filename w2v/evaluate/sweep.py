@@ -35,9 +35,9 @@ MAX_OVERLAP = 100
 """The largest number of runs of a sweep that are compared by the nearest neighbors of words.
 
 Let n be the number of configurations (combinations of settings without the seed) that have at least
-two runs with a file of vectors. In each of them, the first ``MAX_OVERLAP // n`` such runs are
-compared, but at least two. If n is more than ``MAX_OVERLAP // 2``, only this number of
-configurations, the best ones, is included (`Sweep._overlaps`).
+two runs with a file of vectors. The first ``MAX_OVERLAP // n`` such runs of each configuration are
+compared, but at least two. If n is more than ``MAX_OVERLAP // 2``, only the best
+``MAX_OVERLAP // 2`` configurations are included (`Sweep._overlaps`).
 """
 
 MAX_VALUES = 6

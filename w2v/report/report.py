@@ -36,7 +36,7 @@ DASH = "–"
 
 @dataclass(frozen=True)
 class Scale:
-    """The axis that the small charts of confidence intervals in a table column have in common.
+    """The common axis of the small charts of confidence intervals in a column of a table.
 
     Attributes
     ----------
@@ -175,8 +175,8 @@ def read_table(folder: Path, name: str) -> list[Row]:
     Returns
     -------
     list of dict
-        The rows, by column. Values of the type ``str`` are texts. Numbers, also integers, are
-        floats, and undefined numbers are None.
+        For each row, its values by column name. Values of the type ``str`` are texts. Numbers, also
+        integers, are floats, and undefined numbers are None.
 
     Raises
     ------

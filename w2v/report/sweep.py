@@ -173,9 +173,10 @@ def score_table(judged: Judged) -> dict[str, Any]:
         - ``asked``: the word for what a score is computed from: ``questions`` of analogies, or
           ``pairs`` of words;
         - ``digits``: the number of decimals of the means;
-        - ``apart``: whether any difference is not that of the two means in the decimals shown. The
-          page then explains why: a difference is computed only from the seeds, and the pairs or
-          questions, that both configurations have, but a mean from all that its configuration has;
+        - ``apart``: whether any difference deviates from the difference of the two means by more
+          than one unit of their last decimal. The page then explains why: a difference is computed
+          only from the seeds, and the pairs or questions, that both configurations have, but a mean
+          from all that its configuration has;
         - ``scale``: the axis for drawing the differences, a `Scale`.
     """
     sign = -1 if judged.larger_is_better else 1

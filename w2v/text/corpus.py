@@ -364,9 +364,9 @@ class CorpusWriter:
         self.progress = progress
         self.documents = self.bytes = self.tokens = self.empty = self.longest = 0
         self.last_end = 0
-        """The end of the last document, in tokens of the corpus."""
+        """The number of tokens up to the end of the last complete document."""
         self.open_filled = False
-        """Whether the unfinished document already holds more than white space."""
+        """Whether a document that continues in the next block has more than white space so far."""
         self.faults = {"invalid_utf8": 0, "nul_bytes": 0, "crlf": 0, "byte_order_marks": 0}
 
     def write(self, tokenized: Iterable[tuple[Block, TokenizedBlock]]) -> CorpusSize:

@@ -199,7 +199,7 @@ def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], 
 def merge(
     lines: U8, count: int, ids: I32, slots: U64, known: U8, starts: I64, size: int, counts: I64
 ) -> int:
-    """Add the types of a block of documents to the table of the corpus, and count its tokens.
+    """Add the types of a block of documents to the table of the corpus; count the block's tokens.
 
     Types are distinct tokens.
 
@@ -207,7 +207,7 @@ def merge(
     ----------
     lines, count
         The types of the block in UTF-8, each followed by a line feed, and how many they are. Some
-        may be equal.
+        may be equal, because tokens are normalized after their types have been numbered.
     ids : int32 (tokens,)
         The tokens of the block, each as the index of its type in `lines`. The index is overwritten
         by that of the type in the table.

@@ -602,7 +602,7 @@ class BlockBuilder:
         self.parts: list[bytes] = []
         self.length = 0
         self.enough = BLOCK_BYTES
-        """The length at which a block is made, if documents end in it."""
+        """How many bytes must be collected before `add` tries to make a block."""
         self.finished = -1
         """The end of the last complete document; -1 if there is none."""
         self.file_ends: list[int] = []

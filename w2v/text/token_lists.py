@@ -1,4 +1,4 @@
-"""Documents that the caller has already tokenized."""
+"""Documents that are lists of tokens, or that a function of the caller splits into tokens."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain

@@ -85,7 +85,7 @@ class VocabularySettings(Settings):
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words that have vectors, by descending count; words of equal count are by code point.
+    """The words that have vectors, sorted by descending count, then by code point.
 
     Attributes
     ----------

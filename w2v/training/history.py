@@ -74,12 +74,13 @@ class Epoch:
 class TrainState:
     """The progress and history of a training.
 
-    Together with the arrays of a `Snapshot`, they are the whole state of the training.
+    A training can be resumed from this object and the arrays of a `Snapshot`, such as the vectors.
 
     Attributes
     ----------
     epoch, shard
-        The part of the text to train on next: the epoch from 1, the shard within it from 0.
+        What to train on next: the number of the epoch, from 1, and of the shard (part of the text)
+        in it, from 0.
     words
         The number of in-vocabulary tokens read so far, in all epochs.
     seconds

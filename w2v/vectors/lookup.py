@@ -14,8 +14,8 @@ from w2v.errors import InputError
 from w2v.text.punctuation import PLAIN
 
 MIN_ALPHABETICAL = 100
-"""For fewer words, `alphabetical` returns False: a short list may be alphabetical by chance, or
-because a person sorted it. Then there is no warning that words are not ordered by frequency."""
+"""For fewer words, `alphabetical` returns False, and no warning says that they are not ordered by
+frequency. A short list may be alphabetical by chance, or because a person sorted it."""
 
 
 @lru_cache(1 << 14)  # the words of a benchmark are looked up in one model after the other

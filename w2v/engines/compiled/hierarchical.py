@@ -12,9 +12,9 @@ all words that its center words predict. Each single center word needs only some
 skip-gram with a window size of 5, about 80 of 500. The matrix of the scores of center words and
 nodes is therefore sparse.
 
-Four center words are computed together as a *group*. A group has one row of the matrix. Its
-elements are the nodes on the paths of all words that the four center words predict, each with four
-scores.
+Four center words are computed together as a *group*, and the matrix has one row for each group.
+The elements of a row are the nodes on the paths of all words that the four center words predict,
+each with four scores.
 
 With skip-gram, the center words of a tile are consecutive in the text, so four of them predict
 nearly the same words. With CBOW, which predicts only the center word itself, the center words of a
@@ -361,10 +361,10 @@ def choose_node_targets(
       of the node's vector in the model. The factors are multiplied by a step size, the smaller of
       ``rate`` and 2 divided by the node's ``curvature`` (`limit`).
     - Otherwise, the gradients from all tiles that have the node are added up, and the node is
-      updated at the end of the step. The address is that of a row of the gradient buffer: the
-      node's row for the first of the job's tiles that have it. (A job is a sequence of tiles that
-      one thread computes.) If this tile is the first, the function sets the row to zero. The
-      factors are not multiplied by a step size.
+      updated at the end of the step. A job is a sequence of tiles that one thread computes. Those
+      of its tiles that have the node share one row of the gradient buffer, the row of the first
+      such tile. The address is that of this row. If the tile is the first, the function sets the
+      row to zero. The factors are not multiplied by a step size.
 
     Parameters
     ----------

@@ -233,9 +233,9 @@ def list_rows(nodes: I32, starts: I32, tiles: int, unit: int, heads: I32, lists:
     form a list, in the order of the buffer, and are added up later. A node with one row has no
     list. Returns the number of lists.
 
-    Consecutive tiles, ``unit`` at a time, are computed by one thread, in order. If several of them
-    have a node, their gradients of it will be added to its row for the first of these tiles. Only
-    this row is in the list, and it is stored for the others in ``Lists.places``.
+    A thread computes ``unit`` consecutive tiles, in order. If a node has rows for several of these
+    tiles, its gradients will all be added to the first of these rows. Only this row is in the list.
+    For each of the other rows, ``Lists.places`` has the number of this row.
 
     Parameters
     ----------

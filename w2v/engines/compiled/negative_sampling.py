@@ -338,9 +338,9 @@ def gradient_block(
     column
         The first column of the block.
     sums
-        For output vectors of words that the tile before may predict, too (the windows of the tiles
-        overlap): the address of the negative gradients that it has written for them, `MR`
-        consecutive rows of ``width`` values. 0 if there are none to add.
+        The address of the negative gradients that the previous tile has written for the four
+        vectors: `MR` consecutive rows of ``width`` values. 0 if there are none. Only output vectors
+        of words that both tiles may predict have them (the windows of the tiles overlap).
     targets
         Where the result for each vector is written, and its step size (`rows.Targets`).
     zero
@@ -444,7 +444,8 @@ def choose_weights(
         The window includes the center word. Only the length ``highs[i] - lows[i]`` matters, so both
         may be counted from any position. Not used for skip-gram.
     tile, own
-        The thread's working memory for a tile, and for its scores with words and noise words.
+        The thread's working memory for a tile: ``tile`` gets the range of words that each input row
+        predicts, if weights are computed; ``own`` holds the weights.
     """
     if sizes.windows:
         inside = True

@@ -100,8 +100,8 @@ def add_up(shard: Shard) -> None:
 def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
     """Copy consecutive words of the sub-sampled text, for a training step, to ``ids``.
 
-    ``first`` is the position of the first word in the shard (part of the text). The numbers of
-    their documents are copied to ``documents``, which is equally long. Positions before the start
+    The words begin at position ``first`` of the sub-sampled shard (part of the text). Their
+    document numbers are copied to ``documents``, which is equally long. Positions before the start
     or beyond the end of the shard are filled with -1.
     """
     starts, end = shard.starts, min(first + len(ids), shard.starts[-1])
@@ -166,8 +166,8 @@ def draw_windows(
     """For CBOW, find the window of each center word of a training step, and its words' weight.
 
     The sum or mean of the other words in the window later predicts the center word. If window
-    sizes are random, all center words of a strip have the same one. It is a function of ``key`` and
-    of the number of the strip in the shard.
+    sizes are random, all windows of a strip (part of the step) have the same size, a function of
+    ``key`` and of the number of the strip in the shard.
 
     Parameters
     ----------

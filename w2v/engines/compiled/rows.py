@@ -149,10 +149,10 @@ def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
 def prefetch_targets(tile: Tile, first: int, column: int, vectors: int) -> None:
     """Prefetch some columns of the rows that the next gradients of a tile will be written to.
 
-    While `MR` = 4 gradients are computed, this loads the rows for the next four into the CPU's
-    cache. The gradients of a tile are numbered, and ``first`` is the first of the next four.
-    ``tile.out`` has elements for four more gradients than a tile has. The columns are ``vectors``
-    SIMD vectors, from number ``column`` on.
+    A tile is a group of center words that are computed together. While `MR` = 4 of its gradients
+    are computed, this loads the rows for the next four, from number ``first`` on, into the CPU's
+    cache. The columns begin at number ``column`` and fill ``vectors`` SIMD vectors. ``tile.out``
+    has the address of the row for each gradient, and four more elements only for prefetching.
     """
     for j in range(first, first + MR):
         for k in range(column, column + vectors * LANES, LINE):
@@ -198,15 +198,15 @@ def choose_targets(
     - If the vector has no other gradient in the step, the gradient updates the vector directly.
       It is not written to its row. (With subwords, this is not done for input vectors.)
     - If `Sizes.halves` is true, gradients are added up separately in each half of the step's text.
-      If the vector already has a gradient in the half, this gradient is added to the row of the
-      vector's first gradient in the half, instead of being written to its own row.
+      A gradient that is not the vector's first in its half is added to the gradient row of the
+      first one, instead of being written to its own row.
     - In all other cases, the gradient is written to its own row, and overwrites what was there.
 
     The decisions are stored in ``tile``, as described in `Targets`. A call processes ``len(ids)``
     adjacent gradient rows, from number ``start`` on. The caller must process each gradient row of a
-    step exactly once. Before, it must have stored the row's own element of ``curvature``: the bound
-    for this gradient alone, from all tiles that contribute to it. (Bounds of other gradients that
-    are added to the row come later, from this function.) If `Sizes.halves` is true, the caller must
+    step exactly once. Before that, it must have stored the bound for the row's own gradient, from
+    all tiles that contribute to it, in the row's element of ``curvature``. (If other gradients are
+    added to the row, this function adds their bounds.) If `Sizes.halves` is true, the caller must
     process the rows of a vector in the order in which `list_inputs` or `list_band` has listed them.
     The row of the first gradient is then written before others are added to it.
 

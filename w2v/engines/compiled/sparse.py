@@ -6,8 +6,8 @@ There are three kinds of sparse matrices:
   each row of the input matrix. An element is the weight of the input matrix's row in the word's
   vector.
 - With subwords, to compute gradients: the shape is transposed. There is a row for each row of the
-  input matrix, and a column for each word. An element is the factor by which the word's gradient is
-  multiplied in the gradient of the input matrix's row.
+  input matrix, and a column for each word. An element is the weight of the word's gradient in the
+  gradient of the input matrix's row.
 - In the hierarchical softmax: there is a row for each center word, and a column for each tree node.
   An element is the score of the center word and the node (the dot product of their vectors), or the
   derivative of the loss with respect to this score.
@@ -231,9 +231,10 @@ def combine_four(
     """Compute the negative gradients of four input rows, as weighted sums of tree nodes' vectors.
 
     This is for the hierarchical softmax. Each of four center words has an input row, the vector
-    that predicts. The four words share a list of tree nodes, ``entries``, of which the elements
-    ``first`` to ``last - 1`` are used. Each selects a node's vector and has four factors, one for
-    each sum: the negative derivatives of the loss with respect to the scores.
+    from which words are predicted. Its dot product with a node's vector is a score. The four words
+    share a list of tree nodes, ``entries``, of which the elements ``first`` to ``last - 1`` are
+    used. Each element selects a node's vector and has four factors, one for each center word: the
+    negative derivatives of the loss with respect to their scores with this node.
 
     Parameters
     ----------
@@ -289,13 +290,14 @@ def spread_four_block(
 def spread_four(
     vectors: int, entries: List, first: Count, last: Count, four: int, rows: int
 ) -> None:
-    """Add to the gradient of each tree node in a list what four center words contribute to it.
+    """Add the contributions of four center words to the gradient of each tree node in a list.
 
-    This is for the hierarchical softmax. Each of the four words has an input row, the vector that
-    predicts. The contribution to a node is a weighted sum of the four input rows. The elements
-    ``first`` to ``last - 1`` of the list ``entries`` are used. Each has an index into ``rows``,
-    which selects the row to which the sum is added: the node's row in the gradient buffer, or its
-    vector in the model. It also has four factors, by which the four input rows are multiplied.
+    This is for the hierarchical softmax. Each of the four words has an input row, the vector from
+    which words are predicted. The contribution to a node is a weighted sum of the four input rows.
+    The elements ``first`` to ``last - 1`` of the list ``entries`` are used. Each has an index into
+    ``rows``, which selects the row to which the sum is added: the node's row in the gradient
+    buffer, or its vector in the model. It also has four factors, by which the four input rows are
+    multiplied.
 
     Parameters
     ----------

@@ -63,9 +63,9 @@ def strip_centers(sizes: Sizes, shard: Shard, step: int, strip: int) -> int:
 def prefetch_first_window(sizes: Sizes, matrix: F32, ids: I32) -> None:
     """For CBOW, prefetch the vectors of the first words of a strip, before its windows are summed.
 
-    A strip is a part of the text. `windows.read_windows` later sums the vectors in each window; it
-    prefetches the other vectors of the strip itself. ``ids`` are the rows of ``matrix`` with the
-    vectors, in the order of the text; -1 is skipped.
+    A strip is a part of the text. `windows.read_windows` later sums the vectors in each window, and
+    prefetches the strip's other vectors. ``ids`` are the rows of ``matrix`` with the vectors, in
+    the order of the text; -1 is skipped.
     """
     prefetch_rows(matrix, ids[: 2 * sizes.window + AHEAD], sizes.vectors * LANES)
 
@@ -306,8 +306,8 @@ def write_node_tile(
     gradients of the tile's input rows (the vectors that predict) are written to the addresses in
     ``scratch.tile.out`` (`rows.Targets`). If no other tile of the step is scored with a node, the
     node's vector in the model is updated; otherwise, the node's gradient goes to ``buffer`` and is
-    applied at the end of the step. For CBOW, it is added there to that of earlier tiles of the job
-    (`choose_node_targets`).
+    applied at the end of the step. For CBOW, ``buffer`` has one sum of a node's gradients for each
+    job, a sequence of tiles that one thread computes (`choose_node_targets`).
 
     Parameters
     ----------
@@ -450,8 +450,8 @@ def compute_strip(
 
     A step is one update of the model, and the strips of a step may be computed by different
     threads. A strip is divided into tiles, groups of center words. For each tile, this function
-    reads the vectors, computes the scores and the loss, and then the gradients. For CBOW, it
-    computes the gradients of the words in the windows at the end of the strip.
+    reads the vectors, computes the scores and the loss, and then the gradients. For CBOW, the
+    gradients of the words in the windows are computed after the last tile of the strip.
 
     A gradient is applied to the model at once if it is the only one of its word, or tree node, in
     the training step; otherwise it is written to ``buffer`` (`rows.choose_targets`), and

@@ -61,11 +61,12 @@ gradient buffer for each job, to which the tiles of the job add their gradients 
 jobs, more tiles would share a row, but there would be fewer jobs than some machines have cores."""
 
 NODE_TILE = 128
-"""The most center words in a tile, for skip-gram with the hierarchical softmax. A tile is a run of
-consecutive center words whose scores are computed together. Its length is the largest multiple of
-`CENTERS`, up to this number, that divides the number of center words of a step; but if the window
-size exceeds this number, it is `CENTERS`. In longer tiles, center words share more nodes; but the
-nodes of a tile, those on the paths of all words in its windows, should fit into the cache."""
+"""The maximum number of center words in a tile, for skip-gram with the hierarchical softmax. A tile
+is a run of consecutive center words whose scores are computed together. Its length is the largest
+multiple of `CENTERS`, up to this number, that divides the number of center words of a step; but if
+the window size exceeds this number, it is `CENTERS`. In longer tiles, center words share more
+nodes; but the nodes of a tile, those on the paths of all words in its windows, should fit into the
+cache."""
 
 RADIX_BITS = 11
 """The number of bits by which each pass of the radix sort of center words sorts."""

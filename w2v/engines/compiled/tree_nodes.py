@@ -238,9 +238,9 @@ def list_levels(
     already. `hierarchical.unpack_groups` decodes the keys when the scores are computed.
 
     The new nodes are those at the levels ``first`` to ``last`` - 1 of the path. The root has level
-    0, and ``last`` is the length of the path. Paths that part do not meet again, so the nodes
-    below level ``first`` are new, too. Keys are written in the order of the levels. The key of a
-    node is the sum of
+    0, and ``last`` is the length of the path. (Paths that part do not meet again, so all nodes from
+    level ``first`` on are new.) Keys are written in the order of the levels. The key of a node is
+    the sum of
 
     - 256 times the index of the node among the nodes of the tile;
     - 2 ** n for each center word n of the group whose path has the node;

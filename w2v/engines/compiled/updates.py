@@ -1,13 +1,13 @@
 """Update vectors of the model at the end of a training step, by the sums of their gradients.
 
 A training step is one update of the model, by some thousands of words. A vector may get several
-gradients in a step: that of a word from each place where the word occurs or is a noise word, and
-that of a tree node from each tile that is scored with it. Each gradient is a row of the gradient
-buffer (`Buffer`). Vectors with a single gradient have been updated already (``strips.py``; with
-subwords, output vectors only). The others are updated here, at the end of the step, when the loop
-in ``loop.py`` calls `move`. Each of them has a list of its rows in the buffer (`Lists`), which was
-made when the step was prepared. The rows are added up in the order of the list, so that the result
-does not depend on the number of threads:
+gradients in a step. The vector of a word gets one from each place where the word occurs or is a
+noise word. The vector of a tree node gets one from each tile (group of center words) that is scored
+with the node. Each gradient is a row of the gradient buffer (`Buffer`). Vectors with a single
+gradient have been updated already (``strips.py``; with subwords, output vectors only). The others
+are updated here, at the end of the step, when the loop in ``loop.py`` calls `move`. Each of them
+has a list of its rows in the buffer (`Lists`), which was made when the step was prepared. The rows
+are added up in the order of the list, so that the result does not depend on the number of threads:
 
 - The list of a word is in the order of the text, tile by tile. The text of the step is divided into
   two halves. The gradients from each half are added up, and then the two sums. If `Sizes.halves` is
@@ -201,7 +201,7 @@ def move_words(
     last: int,
     rate: np.float32,
 ) -> None:
-    """Update some vectors that have several gradients in a training step, each by their sum.
+    """Update some vectors, each by the sum of its several gradients in a training step.
 
     The vectors are those of words or tree nodes. `move` calls this function at the end of a step
     (one update of the model), when all gradients have been computed. Vectors with a single gradient

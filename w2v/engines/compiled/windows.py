@@ -36,7 +36,7 @@ AHEAD = 6
 
 
 class Ranges(NamedTuple):
-    """Sums of rows that CBOW needs, each over a range of a list of rows; `write_sums` adds them up.
+    """Ranges of a list of rows, for CBOW; `write_sums` computes the sum of the rows of each range.
 
     There are two uses:
 
@@ -45,9 +45,9 @@ class Ranges(NamedTuple):
     - The rows are the gradients of the input vectors of center words, and a range has the center
       words whose windows contain a given word. The sum is the gradient of this word.
 
-    A range includes the center word, which does not count in its own window. So one row is left out
-    of each sum: that of the center word, or that of the given word's own window. For a word whose
-    window is not one of the list, it is a row of zeros.
+    A word is not in its own window, but the ranges include it. So one row is left out of each sum:
+    in the first use, the vector of the center word; in the second, the gradient of the input vector
+    of the given word's window. If this word is not a center word, a row of zeros is left out.
 
     Attributes
     ----------
@@ -233,8 +233,8 @@ def write_sums(sizes: Sizes, ranges: Ranges, count: int, ahead: I64, tile: Tile)
     ahead
         The addresses of rows that are needed later. They are prefetched.
     tile
-        The working memory that has, for each sum, the address to which it is written, what it is
-        added to, and a factor by which it is multiplied before (`rows.Targets`).
+        The working memory that has, for each sum, a factor and the addresses of an old and a new
+        row (`rows.Targets`). The old row plus factor * sum is written to the new row.
     """
     z, width, column, left = splat(0), sizes.vectors * LANES, ZERO, sizes.vectors
     for blocks in range(-(-sizes.vectors // MAX_SUMS), 0, -1):

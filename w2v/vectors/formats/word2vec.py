@@ -89,9 +89,10 @@ def read_word2vec(
 ) -> Contents:
     r"""Read the words and vectors in a file of word2vec, gensim, fastText (``.vec``) or GloVe.
 
-    gensim writes such files by ``save_word2vec_format``. In text, the last d fields of a line are
-    the vector, and the rest is the word, which may contain spaces. Blank words and blank lines are
-    skipped. The number of words in the header may be wrong: it is not used to reserve memory.
+    gensim writes such files by ``save_word2vec_format``. In text, the last fields of a line are the
+    d numbers of the vector, and the rest is the word, which may contain spaces. Blank words and
+    blank lines are skipped. The number of words in the header may be wrong: it is not used to
+    reserve memory.
 
     Parameters
     ----------

@@ -17,5 +17,5 @@ def command(python: str = "python") -> list[str]:
 
 
 def command_line() -> str:
-    """Return the command to show in help and error messages."""
+    """Return the command that starts this program, as help and error messages show it."""
     return "w2v" if command() == ["w2v"] else "python pipeline/run.py"

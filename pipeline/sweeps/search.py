@@ -1,4 +1,4 @@
-"""Prepare the Optuna study of a search, which Hydra's sweeper runs; the same command resumes it."""
+"""Prepare the Optuna study of a search: a new one, or one to resume. Hydra's sweeper runs it."""
 
 import logging
 import re

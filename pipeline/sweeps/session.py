@@ -243,8 +243,8 @@ def exclusive_lock(folder: Path, outputs: Path) -> Iterator[None]:
 def check_hydra_settings(config: DictConfig) -> None:
     """Raise `InputError` for settings of Hydra that no sweep can have, as ``hydra.job.chdir=true``.
 
-    Also raise it if ``search.objective`` is a time, but jobs would share a training, and thus its
-    time: the sweep varies threads or processes, and the engine's results do not depend on them.
+    Also raise it if ``search.objective`` is a time, and the sweep varies threads or processes on
+    which results do not depend: jobs would take the same training, and its time, from the cache.
     """
     objective, engine = config.search.objective, ENGINES.get(str(config.engine.name))
     shared = {"engine.threads", "cluster.processes"}.intersection(varied_overrides(config))

@@ -28,7 +28,7 @@ def record_vectors(tracker: Tracker, folder: Path) -> None:
 
 
 def record_job_vectors(folder: Path) -> None:
-    """If ``tracking.vectors=best``, upload the vectors of a best job, whose folder is `folder`."""
+    """If ``tracking.vectors=best``, upload the vectors of the job in `folder`, its sweep's best."""
     summary = json.loads((folder / "summary.json").read_bytes())
     tracking = Tracking(**summary["config"]["tracking"])
     if tracking.vectors == "best" and "train" in summary["stages"]:

@@ -163,9 +163,9 @@ class GensimEngine:
 
         `random` gives the seed of gensim's random numbers. Return the number of words trained on,
         before sub-sampling, and the seconds spent on preparation, such as writing the text to a
-        file. The number of pairs and the loss are None, because gensim does not report them. Both
-        are 0 if the text has no pairs of words, or if sub-sampling has left none, so that neither
-        this call nor an earlier one has changed a vector.
+        file. The number of pairs and the loss are None, because gensim does not report them; but
+        they are 0 if the text has no pairs of words, or if no call so far has changed a vector,
+        because sub-sampling has left no pairs.
 
         Raises
         ------

@@ -152,12 +152,12 @@ class _Noise(NamedTuple):
     skew
         A correction of the test of whether a word is used alike in both texts. The test statistic
         is δ·δ / tr M, where M is the covariance of δ if the word is used alike. It is compared with
-        an F distribution, whose degrees of freedom in the numerator are f = (tr M)² / tr M². With
-        this f, F has the variance of the statistic, but too little skewness. f is therefore
-        multiplied by `skew`, which makes F as skewed as the statistic. (The statistic's deviation
-        from 1 is divided by √skew, so that the variances still agree.) `skew` is
-        (tr C²)⁴ / (tr C tr C³)², where C is the sum of (runs - 1) Σ / tr Σ over all words and all
-        texts with two or more runs. It is at most 1; it is 1 if C is isotropic.
+        an F distribution. With f = (tr M)² / tr M² degrees of freedom in the numerator, the
+        distribution would have the variance of the statistic, but too little skewness. With
+        `skew` * f, its skewness is right, but its variance is too large; therefore, the deviation
+        of the statistic from 1 is divided by √skew. `skew` is (tr C²)⁴ / (tr C tr C³)². It is
+        estimated from all words together: C is the sum of (runs - 1) Σ / tr Σ over all words and
+        all texts with two or more runs. `skew` is at most 1; it is 1 if C is isotropic.
     """
 
     trace: NDArray[np.float64]

@@ -200,8 +200,8 @@ class Difference:
           with a word pair in common;
         - ``undefined``: the score of a run is NaN, such as the loss of a training that diverged;
         - ``no spread``: the scores differ, but the estimated variance of the difference is 0, so
-          that its true variance is unknown. One case is a score without items, such as a loss, of
-          vectors that were given, not trained (`Comparison.fixed`): neither seeds nor items vary.
+          that its true variance is unknown. One case: the vectors were given, not trained
+          (`Comparison.fixed`), and the score has no items, as a loss. Then nothing varies.
     low, high
         The confidence interval of the difference. It is so wide that the intervals of all compared
         differences hold at once with a probability of 95 %. It excludes 0 if the verdict is

@@ -174,9 +174,9 @@ def score_table(judged: Judged) -> dict[str, Any]:
           ``pairs`` of words;
         - ``digits``: the number of decimals of the means;
         - ``apart``: whether any difference deviates from the difference of the two means by more
-          than one unit of their last decimal. The page then explains why: a difference is computed
-          only from the seeds, and the pairs or questions, that both configurations have, but a mean
-          from all that its configuration has;
+          than one unit of their last decimal. The page then explains why: the means are over all
+          seeds and all pairs or questions of a configuration, but a difference is computed only
+          from those that both configurations have;
         - ``scale``: the axis for drawing the differences, a `Scale`.
     """
     sign = -1 if judged.larger_is_better else 1

@@ -229,13 +229,13 @@ def list_rows(nodes: I32, starts: I32, tiles: int, unit: int, heads: I32, lists:
 
     This is part of preparing the step, for the hierarchical softmax. The center words of a step are
     divided into groups, called tiles. A node gets a gradient from each tile that is scored with it,
-    and the gradient buffer has a row for each node of each tile. If a node has several rows, they
-    form a list, in the order of the buffer, and are added up later. A node with one row has no
-    list. Returns the number of lists.
+    and the gradient buffer has a row for each node of each tile. A thread computes ``unit``
+    consecutive tiles, in order. If a node has rows for several of these tiles, only the first of
+    these rows is used: the thread adds all their gradients to it. For each of the other rows,
+    ``Lists.places`` has the number of the row that is used.
 
-    A thread computes ``unit`` consecutive tiles, in order. If a node has rows for several of these
-    tiles, its gradients will all be added to the first of these rows. Only this row is in the list.
-    For each of the other rows, ``Lists.places`` has the number of this row.
+    If several rows of a node are used, they form a list, in the order of the buffer, and are added
+    up later. A node with one such row has no list. Returns the number of lists.
 
     Parameters
     ----------

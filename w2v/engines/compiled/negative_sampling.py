@@ -14,17 +14,18 @@ weight of the center word's pairs, where K is the number of noise words per pair
 mark the word as noise.
 
 For context words (those that may be predicted), only the scores near the diagonal of S are needed,
-a band matrix. The scores are stored by center word, at these positions of an array (``row`` and
-``band`` are attributes of `Sizes`):
+a band matrix. The scores are stored by center word. Of the ``row`` scores of each, the first
+``band`` are those of context words, and the others those of noise words (`Sizes`). Their positions
+in an array are:
 
     (center i, context j)  at  i * row + j - i
     (center i, noise k)    at  i * row + band + k
 
 These positions are linear in i, j and k, so a block of S has constant strides. Scores are computed
 for `MR` = 4 center words at a time. With skip-gram, their windows together have
-``2 * Sizes.reach + 4`` words. All four center words predict the words in the middle, and
-`score_columns` computes these scores in blocks. The first three and the last three words are
-predicted by some of the four only; `score_edges` computes only their scores with these.
+``2 * Sizes.reach + 4`` words. The words in the middle are in all four windows, and `score_columns`
+computes their scores in blocks. Each of the first three and the last three words is in some of the
+four windows only; `score_edges` computes its scores with the center words of these windows.
 
 The products compute blocks of sums that stay in vector registers, and the logistic function works
 on whole vectors (see ``simd.py``). LLVM does neither by itself for loops over single numbers.

@@ -204,11 +204,10 @@ def choose_targets(
 
     The decisions are stored in ``tile``, as described in `Targets`. A call processes ``len(ids)``
     adjacent gradient rows, from number ``start`` on. The caller must process each gradient row of a
-    step exactly once. Before that, it must have stored the bound for the row's own gradient, from
-    all tiles that contribute to it, in the row's element of ``curvature``. (If other gradients are
-    added to the row, this function adds their bounds.) If `Sizes.halves` is true, the caller must
-    process the rows of a vector in the order in which `list_inputs` or `list_band` has listed them.
-    The row of the first gradient is then written before others are added to it.
+    step exactly once, and must have computed the row's element of ``curvature`` completely before.
+    If `Sizes.halves` is true, the caller must process the rows of a vector in the order in which
+    `list_inputs` or `list_band` has listed them. The row of the first gradient is then written
+    before others are added to it.
 
     Parameters
     ----------
@@ -220,9 +219,10 @@ def choose_targets(
         For each gradient row of the step, the gradient row that its gradient is written or added
         to; `ALONE` if it updates the vector directly, and -1 for an unused row (``Lists.places``).
     curvature
-        For each gradient row, an upper bound on the curvature (second derivative) of the loss with
-        respect to the vector. It limits the step size (`limit`). Updated here: if the gradient is
-        added to another gradient row, its bound is added to the bound of that row.
+        For each gradient row, an upper bound on the curvature (second derivative), with respect to
+        the vector, of the loss that the row's own gradient comes from. It limits the step size
+        (`limit`). Updated here: if the gradient is added to another gradient row, its bound is
+        added to the bound of that row.
     rate
         The learning rate.
     copies

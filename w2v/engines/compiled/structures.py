@@ -242,9 +242,9 @@ class Sizes(NamedTuple):
 
     A step is one update of the model, by up to some thousands of center words. Its text is divided
     into strips, and a strip into tiles. The center words of a tile are scored together; with
-    negative sampling, they share noise words. Context words are those that may be predicted from
-    the input rows of a tile: for skip-gram the words in and around the tile, for CBOW its center
-    words themselves.
+    negative sampling, they share noise words. Each center word has an input row, the vector from
+    which words are predicted. Context words are those that may be predicted from the input rows of
+    a tile: for skip-gram the words in and around the tile, for CBOW its center words themselves.
 
     Attributes
     ----------
@@ -413,11 +413,12 @@ class Plans(NamedTuple):
     noise : int32 (n, tiles * Sizes.noise)
         For negative sampling: the noise words of each tile.
     center, outside
-        A list for each word, or tree node, with several gradients in the step (with subwords, for
-        each input word): the rows of the gradient buffer that have these gradients. They are added
-        up to update its vector (`Lists`). The lists in `center` are for input vectors; their rows
-        are some of the strips * input_slots rows of ``Buffer.center``. Those in `outside` are for
-        output vectors, with some of the strips * slots rows of ``Buffer.outside``.
+        `Lists` of the rows of the gradient buffer that are added up to update a vector. The lists
+        in `center` are for the input vectors of words; their rows are some of the
+        strips * input_slots rows of ``Buffer.center``. Those in `outside` are for the output
+        vectors of words or tree nodes, with some of the strips * slots rows of ``Buffer.outside``.
+        A vector has a list if it has several gradients in the step. With subwords, the input
+        vectors of all words of the step have lists, even those with a single gradient.
     lows, highs : int32 (n, step)
         For CBOW: the start and the end (excluded) of each center word's window, as indices in
         ``ids``.
@@ -564,10 +565,11 @@ class Shard(NamedTuple):
         For each step: how many elements of ``center.words``, ``outside.words`` and ``part_rows`` of
         `Plans` are in use.
     tallies : float64 (steps * tiles, 2)
-        The summed weight of pairs, and their summed loss. A step has up to ``tiles`` tiles, with a
-        row for each. Only that of the first tile of a strip is used, for all tiles of the strip;
-        for CBOW with the hierarchical softmax, that of the first tile of a job (`SORTED_TILES`).
-        The other rows are zero.
+        The summed weight of pairs, and their summed loss. A tile is a group of center words that
+        are computed together, and a strip is a sequence of tiles. A step has up to ``tiles`` tiles,
+        with a row for each. The row of the first tile of a strip holds the sums over the strip, and
+        the others are zero. For CBOW with the hierarchical softmax, the row of the first of every
+        `SORTED_TILES` tiles, which are a job, holds the sums over the job.
     """
 
     jobs: I64
@@ -772,8 +774,9 @@ class Windows(NamedTuple):
         the gradient of the input row is multiplied when it is added to the gradient of a word in
         the window; for the others 0.
     firsts, lasts : int32, as many as `rows`
-        For each word, the first window of the strip that contains it, and the one after the last.
-        These are numbers of center words. The word's own window is between them.
+        For each word, the range of windows of the strip that contain it: the index of the first,
+        and the index after the last. Window i is that of the strip's center word i. If the word is
+        such a center word, its own window is in the range, too, and must be left out of sums.
     outside : int64 (tile + Sizes.noise,)
         For negative sampling: the address of the output vector of each center word of a tile, and
         then of each noise word of the tile.
@@ -810,13 +813,8 @@ class Nodes(NamedTuple):
     that they predict, by dot products of input rows and node vectors. So the scores are a sparse
     matrix, with a row for each group and a column for each node of the tile (see
     ``hierarchical.py``). It has n elements, each with `MR` scores. `marks`, `lanes` and `sums` are
-    for skip-gram only, `steps` and `bits` for CBOW only.
-
-    Example: a tile has one group and two nodes. Then ``starts`` is (0, 2) and ``entries`` (0, 1).
-    Node 0 is on the paths of words that all four center words predict, each with the weight 1;
-    only center word 2 predicts a word whose path takes branch 1 there. Node 1 is on the path of
-    this word only, which takes branch 0. Then ``factors`` is (1, 1, 1, 1, 0, 0, 1, 0), and
-    ``negatives`` is (0, 0, 1, 0, 0, 0, 0, 0).
+    for skip-gram only, `steps` and `bits` for CBOW only. The words that a center word predicts are
+    the words around it; with CBOW, this is the center word itself, predicted from its input row.
 
     Attributes
     ----------
@@ -855,9 +853,13 @@ class Nodes(NamedTuple):
         For CBOW: a table whose row i has the `MR` bits of the number i, the lowest bit first, as
         0.0 or 1.0. It decodes an element of ``Plans.keys``, which has two such numbers for a node
         and a group of `MR` center words. Bit k of the first number says whether the path of center
-        word k has the node, and bit k of the second whether this path takes branch 1 there. In the
-        example above, the numbers are 15 and 4 for node 0, and 4 and 0 for node 1; rows 15, 4, 4
-        and 0 of the table are what `factors` and `negatives` have for the two nodes.
+        word k has the node, and bit k of the second whether this path takes branch 1 there.
+
+    Example: a tile of CBOW has one group and two nodes. Then ``starts`` is (0, 2), and ``entries``
+    (0, 1). Node 0 is on the paths of all four center words; only that of center word 2 takes
+    branch 1 there. Node 1 is on the path of center word 2 only, which takes branch 0. Then
+    ``factors`` is (1, 1, 1, 1, 0, 0, 1, 0), and ``negatives`` (0, 0, 1, 0, 0, 0, 0, 0). The numbers
+    that `bits` decodes are 15 and 4 for node 0, and 4 and 0 for node 1.
     """
 
     starts: I32

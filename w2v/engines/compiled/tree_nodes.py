@@ -227,15 +227,16 @@ def list_levels(
     last: int,
     keys: int,
 ) -> None:
-    """Encode which center words of a group have each node of a tree path, and their branches there.
+    """For nodes of a tree path, encode which center words of a group have them on their paths.
 
     This is for CBOW with the hierarchical softmax, which predicts a center word by the nodes on its
     path in the Huffman tree. A group is `MR` = 4 center words that are computed together; they have
     the numbers 0 to 3. A tile is a sequence of groups. Each distinct node of a group gets one
-    number, called a key, which says which of the four paths have it. `list_paths` calls this
-    function for each center word of the group, in order. A call writes the keys of those nodes of
-    center word ``lane`` that are on no earlier center word's path; the others have their keys
-    already. `hierarchical.unpack_groups` decodes the keys when the scores are computed.
+    number, called a key, which says which of the four paths have it, and which branch each of them
+    takes there. `list_paths` calls this function for each center word of the group, in order; the
+    words are sorted by their paths. A call writes the keys of those nodes of center word ``lane``
+    that are on no earlier center word's path; the others have their keys already.
+    `hierarchical.unpack_groups` decodes the keys when the scores are computed.
 
     The new nodes are those at the levels ``first`` to ``last`` - 1 of the path. The root has level
     0, and ``last`` is the length of the path. (Paths that part do not meet again, so all nodes from
@@ -255,9 +256,10 @@ def list_levels(
     scratch
         Working memory, only read. For each center word of the group, the array ``lanes`` has the
         index in ``Paths.branches`` at which the word's path begins, and the number of nodes that
-        this path shares with the path of the center word before; this shows which later words share
-        a node. The array ``columns`` belongs to the path of center word ``lane``. For each level,
-        it has the index of the path's node among the nodes of the tile.
+        this path shares with the path of the center word before. A later center word has a node at
+        level k if this number is above k for it and all center words between. The array ``columns``
+        belongs to the path of center word ``lane``. For each level, it has the index of the path's
+        node among the nodes of the tile.
     lane, filled
         The number of the center word in the group, and how many center words the group has.
     keys

@@ -1,12 +1,15 @@
 """Compiled code for context windows: which words each center word predicts or is predicted from.
 
-An input vector is what predicts. With skip-gram, it is the vector of the center word and predicts
-the words around it; `find_targets` finds these words. With CBOW, it is the sum or mean of the
-vectors of the words around the center word and predicts that word. `read_windows` computes it,
-after `locate_words`. `share_gradients` and `write_shares` compute the gradients of words from those
-of input vectors. The input vectors of CBOW and the gradients of words are sums over ranges of rows
-(`write_sums`). From one sum to the next, the range only moves forward, because all windows of a
-strip, a part of the text, have the same size.
+Words are predicted from an input vector. With skip-gram, it is the vector of the center word, from
+which the words around it are predicted; `find_targets` finds these words.
+
+With CBOW, the input vector is the sum or mean of the vectors of the words around the center word,
+which is predicted from it. `locate_words` finds the addresses of these vectors, and `read_windows`
+computes the input vectors. `share_gradients` and `write_shares` compute the gradient of each word
+from the gradients of the input vectors that its vector is a part of. Both an input vector and the
+gradient of a word are a sum over adjacent rows of a list: vectors of words, or gradients of input
+vectors (`Ranges`). `write_sums` computes them. It makes each sum from the one before by adding and
+subtracting a few rows, because all windows of a strip, a part of the text, have the same size.
 """
 
 from typing import Any, NamedTuple

@@ -1,7 +1,7 @@
-"""The base class of the corpora that are read from an archive, and the source of their documents.
+"""Corpora that are read from an archive: their base class, and functions for reading archives.
 
-An archive is downloaded if need be. Documents are read as streams; nothing is extracted to disk.
-This module also has functions for reading archives.
+The archive is downloaded if need be. `ArchiveSource` yields the documents of such a corpus. It
+reads the archive as a stream; nothing is extracted to disk.
 """
 
 import lzma

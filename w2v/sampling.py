@@ -119,8 +119,9 @@ def draw_evenly(key: Key, purpose: int, numbers: NDArray[np.int64], parts: int) 
     These integers serve to draw noise words, which then occur almost exactly as often as their
     probabilities say.
 
-    Each `parts` consecutive counters form a group. If the range of 32-bit integers is divided into
-    `parts` equal intervals, the integers of a group are one from each interval (up to rounding).
+    The counters are divided into groups of consecutive ones; the number of counters in a group is
+    `parts`. If the range of 32-bit integers is divided into `parts` equal intervals, the integers
+    of a group are one from each interval (up to rounding).
     For N consecutive groups together, the number of integers in an interval of any length differs
     from the expected number by less than 6 if N is at most 100,000, and by O(log N) in general.
 

@@ -398,9 +398,10 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
     values : (runs,)
         The correlations; NaN if x or the row of y is constant, or n is less than 2.
     parts : (runs, n)
-        The influences: the derivatives themselves, not divided by n. (The method
-        `SimilarityBenchmark.scores`, which calls this function, divides them by n.) If a
-        correlation is defined, the influences on it sum to 0.
+        The influences: the derivative of each correlation with respect to the weight of each item
+        (see the notes), not divided by n. (The method `SimilarityBenchmark.scores`, which calls
+        this function, divides them by n.) If a correlation is defined, the influences on it sum
+        to 0.
 
     Notes
     -----

@@ -559,11 +559,16 @@ class Comparison:
             mean leaves out are not used. None without seeds, or for a score without items.
         few : bool
             Whether the n items that were used are too few to estimate the variance. This is so in
-            two cases: they are fewer than `MIN_PAIRS` questions, or have fewer different word pairs
-            (`Benchmark.units`); or of all n² combinations (i, j) of the items, more than the
-            fraction `MAX_SHARE` depend on each other. Two items depend on each other if they are
-            the same word pair, or questions with a word pair in common. False for a score without
-            items, or if `items` is None.
+            two cases:
+
+            - There are fewer than `MIN_PAIRS` different word pairs among the items or, if the items
+              are questions, in them; or there are fewer than `MIN_PAIRS` questions
+              (`Benchmark.units`).
+            - Of all n² combinations (i, j) of the items, more than the fraction `MAX_SHARE` depend
+              on each other. Two items depend on each other if they are the same word pair, or
+              questions with a word pair in common.
+
+            False for a score without items, or if `items` is None.
         """
         careful = self.distinct.settings == 2 or len(seeds) == 2
         if self.benchmark is None:

@@ -34,9 +34,10 @@ def add_row(
     """Add a row of the gradient buffer to the list of its word; return the new number of lists.
 
     A word has a row for each of its gradients in a training step. The rows of a word form a linked
-    list: each row has the number of the next row. They are added up at the end of the step. The
-    text of the step has two halves, whose rows are added up separately. Therefore the function must
-    be called for the rows of the first half before those of the second. There are three cases:
+    list: each row has the number of the next row. They are added up at the end of the step, and
+    separately for each half of the step's text. For this, a list has the rows of the first half
+    first, and marks where the second half begins (`Lists.next`). The function must therefore be
+    called for all rows of the first half before those of the second. There are three cases:
 
     - The word has no row yet: the row begins a list.
     - The word already has a row whose number is at least ``joined``: the gradient of the new row
@@ -52,10 +53,12 @@ def add_row(
     word, row
         The word, and the number of the row.
     begin
-        The number of the first row of the half that the row is in.
+        The number of the first row of the half that ``row`` is in. If the list has only rows before
+        ``begin`` so far, the new row is marked as the first one of the second half.
     joined
-        If one thread computes all gradients from some row on, and adds them up as it goes: the
-        number of this row; otherwise `BEYOND`.
+        `BEYOND` if each gradient is kept in its own row. Otherwise, one thread computes a range of
+        rows that includes ``row``, and adds up the gradients of each word in this range as it goes.
+        ``joined`` is then the number of the first row of the range.
     count
         The number of lists so far: one for each word that has got a row.
     heads
@@ -121,13 +124,13 @@ def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
 def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lists: Lists) -> int:
     """For each input word of a training step, list where its gradients will be kept and added up.
 
-    This is part of preparing the step (`plan`). Input words are the words that predict: for
-    skip-gram the center words, for CBOW also the words around them. The text of the step is divided
-    into strips. Each occurrence of an input word in a strip has a row of the gradient buffer, for
-    its gradient. The rows of a word form a list, in the order of the text. The list marks where
-    the second half of the step begins (``Lists.next``), because gradients are added up separately
-    for each half. A word with a single row has a list only with subwords. Returns the number of
-    lists.
+    This is part of preparing the step (`plan`). Input words are the words whose input vectors the
+    step reads: for skip-gram the center words, for CBOW the words of all windows. The text of the
+    step is divided into strips. Each occurrence of an input word in a strip has a row of the
+    gradient buffer, for its gradient. The rows of a word form a list, in the order of the text. The
+    list marks where the second half of the step begins (``Lists.next``), because gradients are
+    added up separately for each half. A word with a single row has a list only with subwords.
+    Returns the number of lists.
 
     If `Sizes.halves` is true, the list of a word has only its first row in each half. The gradients
     of its other rows in this half will be added to this first row, which is stored for them in
@@ -242,7 +245,7 @@ def list_rows(nodes: I32, starts: I32, tiles: int, unit: int, heads: I32, lists:
     nodes
         The tree node of each row; -1 for a row without a node.
     starts
-        The first row of each tile, and the number of rows.
+        The first row of each tile, and one more element: the total number of rows.
     tiles, unit
         The number of tiles of the step, and of those that one thread computes in order.
     heads

@@ -25,9 +25,12 @@ compute these steps, one after the other; both are repeated until all steps are 
 
 With one or two threads, a job of kind 4 computes all strips of one half of the step, one after the
 other (`Sizes.halves`). All gradients of a word in this half share one buffer row, that of the
-word's first gradient in the half: each is added to it as soon as it is computed. This is not done
-for tree nodes. With skip-gram, each tile writes one gradient for each of its nodes, to a row of its
-own; with CBOW, the tiles of a job share such a row.
+word's first gradient in the half: each is added to it as soon as it is computed.
+
+Tree nodes are treated alike with any number of threads. A tile computes one gradient for each of
+its nodes. With skip-gram, each of these gradients has a buffer row of its own. With CBOW, a job of
+the kind `compute_sorted` (see below) computes several tiles, and adds up their gradients of the
+same node in one row.
 
 With CBOW and the hierarchical softmax, tiles are not parts of strips: all center words of the step
 are sorted by their tree paths and then divided into tiles, so the words of a tile come from

@@ -252,7 +252,7 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
 
 @inlined
 def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
-    """Add one term, a factor times a word vector, to a sum that is a summand of a gradient.
+    """Add one term to a weighted sum of word vectors, which is a part of a gradient.
 
     ``terms`` describes four sums: sum p is Σ G[p, k] R[k], over k, where R[k] is a word vector and
     G[p, k] a factor (`Terms`). This function adds the term G[p, k] R[k], for the given ``p`` and

@@ -251,8 +251,10 @@ def plan(
     several gradients in the step, one for each place where it occurs. In the gradient buffer, each
     of them has a row of its own. A word or node with several rows has a list of these rows, which
     are added up at the end of the step (`Lists`). With subwords, an input word has a list even if
-    it has only one row. In ``shard.several``, this function stores how many elements of these
-    arrays of ``plans`` are in use:
+    it has only one row.
+
+    Three arrays of ``plans`` are longer than a step needs. In ``shard.several``, this function
+    stores how many elements of each of them the step uses:
 
     - ``center.words``: the input words that have a list.
     - ``outside.words``: the output words, or tree nodes, that have a list.

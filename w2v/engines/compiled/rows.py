@@ -219,10 +219,10 @@ def choose_targets(
         For each gradient row of the step, the gradient row that its gradient is written or added
         to; `ALONE` if it updates the vector directly, and -1 for an unused row (``Lists.places``).
     curvature
-        For each gradient row, an upper bound on the curvature (second derivative), with respect to
-        the vector, of the loss that the row's own gradient comes from. It limits the step size
-        (`limit`). Updated here: if the gradient is added to another gradient row, its bound is
-        added to the bound of that row.
+        For each gradient row, a curvature bound, which limits the step size (`limit`). The row's
+        own gradient is that of a part of the loss. The bound is an upper bound on the second
+        derivative of this part with respect to the vector. Updated here: if a gradient is added to
+        another gradient row, its bound is added to the bound of that row.
     rate
         The learning rate.
     copies

@@ -177,8 +177,11 @@ def choose_band_targets(
     gradients, row
         The address of the buffer's rows for output vectors, and the number of the first of them
         that belongs to the strip.
-    tile, own
-        The thread's working memory for the tile, which gets the decisions, and for its scores.
+    tile
+        The thread's working memory for the tile, in which the decisions are stored.
+    own
+        The thread's working memory with the tile's curvature bounds (``own.sums``) and the output
+        vectors of its noise words; only read here.
     """
     contexts, size = sizes.contexts, 4 * sizes.vectors * LANES
     k = row + sizes.slots - (sizes.strip - number) * sizes.noise

@@ -493,8 +493,8 @@ class Buffer(NamedTuple):
       is computed by one thread. The thread adds all gradients of a word in this half to one row,
       the word's first row in the half, as soon as it computes them. So fewer rows are written, and
       they stay in the cache. The word's other rows in this half are not used.
-    - For CBOW, a thread adds all gradients of a tree node in a job to one row in the same way
-      (`SORTED_TILES`).
+    - For CBOW with the hierarchical softmax, `SORTED_TILES` successive tiles are a job, which one
+      thread computes. The thread adds all gradients of a tree node in a job to one row.
     - A word or tree node with a single row in the step needs no sum. Its gradient updates the
       vector directly. With subwords, this is so for output vectors only.
 

@@ -166,13 +166,15 @@ def add_multiple(rows: int, factors: int, i: Any, sign: np.float32, column: int,
 def move_range(
     ranges: Ranges, k: int, begin: Any, end: Any, column: int, sums: Any, zero: Any
 ) -> Any:
-    """Compute the sum over range number ``k`` from the sum over the previous one.
+    """For CBOW, compute the sum over range number ``k`` of rows from that over the previous range.
 
-    The rows that are new in the range are added, and those that are not in it any more are
-    subtracted. This is faster than adding up all its rows, because the windows of neighboring
-    center words have most words in common. Rounding errors remain in the sum, even those from a
-    large row that is not in the range any more. If the two ranges have no row in common, the sum
-    starts again from zero, and so do the errors.
+    The rows are word vectors, or gradients of input vectors, in the order of the text. A range is
+    a sequence of consecutive rows, such as the vectors of the words in one window (`Ranges`). Each
+    row is multiplied by its factor. The rows that are new in the range are added to the previous
+    sum, and those that are not in it any more are subtracted. This is faster than adding up all
+    rows of the range, because successive ranges have most rows in common. Rounding errors remain
+    in the sum, even those from a large row that is not in the range any more. If the two ranges
+    have no row in common, the sum starts again from zero, and so do the errors.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ Some words in the pages contain scripts, markup or control characters.
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,12 +18,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from pipeline.sweeps.objective import compare_jobs
+from tests.test_sweeps_analysis import job
 from w2v.evaluate.metrics.base import MetricInput
 from w2v.evaluate.settings import Evaluate
 from w2v.files import write_vocabulary
 from w2v.report.evaluation import compute
 from w2v.report.figures import LIST, MAP, Counts, draw, read_pictures
 from w2v.report.report import REPORT, without_passwords, write_report
+from w2v.report.sweep import write_sweep_page
 from w2v.training.history import Epoch, Point
 from w2v.vectors import VOCABULARY, WordVectors
 from w2v.vectors.formats import HISTORY
@@ -577,6 +581,29 @@ def test_coverage_and_captions_say_how_unknown_words_count(
 )
 def test_no_part_of_a_password_is_shown(text: str, shown: str) -> None:
     assert without_passwords(text) == shown
+
+
+def test_the_page_of_a_sweep_fits(tmp_path: Path, open_page: Any) -> None:
+    random = np.random.default_rng(0)
+    varied = itertools.product(("negsample", "hsoftmax"), (2, 5), (0.025, 0.05), range(3))
+    jobs = [
+        job(n, random.normal(), loss=loss, model__window=window, train__lr=lr, seed=seed)
+        for n, (loss, window, lr, seed) in enumerate(varied)
+    ]
+    result = compare_jobs("score", jobs)
+    summary = {
+        "configurations": result.configurations,
+        "objective": "score",
+        "jobs": [{"status": "finished"}] * len(jobs),
+        "difference": None,
+        "command": COMMAND,
+    }
+    write_sweep_page(tmp_path, result.judged, summary, result.settings)
+    page = open_page((tmp_path / REPORT).as_uri())
+    for width in (390, 700, 701, 1000, 1001, 1400):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator(".verdicts tbody tr").count() == 28  # every two of eight configurations
 
 
 def test_the_report_opens_and_fits(site: Site, open_page: Any, screen: dict[str, Any]) -> None:

@@ -43,7 +43,9 @@ KERNEL_SOURCES = (
 
 STEPS_AHEAD = 4
 """Training steps are prepared in groups of this number times the number of threads: the words and
-random numbers of all steps of a group are chosen before the first of these steps is computed."""
+random numbers of all steps of a group are chosen before the first of these steps is computed.
+There is memory for two groups. While a group is computed, threads that would have to wait for
+others prepare the next one."""
 
 
 class NumbaEngine:
@@ -77,7 +79,7 @@ class NumbaEngine:
         self.task = replace(task, model=Model(center[:, :dim], outside[:, :dim]))
         self.problem, sizes = make_problem(self.task, center, outside)
         sizes = self.sizes = sizes._replace(halves=task.threads <= 2)
-        self.plans = structures.make_plans(sizes, STEPS_AHEAD * task.threads)
+        self.plans = structures.make_plans(sizes, 2 * STEPS_AHEAD * task.threads)
         self.buffer = structures.make_buffer(sizes)
         self.scratches = [structures.make_scratch(sizes, self.problem) for _ in range(task.threads)]
         start = time.perf_counter()
@@ -100,7 +102,7 @@ class NumbaEngine:
             return self.numpy.train(text, rates, random)
         key, source, sizes = draw_key(random), source_of(text), self.sizes
         floats = float(rates[0]), float(rates[1])  # the kernel would be compiled again for integers
-        shard = structures.make_shard(sizes, text.size, len(self.plans.ids))
+        shard = structures.make_shard(sizes, text.size, len(self.plans.ids) // 2)
 
         def work(scratch: structures.Scratch) -> None:
             loop.train(

@@ -104,6 +104,17 @@ def finish(jobs: NDArray[np.int64], phase: int) -> None:
     add_one(address(jobs) + phase * BYTES + BYTES // 2)
 
 
+@inlined
+def finished(jobs: NDArray[np.int64], phase: int, number: int) -> bool:
+    """Return whether all ``number`` jobs of a phase of the work are finished.
+
+    If so, the calling thread can read what these jobs have written. ``jobs`` has the counters of
+    all phases (`make_jobs`), and ``phase`` is the number of the phase.
+    """
+    done: int = load_shared(address(jobs) + phase * BYTES + BYTES // 2)
+    return done >= number
+
+
 @inner
 def wait(jobs: NDArray[np.int64], phase: int, number: int) -> None:
     """Wait until all jobs of a phase are finished, also those that other threads have taken.
@@ -120,9 +131,8 @@ def wait(jobs: NDArray[np.int64], phase: int, number: int) -> None:
     number
         The number of jobs in the phase.
     """
-    place = address(jobs) + phase * BYTES + BYTES // 2
     spins = 0
-    while load_shared(place) < number:
+    while not finished(jobs, phase, number):
         spins += 1
         if spins > SPINS:
             let_others_run()

@@ -11,8 +11,9 @@ step.
 Each thread calls `train` with the same arguments, except for its own working memory. The work is
 divided into jobs, which the threads share (see ``jobs.py``). The result of a job does not
 depend on the thread that runs it. There are six kinds of jobs, listed below. First, jobs of kind 1
-sub-sample the text. Then jobs of kind 2 prepare a few training steps, and jobs of kinds 3 to 6
-compute these steps, one after the other; both are repeated until all steps are done.
+sub-sample the text. Then jobs of kind 2 prepare a group of training steps, and jobs of kinds 3 to 6
+compute these steps, one after the other; both are repeated until all steps are done. A thread that
+would have to wait for others prepares steps of the next group instead.
 
 1. `subsample`: sub-sample a part of the text. A last job, `add_up`, counts the words kept.
 2. `plan`: prepare a training step. Copy its words, draw its random numbers, and list where each
@@ -45,12 +46,14 @@ Jobs of kind 1 and 2 are in ``plans.py``, those of kind 4 in ``strips.py`` and
 This module does not work with ``NUMBA_DISABLE_JIT=1``.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from w2v import sampling
 from w2v.engines.compiled.cbow_hierarchical import compute_sorted, read_strip, share_sorted
-from w2v.engines.compiled.functions import compiled
-from w2v.engines.compiled.jobs import finish, take, wait
+from w2v.engines.compiled.functions import compiled, inner
+from w2v.engines.compiled.jobs import finish, finished, take, wait
 from w2v.engines.compiled.plans import (
     add_up,
     plan,
@@ -72,6 +75,56 @@ from w2v.engines.compiled.structures import (
     Source,
 )
 from w2v.engines.compiled.updates import WORDS, input_jobs, move, output_jobs, sum_parts, sum_words
+
+
+class Group(NamedTuple):
+    """Consecutive training steps of a shard (part of the text) that are prepared at a time.
+
+    Attributes
+    ----------
+    first, steps
+        The number of the first step in the shard, and the number of steps; 0 after the last group.
+    phase
+        The phase of the jobs that prepare the steps, one job for each step.
+    """
+
+    first: int
+    steps: int
+    phase: int
+
+
+@inner
+def wait_and_prepare(
+    problem: Problem,
+    sizes: Sizes,
+    key: sampling.Key,
+    group: Group,
+    plans: Plans,
+    shard: Shard,
+    phase: int,
+    number: int,
+    scratch: Scratch,
+) -> None:
+    """Wait until all jobs of a phase are finished, and prepare training steps in the meantime.
+
+    A thread calls this, instead of `wait`, when no jobs of the phase are left to take.
+
+    Parameters
+    ----------
+    problem, sizes, key, plans, shard, scratch
+        As for `train`.
+    group
+        The steps to prepare, if other threads have not prepared them yet.
+    phase, number
+        The number of the phase to wait for, and of the jobs in it.
+    """
+    while not finished(shard.jobs, phase, number):
+        job = take(shard.jobs, group.phase)
+        if job >= group.steps:
+            wait(shard.jobs, phase, number)
+            return
+        plan(problem, sizes, key, group.first + job, plans, shard, scratch.planning)
+        finish(shard.jobs, group.phase)
 
 
 @compiled
@@ -134,16 +187,17 @@ def train(
     wait(jobs, phase, 1)
     phase += 1
     steps = -(-shard.starts[-1] // sizes.step)
-    for begin in range(0, steps, len(plans.ids)):
-        number = min(len(plans.ids), steps - begin)
-        job = take(jobs, phase)
-        while job < number:
-            plan(problem, sizes, key, begin + job, plans, shard, scratch.planning)
-            finish(jobs, phase)
-            job = take(jobs, phase)
-        wait(jobs, phase, number)
+    size = len(plans.ids) // 2  # there is memory for the plans of two groups
+    group = Group(ZERO, min(size, steps), phase)
+    phase += 1
+    while group.steps > 0:
+        wait_and_prepare(
+            problem, sizes, key, group, plans, shard, group.phase, group.steps, scratch
+        )
+        begin, end = group.first, group.first + group.steps
+        group = Group(end, min(size, steps - end), phase)  # prepared while threads wait
         phase += 1
-        for step in range(begin, begin + number):
+        for step in range(begin, end):
             rate = np.float32(rates[0] + (rates[1] - rates[0]) * step / steps)
             words = -(-shard.several[step, 0] // WORDS)
             if sizes.parts:
@@ -152,7 +206,7 @@ def train(
                     sum_parts(problem, sizes, step, job, plans, buffer, shard)
                     finish(jobs, phase)
                     job = take(jobs, phase)
-                wait(jobs, phase, words)
+                wait_and_prepare(problem, sizes, key, group, plans, shard, phase, words, scratch)
                 phase += 1
             strips = step_strips(sizes, shard, step)
             if sizes.sorted:
@@ -161,7 +215,7 @@ def train(
                     read_strip(problem, sizes, step, job, plans, buffer, shard, scratch)
                     finish(jobs, phase)
                     job = take(jobs, phase)
-                wait(jobs, phase, strips)
+                wait_and_prepare(problem, sizes, key, group, plans, shard, phase, strips, scratch)
                 phase += 1
                 number = -(-step_tiles(sizes, shard, step) // SORTED_TILES)
                 job = take(jobs, phase)
@@ -169,20 +223,20 @@ def train(
                     compute_sorted(problem, sizes, step, job, plans, buffer, shard, rate, scratch)
                     finish(jobs, phase)
                     job = take(jobs, phase)
-                wait(jobs, phase, number)
+                wait_and_prepare(problem, sizes, key, group, plans, shard, phase, number, scratch)
                 phase += 1
-            size = strips_of_half(strips) if sizes.halves else 1
-            number = -(-strips // size)
+            half = strips_of_half(strips) if sizes.halves else 1
+            number = -(-strips // half)
             job = take(jobs, phase)
             while job < number:
-                for k in range(job * size, min((job + 1) * size, strips)):
+                for k in range(job * half, min((job + 1) * half, strips)):
                     if sizes.sorted:
                         share_sorted(problem, sizes, step, k, plans, buffer, shard, rate, scratch)
                     else:
                         compute_strip(problem, sizes, step, k, plans, buffer, shard, rate, scratch)
                 finish(jobs, phase)
                 job = take(jobs, phase)
-            wait(jobs, phase, number)
+            wait_and_prepare(problem, sizes, key, group, plans, shard, phase, number, scratch)
             phase += 1
             if sizes.parts:
                 job = take(jobs, phase)
@@ -190,7 +244,7 @@ def train(
                     sum_words(problem, sizes, step, job, plans, buffer, shard)
                     finish(jobs, phase)
                     job = take(jobs, phase)
-                wait(jobs, phase, words)
+                wait_and_prepare(problem, sizes, key, group, plans, shard, phase, words, scratch)
                 phase += 1
             number = input_jobs(sizes, shard, step) + output_jobs(shard, step)
             job = take(jobs, phase)
@@ -198,6 +252,6 @@ def train(
                 move(problem, sizes, step, job, plans, buffer, shard, rate)
                 finish(jobs, phase)
                 job = take(jobs, phase)
-            wait(jobs, phase, number)
+            wait_and_prepare(problem, sizes, key, group, plans, shard, phase, number, scratch)
             phase += 1
     return int(steps)

@@ -1061,11 +1061,11 @@ def make_shard(sizes: Sizes, tokens: int, plans: int) -> Shard:
     tokens
         The number of tokens of the shard.
     plans
-        The number of training steps that are prepared at a time.
+        The number of training steps in a group, whose steps are prepared at a time.
     """
     blocks, steps = -(-tokens // BLOCK), -(-tokens // sizes.step)
     return Shard(
-        make_jobs(2 + -(-steps // plans) + (2 + 2 * sizes.parts + 2 * sizes.sorted) * steps),
+        make_jobs(3 + -(-steps // plans) + (2 + 2 * sizes.parts + 2 * sizes.sorted) * steps),
         np.empty(tokens, np.int32),
         np.empty(tokens, np.int32),
         np.zeros(blocks, np.int64),

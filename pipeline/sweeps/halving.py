@@ -28,7 +28,7 @@ EPOCHS, DECAY = "train.epochs", "train.decay_epochs"
 
 
 def rungs_of(epochs: int, first: int) -> list[int]:
-    """Return the last epoch of each halving round: `epochs` // 2**k >= `first`, k = ..., 1, 0."""
+    """Return the last epoch of each round: `epochs` and its repeated halves >= `first`, rising."""
     rungs = [epochs]
     while rungs[0] // 2 >= first:
         rungs.insert(0, rungs[0] // 2)

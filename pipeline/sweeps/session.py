@@ -142,10 +142,10 @@ def close_sweep(
 ) -> None:
     """Save a sweep's results in files (`facts` in ``summary.json``) and in MLflow; print them.
 
-    `error` is the exception that ended the sweep early, or None. At the end, it is raised again in
-    three cases: it comes from Ctrl-C or SIGTERM; it is an `InputError`, and not every job failed;
-    every job ended successfully. In other cases, `SweepFailedError` is raised if a job failed or
-    never started. Without `error`, nothing is raised if every job ended successfully.
+    `error` is the exception that ended the sweep early, or None. It is raised again at the end if
+    it comes from Ctrl-C or SIGTERM, if it is an `InputError` and not every job failed, or if every
+    job ended successfully. If it is not raised again, or is None, `SweepFailedError` is raised if a
+    job failed or never started.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show

@@ -561,9 +561,8 @@ class Comparison:
             Whether the n items that were used are too few to estimate the variance. This is so in
             two cases:
 
-            - There are fewer than `MIN_PAIRS` different word pairs among the items or, if the items
-              are questions, in them; or there are fewer than `MIN_PAIRS` questions
-              (`Benchmark.units`).
+            - The items are fewer than `MIN_PAIRS` word pairs or questions, or they are questions
+              that are made from fewer different word pairs (`Benchmark.units`).
             - Of all n² combinations (i, j) of the items, more than the fraction `MAX_SHARE` depend
               on each other. Two items depend on each other if they are the same word pair, or
               questions with a word pair in common.

@@ -116,8 +116,8 @@ class Trained:
     def figures(self) -> dict[str, Any]:
         """Return facts about the training as a dict of JSON values, such as times and losses.
 
-        The keys are the names of some attributes, and ``words_per_second``. ``device`` and
-        ``cluster``, the costs of workers, are left out if they are None.
+        The keys are the names of some attributes, and ``words_per_second``. ``device``, and
+        ``cluster`` (the costs of workers), are left out if they are None.
         """
         return {
             "words": self.words,

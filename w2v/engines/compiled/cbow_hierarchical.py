@@ -100,9 +100,10 @@ def compute_sorted(
     and divided into tiles, which have words with similar paths. Each call is for some consecutive
     tiles, which are a job.
 
-    The negative gradient of each input row replaces the row in ``buffer.inputs``. In the third
-    phase, `share_sorted` passes it on to the context words. `write_node_tile` writes the gradients
-    of the nodes. The number of predicted words and their summed loss are stored in
+    For each tile, this function computes the scores, and then the gradients of the nodes, which
+    `write_node_tile` adds to the gradient buffer or the model. The negative gradient of each input
+    row replaces the row in ``buffer.inputs``; in the third phase, `share_sorted` passes it on to
+    the context words. The number of predicted words and their summed loss are stored in
     ``shard.tallies``.
 
     Parameters

@@ -377,8 +377,8 @@ def choose_node_targets(
         other tile of the step has the node (``Lists.places``).
     curvature
         For each row of the gradient buffer, an upper bound on the curvature (second derivative) of
-        the loss with respect to the node's vector, in any direction. If the gradient of a row is
-        added to an earlier row, its bound is added to that of the earlier row here.
+        the loss with respect to the node's vector, in any direction. If the gradient of a row will
+        be added to an earlier row, this function adds its bound to that of the earlier row.
     rate
         The learning rate.
     gradients

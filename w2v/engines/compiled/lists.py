@@ -132,9 +132,9 @@ def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lis
     added up separately for each half. A word with a single row has a list only with subwords.
     Returns the number of lists.
 
-    If `Sizes.halves` is true, the list of a word has only its first row in each half. The gradients
-    of its other rows in this half will be added to this first row, which is stored for them in
-    ``Lists.places``.
+    If `Sizes.halves` is true, only the first row of a word in each half is used and is in the list:
+    the word's other gradients in this half will be added to it. For each of the other rows,
+    ``Lists.places`` has the number of this first row.
 
     Parameters
     ----------
@@ -181,9 +181,9 @@ def list_band(
     those of noise words. The list marks where the second half of the step begins (``Lists.next``),
     because gradients are added up separately for each half. Returns the number of lists.
 
-    If `Sizes.halves` is true, the list of a word has only its first row in each half. The gradients
-    of its other rows in this half will be added to this first row, which is stored for them in
-    ``Lists.places``.
+    If `Sizes.halves` is true, only the first row of a word in each half is used and is in the list:
+    the word's other gradients in this half will be added to it. For each of the other rows,
+    ``Lists.places`` has the number of this first row.
 
     Parameters
     ----------
@@ -293,11 +293,13 @@ def list_parts(
     ids
         The words of the step, in the order of the text; -1 where there is no word.
     words, count
-        The distinct words of the step are the first ``count`` elements of ``words``.
+        The distinct words whose input vectors the step reads are the first ``count`` elements of
+        ``words``.
     numbers
-        Output: the index in ``words`` of each word of ``ids``; -1 where there is no word, or if it
-        is not in ``words``. This and the next four are rows of the arrays ``numbers``,
-        ``part_rows``, ``part_ends``, ``part_words`` and ``part_shares`` of `Plans`.
+        Output: the index in ``words`` of each word of ``ids``; -1 where there is no word, or if the
+        step does not read its input vector, so that it is not in ``words``. This and the next four
+        are rows of the arrays ``numbers``, ``part_rows``, ``part_ends``, ``part_words`` and
+        ``part_shares`` of `Plans`.
     rows
         Output: the distinct rows of the input matrix that are summands of the words.
     ends

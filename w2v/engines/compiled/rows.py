@@ -219,16 +219,17 @@ def choose_targets(
         For each gradient row of the step, the gradient row that its gradient is written or added
         to; `ALONE` if it updates the vector directly, and -1 for an unused row (``Lists.places``).
     curvature
-        For each gradient row, a curvature bound, which limits the step size (`limit`). The row's
-        own gradient is that of a part of the loss. The bound is an upper bound on the second
-        derivative of this part with respect to the vector. Updated here: if a gradient is added to
-        another gradient row, its bound is added to the bound of that row.
+        For each gradient row, a bound that limits the step size (`limit`): an upper bound on the
+        second derivative, with respect to the vector, of that part of the loss whose gradient goes
+        to the row. If a gradient is added to another gradient row, this function adds its bound to
+        the bound of that row.
     rate
         The learning rate.
     copies
-        The address of copies of the vectors, in the order of ``ids``, from before the step. If it
-        is 0, there are no copies; the step has not yet changed these vectors in the model, and they
-        are read there.
+        The address of copies of the vectors, in the order of ``ids``, from before the step. A
+        vector that is updated directly becomes its copy plus the step. If the address is 0, there
+        are no copies: the step has not yet changed the vectors in the model, which take the place
+        of copies.
     gradients
         The address of the gradient buffer.
     start

@@ -604,11 +604,12 @@ class Planning(NamedTuple):
         For skip-gram with the hierarchical softmax: the index in ``nodes`` of `Plans` at which each
         inner node of the tree was last listed in this step, or -1.
     parts : int32 (rows of the input matrix,)
-        With subwords: the number of each row among the distinct rows that the words of the step
-        have as summands (``part_rows`` of `Plans`); -1 for a row not found among them so far.
+        With subwords, where a word's vector is a weighted sum of rows of the input matrix: the
+        index of each row in ``part_rows`` of `Plans`, which lists the distinct rows that are
+        summands of the step's words; -1 for a row that is not listed so far.
     part_places : int32 (entries,)
-        With subwords: for each summand of each distinct word of the step, the number of its row, as
-        in `parts`. ``entries`` is the largest possible number of these summands.
+        With subwords: for each summand of each distinct word of the step, the index of its row in
+        ``part_rows``. ``entries`` is the largest possible number of these summands.
     leaves : int64 (2, step)
         For CBOW with the hierarchical softmax: the center words before and after a pass of the
         radix sort. A word is 2^32 * the position of its leaf + the word's position in the step.

@@ -256,10 +256,11 @@ def list_levels(
     scratch
         Working memory, only read. For each center word of the group, the array ``lanes`` has the
         index in ``Paths.branches`` at which the word's path begins, and the number of nodes that
-        this path shares with the path of the center word before. The path of a later center word
-        has the new node at level k if this number is greater than k for each center word from
-        ``lane`` + 1 up to that later one. The array ``columns`` belongs to the path of center word
-        ``lane``. For each level, it has the index of the path's node among the nodes of the tile.
+        this path shares with the path of the center word before. A later center word has the new
+        node at level k on its path if no center word after ``lane``, up to and including the later
+        one, shares k or fewer nodes with the one before. The array ``columns`` belongs to the path
+        of center word ``lane``. For each level, it has the index of the path's node among the nodes
+        of the tile.
     lane, filled
         The number of the center word in the group, and how many center words the group has.
     keys

@@ -227,7 +227,7 @@ def sum_block(
 
 @inner
 def write_sums(sizes: Sizes, ranges: Ranges, count: int, ahead: I64, tile: Tile) -> None:
-    """Compute sums over ranges of rows for CBOW, and write or add each to a row elsewhere.
+    """Compute sums over ranges of rows for CBOW, and put each into a row elsewhere.
 
     Parameters
     ----------

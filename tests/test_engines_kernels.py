@@ -197,8 +197,13 @@ def test_steps_of_cbow_have_whole_blocks_of_windows(window: int) -> None:
         structures.make_sizes(8, window, block * 3 // 2, reach=0)
 
 
-@pytest.mark.parametrize("window", [5, 100])
-def test_the_bits_do_not_depend_on_the_number_of_threads(window: int) -> None:
+@pytest.mark.parametrize(("window", "ahead"), [(5, 1), (5, 2), (100, 2)])
+def test_the_bits_do_not_depend_on_the_number_of_threads(
+    window: int, ahead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With 1, groups of steps that are prepared together are so small that also 8 threads use the
+    # memory of a group again.
+    monkeypatch.setattr("w2v.engines.numba.STEPS_AHEAD", ahead)
     documents = random_documents(6, 40_000, 2000)
     digests = set()
     for threads in (1, 2, 3, 5, 8):

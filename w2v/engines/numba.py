@@ -41,7 +41,7 @@ KERNEL_SOURCES = (
 """If one of these files is newer than the compiled kernels on disk, the kernels are compiled again
 (on POSIX systems only; see `w2v.jit`)."""
 
-STEPS_AHEAD = 4
+STEPS_AHEAD = 2
 """Training steps are prepared in groups of this number times the number of threads: the words and
 random numbers of all steps of a group are chosen before the first of these steps is computed.
 There is memory for two groups. While a group is computed, threads that would have to wait for

@@ -4,8 +4,8 @@ The work is divided into phases, such as the gradients of a training step, and e
 A job is done by one thread. A phase has a fixed number of jobs. Each thread takes jobs of the phase
 until none are left, then waits until all of them are finished, and goes on to the next phase. The
 phase ends when its jobs are finished, even if some threads have not reached it: a thread that comes
-later finds no jobs left and goes on at once. Everything that a job writes to memory can be read in
-all later phases.
+later finds no jobs left and goes on at once. Everything that a job writes to memory can be read
+after waiting for its phase.
 
     job = take(jobs, phase)
     while job < number:
@@ -13,6 +13,9 @@ all later phases.
         finish(jobs, phase)
         job = take(jobs, phase)
     wait(jobs, phase, number)
+
+Phases usually follow each other. But a thread may take jobs of another phase while it waits, as
+`loop.wait_and_prepare` does.
 """
 
 import sys
@@ -42,8 +45,8 @@ let_others_run = types.ExternalFunction(
 def make_jobs(phases: int) -> NDArray[np.int64]:
     """Allocate the counters by which threads share their work: int64 (phases, 16), zeroed.
 
-    The work is divided into phases, which are done one after the other, and each phase into jobs,
-    each done by one thread. In the row of a phase, column 0 is the number of the job to take next,
+    The work is divided into phases, and each phase into jobs, each done by one thread. In the row
+    of a phase, column 0 is the number of the job to take next,
     and column 8 the number of finished jobs. The other columns are padding, so that each counter
     has its own cache line.
     """

@@ -107,14 +107,16 @@ def wait_and_prepare(
 ) -> None:
     """Wait until all jobs of a phase are finished, and prepare training steps in the meantime.
 
-    A thread calls this, instead of `wait`, when no jobs of the phase are left to take.
+    A thread calls this, instead of `wait`, when no jobs of the phase are left to take. It is also
+    called to wait until the steps themselves are prepared; ``phase`` is then ``group.phase``.
 
     Parameters
     ----------
     problem, sizes, key, plans, shard, scratch
         As for `train`.
     group
-        The steps to prepare, if other threads have not prepared them yet.
+        The steps to prepare, if other threads have not prepared them yet. They must not be read
+        before waiting for ``group.phase``.
     phase, number
         The number of the phase to wait for, and of the jobs in it.
     """

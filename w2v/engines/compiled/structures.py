@@ -545,8 +545,8 @@ class Shard(NamedTuple):
 
     All threads write to these arrays. First, they sub-sample the text of the shard and store the
     words that are kept. Then they compute the training steps of the shard, one after the other. The
-    work is divided into jobs, which are grouped in phases: the jobs of a phase begin when all jobs
-    of the phase before are finished.
+    work is divided into jobs, which are grouped in phases (``jobs.py``). The jobs of a phase begin
+    when all jobs of the phase before are finished, except for those that prepare later steps.
 
     Attributes
     ----------

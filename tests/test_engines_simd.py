@@ -215,6 +215,19 @@ def test_greater_and_select() -> None:
     np.testing.assert_array_equal(got, np.where(a > b, a, b))
 
 
+@pytest.mark.parametrize("truth", [True, False])
+@pytest.mark.parametrize(
+    ("x", "y"), [(np.int64(2), np.int64(-3)), (np.float32(0.5), np.float32(-np.inf))]
+)
+def test_select_one_of_two_numbers(truth: bool, x: Any, y: Any) -> None:
+    assert compiled(simd_select)(truth, x, y) == (x if truth else y)
+    assert "!unpredictable" in written_code("select")  # LLVM is told not to use a branch
+
+
+def simd_select(truth: bool, x: Any, y: Any) -> Any:
+    return simd.select(truth, x, y)
+
+
 @compiled
 def combine_ints(operation: int, a: NDArray[np.int32], b: NDArray[np.int32], out: F32) -> None:
     x, y = simd.load_ints(simd.address(a), 1), simd.load_ints(simd.address(b), 2)

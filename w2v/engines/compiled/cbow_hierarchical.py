@@ -21,7 +21,7 @@ import numpy as np
 from w2v.engines.compiled.functions import inner
 from w2v.engines.compiled.plans import step_tiles
 from w2v.engines.compiled.rows import gather_rows, prefetch_rows
-from w2v.engines.compiled.simd import LANES, ZERO, address
+from w2v.engines.compiled.simd import LANES, ZERO, address, unsigned
 from w2v.engines.compiled.strips import (
     prefetch_first_window,
     score_node_tile,
@@ -140,13 +140,15 @@ def compute_sorted(
             problem, sizes, n, number, order, plans, buffer, curvature, scratch, ahead
         )
         loss += tile_loss
-        for i in range(sizes.tile):
+        for i in range(unsigned(sizes.tile)):
+            place = np.int64(order[i])
             tile.old[i], tile.steps[i] = address(tile.zeros), 1
-            tile.out[i] = address(tile.C) + i * size  # where no center word is, zeros remain
-            if order[i] >= 0:
-                tile.out[i] = address(buffer.inputs) + order[i] * size
-                buffer.input_curvature[order[i]] = curvature[i]
+            tile.out[i] = address(buffer.inputs) + place * size
+            if place >= 0:
+                buffer.input_curvature[unsigned(place)] = curvature[i]
                 pairs += 1
+            else:  # where no center word is, zeros remain
+                tile.out[i] = address(tile.C) + np.int64(i) * size
         ahead = nodes[starts[number + 1] : starts[min(number + 2, last)]]
         write_node_tile(problem, sizes, n, number, plans, buffer, rate, scratch, ahead)
     row = step * (sizes.step // sizes.tile) + first

@@ -34,17 +34,20 @@ from w2v.engines.compiled.logistic import logistic
 from w2v.engines.compiled.rows import ALONE, Targets, limit, prefetch_rows
 from w2v.engines.compiled.simd import (
     LANES,
+    ZERO,
     add,
     address,
     load,
     load_four,
     multiply,
     multiply_add,
+    select,
     splat,
     splat_four,
     store,
     subtract,
     sum_lanes,
+    unsigned,
 )
 from w2v.engines.compiled.sparse import (
     List,
@@ -83,11 +86,11 @@ def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) 
         The working memory that has the range of words that each center word predicts.
     """
     total = np.float64(0)
-    for place in range(2 * sizes.reach + MR):
-        for lane in range(MR):
-            j = place - lane
-            is_pair = (j >= tile.lows[first + lane]) & (j < tile.highs[first + lane])
-            weight = weights[j] if is_pair else np.float32(0)
+    for place in range(unsigned(2 * sizes.reach + MR)):
+        for lane in range(unsigned(MR)):
+            j, i = np.int64(place) - np.int64(lane), unsigned(first) + lane
+            is_pair = (j >= tile.lows[i]) & (j < tile.highs[i])
+            weight = weights[unsigned(j)] if is_pair else np.float32(0)
             own.lanes[place, lane] = weight
             total += weight
     return total
@@ -126,7 +129,7 @@ def list_groups(
     """
     entries, marks = own.entries, own.marks
     sums, lanes = address(own.sums), address(own.lanes)
-    zero, count = splat_four(np.float32(0)), 0
+    zero, count = splat_four(np.float32(0)), ZERO
     pairs = np.float64(0)
     for group in range(sizes.tile // MR):
         first = count
@@ -138,19 +141,20 @@ def list_groups(
                 i = group * MR + place
                 for k in range(starts[i], starts[i + 1]):
                     # Each node is written, and overwritten by the next one unless it is new.
-                    column = keys[k] >> 1
-                    entries[count] = column
+                    key = np.int64(keys[unsigned(k)])
+                    column = unsigned(key >> 1)
+                    entries[unsigned(count)] = column
                     count += marks[column] <= group
                     marks[column] = group + 1
-                    store(add(load_four(sums, MR * keys[k]), by), sums, MR * keys[k])
+                    store(add(load_four(sums, MR * key), by), sums, MR * key)
         factors, negatives = address(own.factors), address(own.negatives)
         for e in range(first, count):
-            k = 2 * MR * entries[e]
-            negative = load_four(sums, k + MR)
-            store(add(load_four(sums, k), negative), factors, MR * e)
+            row = 2 * MR * np.int64(entries[unsigned(e)])
+            negative = load_four(sums, row + MR)
+            store(add(load_four(sums, row), negative), factors, MR * e)
             store(negative, negatives, MR * e)
-            store(zero, sums, k)
-            store(zero, sums, k + MR)
+            store(zero, sums, row)
+            store(zero, sums, row + MR)
         own.starts[group + 1] = count
     entries[count] = 0  # a pair of nodes is scored at a time
     return pairs
@@ -187,8 +191,8 @@ def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
     for group in range(groups + 1):
         own.starts[group] = starts[group] - begin
     for e in range(count):
-        key = keys[begin + e]
-        own.entries[e] = key >> 2 * MR
+        key = keys[unsigned(begin + e)]
+        own.entries[unsigned(e)] = key >> 2 * MR
         store(load_four(bits, MR * np.int64(key & every)), factors, MR * e)
         store(load_four(bits, MR * np.int64(key >> MR & every)), negatives, MR * e)
     own.entries[count] = 0  # a pair of nodes is scored at a time
@@ -325,14 +329,14 @@ def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nod
     for group in range(sizes.tile // MR):
         total, norms = splat_four(np.float32(0)), load_four(address(tile.center_norms), group * MR)
         for e in range(own.starts[group], own.starts[group + 1]):
-            column, values = own.entries[e], load_four(curvature, MR * e)
-            total = multiply_add(values, splat_four(tile.norms[column]), total)
+            column, values = np.int64(own.entries[unsigned(e)]), load_four(curvature, MR * e)
+            total = multiply_add(values, splat_four(tile.norms[unsigned(column)]), total)
             place = MR * column
             store(multiply_add(values, norms, load_four(sums, place)), sums, place)
         store(total, address(of_centers), group * MR)
-    for column in range(len(of_nodes)):
-        four = own.curvature[column]
-        of_nodes[column] = (four[0] + four[1]) + (four[2] + four[3])
+    parts = own.curvature
+    for k in range(unsigned(len(of_nodes))):
+        of_nodes[k] = (parts[k, 0] + parts[k, 1]) + (parts[k, 2] + parts[k, 3])
 
 
 @inner
@@ -393,20 +397,19 @@ def choose_node_targets(
     model, stride, zero = address(matrix), np.int64(4 * matrix.shape[1]), splat(0)
     for j in range(len(ids)):
         row = np.int64(begin + j)
-        listed = np.int64(places[row])  # -1 where there is no node: no list of a group has it
-        alone = listed == ALONE
-        step = limit(rate, curvature[row])
-        own.steps[j] = step if alone else np.float32(1)
+        listed = np.int64(places[unsigned(row)])  # -1 for no node: no list of a group has it
+        alone, bound, i = listed == ALONE, curvature[unsigned(row)], unsigned(j)
+        own.steps[i] = select(alone, limit(rate, bound), np.float32(1))
         place = gradients + 4 * listed * width
-        own.out[j] = model + ids[j] * stride if alone else place
+        own.out[i] = select(alone, model + ids[i] * stride, place)
         if listed == row:
             for k in range(0, width, LANES):
                 store(zero, place, k)
         elif listed >= 0:
-            curvature[listed] += curvature[row]
+            curvature[unsigned(listed)] += bound
     scores, factors = address(tile.scores), address(own.factors)
     for e in range(own.starts[len(own.starts) - 1]):
-        step_of_node = splat_four(own.steps[own.entries[e]])
+        step_of_node = splat_four(own.steps[unsigned(own.entries[unsigned(e)])])
         store(multiply(load_four(scores, MR * e), step_of_node), factors, MR * e)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.rows import ALONE
-from w2v.engines.compiled.simd import ZERO
+from w2v.engines.compiled.simd import ZERO, select, unsigned
 from w2v.engines.compiled.structures import F32, I32, Lists, Parts, Planning, Sizes
 
 BEYOND: Any = np.int64(2**31)
@@ -72,15 +72,16 @@ def add_row(
         has `ALONE` until the word gets another row. ``lists.places`` has, for each row, the row to
         which its gradient is written or added.
     """
-    head = heads[word]
+    head = np.int64(heads[unsigned(word)])
     known, same, joins = head >= 0, head >= begin, head >= joined
     # Selected without branches, which would often be mispredicted.
-    last, place = head if known else row, head if joins else row
-    after = -1 if joins else row if same else ~row
-    lists.words[count], lists.heads[count] = word, row  # overwritten by the next list unless new
-    lists.next[row] = -1 if known else ALONE
-    lists.next[last] = after if known else ALONE
-    lists.places[row] = heads[word] = place
+    last, place = select(known, head, row), select(joins, head, row)
+    after = select(joins, np.int64(-1), select(same, np.int64(row), ~row))
+    number = unsigned(count)
+    lists.words[number], lists.heads[number] = word, row  # overwritten by the next list unless new
+    lists.next[unsigned(row)] = select(known, np.int64(-1), ALONE)
+    lists.next[unsigned(last)] = select(known, after, ALONE)
+    lists.places[unsigned(row)] = heads[unsigned(word)] = place
     return int(count + (not known))
 
 
@@ -106,16 +107,17 @@ def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
     lists
         The lists; those that remain are moved to the front.
     """
-    several = 0
-    for n in range(count):
-        word, row = lists.words[n], lists.heads[n]
-        heads[word] = -1
+    several = ZERO
+    for n in range(unsigned(count)):
+        word, row = lists.words[n], unsigned(lists.heads[n])
+        heads[unsigned(word)] = -1
         # Each list is written, and overwritten by the next one unless it is kept.
-        lists.words[several], lists.heads[several] = word, row
-        after = lists.next[row]
+        number = unsigned(several)
+        lists.words[number], lists.heads[number] = word, row
+        after = np.int64(lists.next[row])
         single = after == ALONE
-        lists.next[row] = -1 if single else after
-        lists.places[row] = ALONE if single and not every else row
+        lists.next[row] = select(single, np.int64(-1), after)
+        lists.places[row] = select(single & (not every), np.int64(ALONE), np.int64(row))
         several += every or not single
     return several
 

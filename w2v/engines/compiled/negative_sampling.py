@@ -51,9 +51,11 @@ from w2v.engines.compiled.simd import (
     multiply,
     multiply_add,
     multiply_add_each,
+    select,
     splat,
     store,
     sum_lanes_of_four,
+    unsigned,
 )
 from w2v.engines.compiled.sparse import MAX_VECTORS
 from w2v.engines.compiled.structures import F32, I32, MR, Band, Pairs, Sizes, Tile
@@ -392,17 +394,15 @@ def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: 
     """
     weights_of, sums = pairs_of.weights, pairs_of.sums
     total = np.float64(0)
-    for i in range(SHARED):
-        start = i * sizes.row
-        low, high = lows[i], highs[i]
-        for j in range(2 * sizes.reach + 1):
-            is_pair = (j >= low) & (j < high)
-            weights[start + j] = weights_of[j] if is_pair else np.float32(0)
+    for i in range(unsigned(SHARED)):
+        start, low, high = i * unsigned(sizes.row), unsigned(lows[i]), unsigned(highs[i])
+        for j in range(unsigned(2 * sizes.reach + 1)):
+            weights[start + j] = select((j >= low) & (j < high), weights_of[j], np.float32(0))
         pairs = sums[high] - sums[low]
         total += pairs
-        start += sizes.band
+        start += unsigned(sizes.band)
         share = -pairs * pairs_of.negatives / np.float32(sizes.noise)
-        for k in range(sizes.noise):
+        for k in range(unsigned(sizes.noise)):
             weights[start + k] = share
     return total
 
@@ -533,15 +533,22 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
     """
     sums, lanes = address(own.sums) + 4 * p * own.sums.shape[1], own.noise_norms.size
     H = address(tile.curvature) + 4 * (i + p) * sizes.row
-    norm, mask = tile.center_norms[i + p], address(own.mask)
-    of_contexts = add_curvature(
-        H,
-        norms + 4 * (i + p),
-        norm,
-        sums + 4 * (i + p),
-        mask + 4 * lanes,
-        (own.mask.size - lanes) // LANES,
-    )
+    norm, mask = tile.center_norms[unsigned(i + p)], address(own.mask)
+    if sizes.windows:
+        # Only one center word has this context word: the sums need not be read.
+        own.sums[unsigned(p), unsigned(i + p)] = load_float(H, 0) * norm
+        of_contexts = multiply(
+            multiply(load(H, 0), load(mask, lanes)), load(norms + 4 * (i + p), 0)
+        )
+    else:
+        of_contexts = add_curvature(
+            H,
+            norms + 4 * (i + p),
+            norm,
+            sums + 4 * (i + p),
+            mask + 4 * lanes,
+            (own.mask.size - lanes) // LANES,
+        )
     of_noise = add_curvature(
         H + 4 * sizes.band,
         address(own.noise_norms),

@@ -13,7 +13,7 @@ import numpy as np
 from w2v import sampling
 from w2v.engines.compiled.functions import inlined, inner
 from w2v.engines.compiled.lists import list_band, list_inputs, list_parts, lists_of
-from w2v.engines.compiled.simd import ZERO
+from w2v.engines.compiled.simd import ZERO, unsigned
 from w2v.engines.compiled.structures import (
     BLOCK,
     F32,
@@ -70,14 +70,14 @@ def subsample(
             document += 1
         start = source.starts[document]
         for t in range(position, min(end, source.ends[document])):
-            word = source.ids[source.tokens[start + t]]
+            word = source.ids[unsigned(source.tokens[unsigned(start + t)])]
             # Each word is written, and overwritten by the next one unless it is kept. A branch on a
             # random number would often be mispredicted.
-            shard.ids[place] = word
-            shard.documents[place] = document
+            shard.ids[unsigned(place)] = word
+            shard.documents[unsigned(place)] = document
             if word >= 0:
                 words += 1
-                place += bits[t - first] <= keep[word]
+                place += bits[unsigned(t - first)] <= keep[unsigned(word)]
         position = min(end, source.ends[document])
     shard.words[block] = words
     shard.kept[block] = place - first
@@ -112,8 +112,8 @@ def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
         place = block * BLOCK - starts[block]
         stop = min(end, starts[block + 1])
         for k in range(n, stop):
-            ids[k - first] = shard.ids[place + k]
-            documents[k - first] = shard.documents[place + k]
+            ids[unsigned(k - first)] = shard.ids[unsigned(place + k)]
+            documents[unsigned(k - first)] = shard.documents[unsigned(place + k)]
         n = stop
         block += 1
     ids[n - first :] = documents[n - first :] = -1
@@ -145,9 +145,9 @@ def draw_noise(problem: Problem, sizes: Sizes, key: sampling.Key, step: int, noi
         number = np.uint32(bits + np.uint32(group * SPACING) // count)
         for k in range(tile * sizes.noise, (tile + 1) * sizes.noise):
             word = start[(np.uint64(number) * size) >> np.uint64(32)]
-            while last[word] < number:
+            while last[unsigned(word)] < number:
                 word += 1
-            noise[k] = word
+            noise[unsigned(k)] = word
             number = np.uint32(number + apart)
 
 
@@ -194,15 +194,15 @@ def draw_windows(
         for k in range(begin, min(begin + block, len(lows))):
             center = m + k
             low = high = center
-            document = documents[center]
+            document = documents[unsigned(center)]
             if document >= 0:
                 low, high = center - farthest, center + farthest + 1
-                while documents[low] != document:
+                while documents[unsigned(low)] != document:
                     low += 1
-                while documents[high - 1] != document:
+                while documents[unsigned(high - 1)] != document:
                     high -= 1
-            lows[k], highs[k] = low, high
-            weights[k] = window_weight(problem, ids, low, high, center)
+            lows[unsigned(k)], highs[unsigned(k)] = low, high
+            weights[unsigned(k)] = window_weight(problem, ids, low, high, center)
 
 
 @inlined

@@ -22,10 +22,12 @@ from w2v.engines.compiled.simd import (
     multiply_add_each,
     prefetch,
     prefetch_target,
+    select,
     splat,
     store,
     store_each,
     sum_lanes_of_four,
+    unsigned,
 )
 from w2v.engines.compiled.structures import F32, I32, LINE, MR, Tile
 
@@ -156,7 +158,7 @@ def prefetch_targets(tile: Tile, first: int, column: int, vectors: int) -> None:
     """
     for j in range(first, first + MR):
         for k in range(column, column + vectors * LANES, LINE):
-            prefetch_target(tile.out[j], k)
+            prefetch_target(tile.out[unsigned(j)], k)
 
 
 @inlined
@@ -240,20 +242,19 @@ def choose_targets(
         The index in the arrays of ``tile`` at which they are stored.
     """
     model, stride, size = address(matrix), np.int64(4 * matrix.shape[1]), 4 * tile.C.shape[1]
-    zeros, one = address(tile.zeros), np.float32(1)
+    zeros = address(tile.zeros)
     for j in range(len(ids)):
         # Selected without branches, which would often be mispredicted.
-        own = np.int64(start + j)
-        listed = np.int64(places[own])
-        alone, n = listed == ALONE, listed if listed >= 0 else own
-        step = limit(rate, curvature[own])
-        curvature[n] += np.float32(0) if n == own else curvature[own]
-        row, place = model + ids[j] * stride, gradients + n * size
-        tile.out[first + j] = row if alone else place
+        own, k = np.int64(start + j), unsigned(first + j)
+        listed, bound = np.int64(places[unsigned(own)]), curvature[unsigned(own)]
+        alone, n = listed == ALONE, select(listed >= 0, listed, own)
+        joins = n != own
+        curvature[unsigned(n)] += select(joins, bound, np.float32(0))
+        row, place = model + ids[unsigned(j)] * stride, gradients + n * size
         before = copies + j * size if copies else row
-        sums = zeros if n == own else place
-        tile.old[first + j] = before if alone else sums
-        tile.steps[first + j] = step if alone else one
+        tile.out[k] = select(alone, row, place)
+        tile.old[k] = select(alone, before, select(joins, place, zeros))
+        tile.steps[k] = select(alone, limit(rate, bound), np.float32(1))
 
 
 @inner

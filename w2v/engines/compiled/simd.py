@@ -54,6 +54,11 @@ ZERO = cast(int, np.int64(0))
 """The number 0 as an int64. It is used for variables and arguments that can also have other values:
 Numba would compile a function once more for the literal ``0``."""
 
+unsigned: Any = np.uint64
+"""Converts an index that is never negative, in loops that run for each word. With a signed index,
+Numba would first check whether it is negative and so counts from the end. This takes time, and
+LLVM does not vectorize such loops."""
+
 FLOATS, INTS, MASK = Vector(types.float32), Vector(types.int32), Vector(types.boolean)
 """The types of vectors with `LANES` elements. A mask is the result of a comparison."""
 
@@ -388,10 +393,17 @@ def greater(builder: Any, x: Any, y: Any) -> Any:
     return builder.fcmp_ordered(">", x, y)
 
 
-@instruction(lambda _, x, y: x(MASK, x, y))
+@instruction(lambda mask, x, _: x(mask, x, x))
 def select(builder: Any, mask: Any, x: Any, y: Any) -> Any:
-    """Emit LLVM code for a vector with the lanes of ``x`` where ``mask`` is true, else of ``y``."""
-    return builder.select(mask, x, y)
+    """Emit LLVM code for a vector with the lanes of ``x`` where ``mask`` is true, else of ``y``.
+
+    With a truth value instead of a mask, ``x`` and ``y`` are numbers, and the result is one of
+    them, with the type of ``x``. LLVM is told not to use a branch, which the CPU might often
+    predict wrongly.
+    """
+    result = builder.select(mask, x, y)
+    result.set_metadata("unpredictable", builder.module.add_metadata([]))
+    return result
 
 
 @instruction(lambda _: INTS(types.int32))

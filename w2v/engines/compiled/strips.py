@@ -24,7 +24,7 @@ from w2v.engines.compiled.negative_sampling import (
 )
 from w2v.engines.compiled.plans import step_tiles
 from w2v.engines.compiled.rows import choose_targets, gather_rows, prefetch_rows, put_gradients
-from w2v.engines.compiled.simd import LANES, address
+from w2v.engines.compiled.simd import LANES, address, unsigned
 from w2v.engines.compiled.structures import (
     F32,
     I32,
@@ -186,11 +186,12 @@ def choose_band_targets(
     contexts, size = sizes.contexts, 4 * sizes.vectors * LANES
     k = row + sizes.slots - (sizes.strip - number) * sizes.noise
     a, b, c, d = own.sums[0], own.sums[1], own.sums[2], own.sums[3]
-    for j in range(contexts):
-        curvature[row + place + j] += (a[j] + b[j]) + (c[j] + d[j])
-    for j in range(sizes.noise):
-        i = contexts + j
-        curvature[k + j] = (a[i] + b[i]) + (c[i] + d[i])
+    own_rows, noise_rows = curvature[row + place :], curvature[k:]
+    for j in range(unsigned(contexts)):
+        own_rows[j] += (a[j] + b[j]) + (c[j] + d[j])
+    for j in range(unsigned(sizes.noise)):
+        i = unsigned(contexts) + j
+        noise_rows[j] = (a[i] + b[i]) + (c[i] + d[i])
     choose_targets(
         matrix,
         ids[place : place + (contexts if last else sizes.tile)],
@@ -205,9 +206,9 @@ def choose_band_targets(
     )
     if not last:  # the next tile adds to the gradients of the last rows
         for j in range(sizes.tile, contexts):
-            tile.out[sizes.tile + j] = gradients + (row + place + j) * size
-            tile.old[sizes.tile + j] = address(tile.zeros)
-            tile.steps[sizes.tile + j] = 1
+            i = unsigned(sizes.tile + j)
+            tile.out[i] = gradients + (row + place + j) * size
+            tile.old[i], tile.steps[i] = address(tile.zeros), 1
     choose_targets(
         matrix,
         noise[: sizes.noise],

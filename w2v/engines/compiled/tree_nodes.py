@@ -6,6 +6,8 @@ the same nodes, so the nodes of a tile are listed once. This is done before a tr
 (``plans.py``), because the lists do not depend on the model.
 """
 
+from typing import Any
+
 import numpy as np
 
 from w2v.engines.compiled.functions import inlined, inner
@@ -24,6 +26,7 @@ from w2v.engines.compiled.simd import (
     shift_right,
     splat_int,
     store,
+    unsigned,
 )
 from w2v.engines.compiled.structures import (
     I32,
@@ -121,7 +124,7 @@ def list_nodes(
     """
     reach, skipped = sizes.reach, sizes.window - sizes.reach
     tiles, branches = -(-centers // sizes.tile), paths.branches
-    row = count = 0
+    row = count = ZERO
     for tile in range(tiles):
         begin = starts[tile] = row
         place = tile * sizes.tile + skipped
@@ -134,15 +137,16 @@ def list_nodes(
             word = ids[place + j] if j < sizes.tile + 2 * reach else -1
             if word >= 0:
                 for k in range(paths.starts[word], paths.starts[word + 1]):
-                    node, code = branches[k] >> 1, branches[k] & 1
+                    branch = np.int64(branches[unsigned(k)])
+                    node, code = unsigned(branch >> 1), branch & 1
                     # A node that is new gets the next row; another one has its row in `seen`.
-                    known = seen[node]
-                    is_new = known < begin
-                    this = row if is_new else known
-                    nodes[row] = node
+                    known = np.int64(seen[node])
+                    is_new: Any = known < begin
+                    this = select(is_new, row, known)
+                    nodes[unsigned(row)] = node
                     seen[node] = this
                     row += is_new
-                    keys[count] = 2 * (this - begin) + code
+                    keys[unsigned(count)] = 2 * (this - begin) + code
                     count += 1
         row = pad_rows(nodes, row)
     starts[tiles], key_starts[tiles * sizes.contexts] = row, count
@@ -194,26 +198,28 @@ def sort_centers(
     now, then, digits = scratch.leaves[0], scratch.leaves[1], scratch.digits
     count, shift, most = ZERO, np.int64(32), np.int64(len(digits) - 1)
     for i in range(centers):
-        if highs[i] - lows[i] > 1:
-            now[count] = np.int64(leaves[ids[sizes.window + i]]) << 32 | i
-            count += 1
+        # Each word is written, and overwritten by the next one if it is left out.
+        word, k = ids[unsigned(sizes.window + i)], unsigned(i)
+        now[unsigned(count)] = np.int64(leaves[unsigned(max(word, 0))]) << 32 | i
+        count += highs[k] - lows[k] > 1
     while (len(leaves) - 1) >> (shift - 32) > 0:
         digits[:] = 0
         for k in range(count):
-            digits[now[k] >> shift & most] += 1
+            digits[unsigned(now[unsigned(k)] >> shift & most)] += 1
         place = 0
         for digit in range(len(digits)):
             size = digits[digit]
             digits[digit] = place
             place += size
         for k in range(count):
-            digit = now[k] >> shift & most
-            then[digits[digit]] = now[k]
+            leaf = now[unsigned(k)]
+            digit = unsigned(leaf >> shift & most)
+            then[unsigned(digits[digit])] = leaf
             digits[digit] += 1
         now, then = then, now
         shift += RADIX_BITS
     for k in range(count):
-        order[k] = now[k] & 0xFFFFFFFF
+        order[unsigned(k)] = now[unsigned(k)] & 0xFFFFFFFF
     order[count:] = -1
 
 
@@ -274,8 +280,8 @@ def list_levels(
         key, shared = multiply_ints(load_ints(columns, k), shift), last
         for other in range(lane, filled):
             if other > lane:
-                shared = min(shared, lanes[other, 1])
-            code = common_bits(load_ints(branches, lanes[other, 0] + k), one)
+                shared = min(shared, lanes[unsigned(other), 1])
+            code = common_bits(load_ints(branches, lanes[unsigned(other), 0] + k), one)
             bits = add_ints(multiply_ints(code, codes), one)
             bits = multiply_ints(bits, splat_int(np.int32(1 << other)))
             has_node = less_ints(load_ints(levels, k), splat_int(np.int32(shared)))
@@ -336,10 +342,14 @@ def compare_paths(
             length = np.int64(paths.starts[word + 1]) - start
             shared = min(length, most) if before >= 0 else ZERO
             # A node has one path from the root, so the nodes above it are shared, too.
-            while shared > 0 and (branches[start + shared - 1] ^ branches[last + shared - 1]) > 1:
+            while shared > 0:
+                ours, theirs = unsigned(start + shared - 1), unsigned(last + shared - 1)
+                if branches[ours] ^ branches[theirs] <= 1:
+                    break
                 shared -= 1
             before = word
-        lanes[lane, 0], lanes[lane, 1], lanes[lane, 2] = start, shared, length
+        i = unsigned(lane)
+        lanes[i, 0], lanes[i, 1], lanes[i, 2] = start, shared, length
     return MR
 
 
@@ -407,10 +417,10 @@ def list_paths(
             prefetch_paths(paths, sizes, ids, order[group * MR + PATHS_AHEAD :])
             filled = compare_paths(paths, sizes, ids, order, group, before, lanes)
             for lane in range(filled):
-                shared, length = lanes[lane, 1], lanes[lane, 2]
+                start, shared, length = lanes[lane, 0], lanes[lane, 1], lanes[lane, 2]
                 column = splat_int(np.int32(row - begin - shared))
                 for k in range(shared, length, LANES):
-                    node = shift_right(load_ints(branches, lanes[lane, 0] + k), one)
+                    node = shift_right(load_ints(branches, start + k), one)
                     store(node, address(nodes), row + k - shared)
                     store(add_ints(load_ints(levels, k), column), columns, k)
                 row += length - shared

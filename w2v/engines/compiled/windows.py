@@ -29,7 +29,9 @@ from w2v.engines.compiled.simd import (
     multiply_add_each,
     prefetch,
     prefetch_target,
+    select,
     splat,
+    unsigned,
 )
 from w2v.engines.compiled.sparse import MAX_SUMS
 from w2v.engines.compiled.structures import F32, I32, I64, LINE, Sizes, Tile, Windows
@@ -146,8 +148,9 @@ def locate_words(matrix: F32, ids: I32, zeros: int, rows: I64) -> None:
         Output: element i is the address of the vector of word i.
     """
     base, size = address(matrix), np.int64(4 * matrix.shape[1])
-    for place in range(len(ids)):
-        rows[place] = base + ids[place] * size if ids[place] >= 0 else zeros
+    for place in range(unsigned(len(ids))):
+        word = np.int64(ids[place])
+        rows[place] = select(word >= 0, base + word * size, zeros)
 
 
 @inlined
@@ -208,25 +211,32 @@ def move_range(
 
 @inlined
 def sum_block(
-    width: int, ranges: Ranges, count: int, ahead: I64, tile: Tile, column: int, zero: Any
+    width: int,
+    ranges: Ranges,
+    count: int,
+    ahead: I64,
+    far: bool,
+    tile: Tile,
+    column: int,
+    zero: Any,
 ) -> None:
     targets = Targets(address(tile.out), address(tile.old), address(tile.steps))
     sums, begin, end = zero, ZERO, ZERO
     for k in range(count):
         if column == 0:  # prefetching a few rows at a time does not delay the sums
-            if k + AHEAD < count:
+            if far and k + AHEAD < count:
                 for i in range(0, width, LINE):
-                    prefetch_target(tile.out[k + AHEAD], i)
+                    prefetch_target(tile.out[unsigned(k + AHEAD)], i)
             for j in range(k, len(ahead), count):
                 for i in range(0, width, LINE):
-                    prefetch(ahead[j], i)
+                    prefetch(ahead[unsigned(j)], i)
         sums, begin, end = move_range(ranges, k, begin, end, column, sums, zero)
         rows, factors = ranges.left_out, ranges.left_out_factors
         put_row(targets, k, column, add_multiple(rows, factors, k, np.float32(-1), column, sums))
 
 
 @inner
-def write_sums(sizes: Sizes, ranges: Ranges, count: int, ahead: I64, tile: Tile) -> None:
+def write_sums(sizes: Sizes, ranges: Ranges, count: int, ahead: I64, far: bool, tile: Tile) -> None:
     """Compute sums over ranges of rows for CBOW, and put each into a row elsewhere.
 
     Parameters
@@ -237,6 +247,9 @@ def write_sums(sizes: Sizes, ranges: Ranges, count: int, ahead: I64, tile: Tile)
         The rows and their ranges, and the number of sums.
     ahead
         The addresses of rows that are needed later. They are prefetched.
+    far
+        Whether the rows that the sums are put into may be far from the CPU's nearest caches, so
+        that it is worth prefetching them.
     tile
         The working memory that has, for each sum, a factor and the addresses of an old and a new
         row (`rows.Targets`). The old row plus factor * sum is written to the new row.
@@ -246,22 +259,22 @@ def write_sums(sizes: Sizes, ranges: Ranges, count: int, ahead: I64, tile: Tile)
         size = -(-left // blocks)
         if size == 8:
             eight = (z, z, z, z, z, z, z, z)
-            sum_block(width, ranges, count, ahead, tile, column, eight)
+            sum_block(width, ranges, count, ahead, far, tile, column, eight)
         elif size == 7:
             seven = (z, z, z, z, z, z, z)
-            sum_block(width, ranges, count, ahead, tile, column, seven)
+            sum_block(width, ranges, count, ahead, far, tile, column, seven)
         elif size == 6:
-            sum_block(width, ranges, count, ahead, tile, column, (z, z, z, z, z, z))
+            sum_block(width, ranges, count, ahead, far, tile, column, (z, z, z, z, z, z))
         elif size == 5:
-            sum_block(width, ranges, count, ahead, tile, column, (z, z, z, z, z))
+            sum_block(width, ranges, count, ahead, far, tile, column, (z, z, z, z, z))
         elif size == 4:
-            sum_block(width, ranges, count, ahead, tile, column, (z, z, z, z))
+            sum_block(width, ranges, count, ahead, far, tile, column, (z, z, z, z))
         elif size == 3:
-            sum_block(width, ranges, count, ahead, tile, column, (z, z, z))
+            sum_block(width, ranges, count, ahead, far, tile, column, (z, z, z))
         elif size == 2:
-            sum_block(width, ranges, count, ahead, tile, column, (z, z))
+            sum_block(width, ranges, count, ahead, far, tile, column, (z, z))
         else:
-            sum_block(width, ranges, count, ahead, tile, column, (z,))
+            sum_block(width, ranges, count, ahead, far, tile, column, (z,))
         column += size * LANES
         left -= size
 
@@ -310,8 +323,9 @@ def read_windows(
         and the output vectors whose addresses are in ``own.outside``, are prefetched.
     """
     size, zeros = 4 * sizes.vectors * LANES, address(tile.zeros)
-    for i in range(last - first):
-        tile.out[i], tile.old[i], tile.steps[i] = out + i * size, zeros, weights[first + i]
+    for i in range(unsigned(last - first)):
+        tile.out[i], tile.old[i] = out + np.int64(i) * size, zeros
+        tile.steps[i] = weights[unsigned(first) + i]
     own.factors[:] = 1
     rows, factors = address(own.rows), address(own.factors)
     center, skipped = first + sizes.window, 4 * np.int64(first)
@@ -325,7 +339,7 @@ def read_windows(
         left_out_factors=factors + 4 * center,
     )
     ahead = own.addresses[first + 2 * sizes.window + AHEAD :]
-    write_sums(sizes, ranges, last - first, ahead, tile)
+    write_sums(sizes, ranges, last - first, ahead, sizes.sorted, tile)
 
 
 @inner
@@ -390,23 +404,26 @@ def share_gradients(
     m, centers, size = sizes.window, len(lows), 4 * sizes.vectors * LANES
     rows, factors, bounds = windows.rows, windows.factors, windows.bounds
     rows[:], factors[:], bounds[0] = zeros, 0, 0
-    for i in range(centers):
+    bound = np.float64(0)
+    for i in range(unsigned(centers)):
         words = np.float32(highs[i] - lows[i] - 1)
         share = weights[i] if exact else np.float32(1)
-        rows[m + i], factors[m + i] = gradients + i * size, share
+        rows[unsigned(m) + i], factors[unsigned(m) + i] = gradients + np.int64(i) * size, share
         # The sum of a window's weights is 1 for a mean and its size for a sum.
-        bounds[i + 1] = bounds[i] + share * of_windows[i] * (np.float32(1) if mean else words)
-    first = last = 0
+        bound += share * of_windows[i] * (np.float32(1) if mean else words)
+        bounds[i + unsigned(1)] = bound
+    first = last = ZERO
     for place in range(centers + 2 * m):
-        while first < centers and highs[first] - start <= place:
+        while first < centers and highs[unsigned(first)] - start <= place:
             first += 1
-        while last < centers and lows[last] - start <= place:
+        while last < centers and lows[unsigned(last)] - start <= place:
             last += 1
-        windows.firsts[place], windows.lasts[place] = first, last
-        bound, i = bounds[last] - bounds[first], place - m
+        k, i = unsigned(place), place - m
+        windows.firsts[k], windows.lasts[k] = first, last
+        bound = bounds[unsigned(last)] - bounds[unsigned(first)]
         if 0 <= i < centers:
-            bound -= bounds[i + 1] - bounds[i]
-        curvature[place] = max(bound, np.float64(0))  # a rounding error may be negative
+            bound -= bounds[unsigned(i + 1)] - bounds[unsigned(i)]
+        curvature[k] = max(bound, np.float64(0))  # a rounding error may be negative
 
 
 @inner
@@ -444,4 +461,4 @@ def write_shares(sizes: Sizes, centers: int, tile: Tile, windows: Windows) -> No
         left_out=rows,
         left_out_factors=factors,
     )
-    write_sums(sizes, ranges, centers + 2 * m, windows.addresses[:0], tile)
+    write_sums(sizes, ranges, centers + 2 * m, windows.addresses[:0], True, tile)

@@ -93,9 +93,9 @@ class Experiment:
         self.context.display.say(line, "yellow")
 
     def _result(self, stage: Stage) -> Entry:
-        """Return a stage's result from the cache; compute it if it is not there.
+        """Return a stage's result from the cache; if it is not there, compute it.
 
-        `InputError` is raised if it is not there, and ``config.stages`` does not name the stage.
+        If ``config.stages`` does not name the stage, raise `InputError` instead of computing it.
         """
         context, folder = self.context, self.context.outputs / "cache" / stage.name
         context.hashes.seen.clear()

@@ -59,9 +59,9 @@ class Program:
         self.status: int = ExitStatus.DONE  # of a run that no exception ended
 
     def run(self, composed: DictConfig, shared: SharedStore | None = None) -> float | None:
-        """Run or plan one experiment; for a job of a sweep, return the value to optimize.
+        """Run or plan an experiment; for a job of a sweep, return the value to optimize, else None.
 
-        `shared` has the MLflow store of a sweep, and the queue of calls to it; None: a single run.
+        A failed job gives None, too. `shared` has a sweep's MLflow store and queue of calls to it.
         """
         self.started = True
         try:
@@ -90,7 +90,7 @@ class Program:
 def line_of(error: Exception, starting: bool) -> str | None:
     """Return a one-line message for an error that the user can correct, otherwise ``None``.
 
-    `starting` is false once a run's stages or a sweep have begun: then an `OSError` gives ``None``.
+    `starting` is false in sweeps, and once Hydra calls `Program.run`: then, `OSError` gives None.
     """
     match error:
         case InputError():

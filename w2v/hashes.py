@@ -102,7 +102,7 @@ class FileHashes:
             A list of hashes that the caller will store. If the file's hash is not yet in the
             database, a tuple is appended: the path, the file's `stamp` and the SHA-256. Nothing is
             appended if the file was changed while it was read, or less than `MARGIN` nanoseconds
-            before.
+            before reading began.
         on_read
             Progress callback. Its argument is the number of bytes processed since the last call.
         """

@@ -61,7 +61,7 @@ def one_of(choices: Collection[str]) -> Limit:
 
 
 def some_of(choices: Collection[str], least: int = 0) -> Limit:
-    """Return a limit that allows lists of at least `least` of the `choices`, each at most once."""
+    """Return a limit that allows lists of items of `choices`: at least `least`, none repeated."""
     return Limit(
         f"some of [{', '.join(choices)}], each once",
         lambda v: set(v) <= set(choices) and len(set(v)) == len(v) >= least,

@@ -84,9 +84,11 @@ class Loss(Settings, ABC):
 
     @property
     def step_depends_on_length(self) -> bool:
-        """Whether the learning rate or the batch size can depend on the planned number of epochs.
+        """Whether, with this loss, training steps depend on the planned number of epochs.
 
-        If so, adding epochs to a finished training differs from planning them from the start.
+        If so, the learning rate or the batch size can depend on this number, and adding epochs to a
+        finished training differs from planning them from the start. The fall of the learning rate
+        from ``train.lr`` to ``train.min_lr``, which is possible with any loss, is not considered.
         """
         return False
 
@@ -104,7 +106,7 @@ class Loss(Settings, ABC):
         ----------
         pairs
             The number of predictions: with skip-gram, of (center, outside) pairs, each counted with
-            its weight; with CBOW, of center words.
+            its weight (`Architecture.pair_weights`); with CBOW, of center words.
         centers
             The number of distinct input vectors in each batch, summed over the batches. The exact
             softmax computes the scores of all V words once for each of them.

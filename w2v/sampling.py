@@ -184,11 +184,13 @@ def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[n
 
 
 def keep_thresholds(counts: NDArray[np.int64], threshold: float) -> UInt32Array:
-    """Return the probability that sub-sampling keeps each word, as an integer threshold.
+    """Return an integer for each word, by which sub-sampling decides whether to keep the word.
 
-    The probability is ``min(1, sqrt(t / f) + t / f)`` for a word of relative frequency f, as in
-    word2vec's code. A word is kept if a random 32-bit integer is at most its threshold. Integers,
-    unlike floats, are compared in the same way by all engines.
+    For each occurrence of a word, a random 32-bit integer is drawn. The occurrence is kept if this
+    integer is at most the integer of the word, p * 2**32 - 1 (rounded, and not below 0). Here, p is
+    the probability of keeping the word: ``min(1, sqrt(t / f) + t / f)`` for a word of relative
+    frequency f, as in word2vec's code. Integers, unlike floats, are compared in the same way by all
+    implementations of the training.
 
     Parameters
     ----------

@@ -219,7 +219,7 @@ def _words(kinds: tuple[Any, ...]) -> list[str]:
 
 
 HOME = re.compile(r"(?:(?<=[=\[,:'\"])|(?<=///))~(?=/)")
-"""The ``~`` of a path in an argument such as ``key=~/a.txt`` or ``key=[~/a.txt,'~/b.txt']``."""
+"""Matches ``~`` at the start of a path, as in ``key=~/a.txt`` or ``key=[~/a.txt,'~/b.txt']``."""
 
 
 def with_home(value: Any) -> Any:

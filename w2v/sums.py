@@ -33,8 +33,8 @@ class Sums:
     weights : float32 (E,)
         The weight of each row in its sum.
     shares : float32 (E,)
-        In training, the row of an entry gets the gradient with respect to the sum, times the share
-        of the entry. If the shares equal the weights, this is the true gradient of the loss.
+        In training, an entry adds to the gradient of its row the gradient of the loss with respect
+        to the sum, times the share. If all shares equal the weights, this is the true gradient.
     """
 
     ids: I32

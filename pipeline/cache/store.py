@@ -166,7 +166,7 @@ def made_from(path: Path) -> list[Path]:
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Save `code`, the hashes of source files, as ``.code-<key>.json``; return the key."""
+    """Save source files' hashes `code` as ``.code-<key>.json``; return the key, a hash of them."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:

@@ -47,12 +47,12 @@ GROUPS: dict[str, dict[str, type]] = {
     "tracking": {"": Tracking},
     "measure": dict(MEASURES),
 }
-"""The class of settings for each choice of each group of ``conf/``; "" stands for all choices."""
+"""The classes of settings by config group and choice; "" means that all choices have one class."""
 
 GLOBAL = "# @package _global_"
 LISTED = re.compile(r"(?!stages=)[^.=@]+(@[^=]*)?= *\[")  # a list of choices of a group
 PLAIN = re.compile(r"^defaults: *(?:\[\w*schema\]|(?:\n *- override /[\w/]+: \w+)+)$", re.M)
-"""Matches a defaults list of one schema, or of overrides that ``hydra.runtime.choices`` lists."""
+"""Matches a YAML ``defaults`` list of just one schema, or of just ``override /group: choice``."""
 parsed: Any = cache(lambda text: OmegaConf.to_container(OmegaConf.create(text)))
 
 # OmegaConf 2.4 gave `register_new_resolver` the name of an older function.

@@ -26,7 +26,7 @@ from w2v.training.early_stopping import HELDOUT_LOSS
 from w2v.training.schedule import TrainingSettings
 
 REPORTS = ("best", "all", "none")
-"""Which jobs of a sweep get reports (``report``) or upload vectors (``tracking.vectors``)."""
+"""Values of ``report`` and ``tracking.vectors``: which jobs get reports, or upload vectors."""
 
 REPORT_WANTED = (
     "best, all or none or, as the only argument, a folder of a sweep or of a job of one that has "
@@ -92,7 +92,7 @@ class Tracking(Settings):
 
 @dataclass(frozen=True)
 class Search(Settings):
-    """Settings of a sweep: the metric that compares its runs, and what difference in it matters."""
+    """Settings of a sweep: the metric that compares runs, and a difference of scores to detect."""
 
     objective: str = setting(
         "heldout_loss, loss, words_per_second, seconds, or a score as in MLflow, such as "

@@ -57,9 +57,9 @@ class Display:
         self.task = TaskID(0)
         self.training_words = 0
         self.bar_begun = 0.0
-        """When the bar of the current stage was started."""
+        """When the current stage began, in seconds of `time.monotonic`."""
         self.line_shown = 0.0
-        """When the last plain line of progress was printed."""
+        """When a line of progress was last printed, or the stage began, by `time.monotonic`."""
 
     def say(self, line: str, style: str = "") -> None:
         """Print a line, even if quiet; markup and escape sequences in it have no effect."""

@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 class StopRequest:
     """Handles Ctrl-C (SIGINT) and SIGTERM, and remembers whether one was received.
 
-    The first signal raises `KeyboardInterrupt` or `SystemExit`. After `defer`, it only makes
-    `requested` return true, so training can save a checkpoint. A second ends the process at once.
+    The first signal raises `KeyboardInterrupt` or `SystemExit`: at once or, after `defer`, when the
+    block of `deferrable` ends, so training can save a checkpoint. A second one ends the process.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class StopRequest:
         return self.signum is not None or (self.file is not None and self.file.exists())
 
     def defer(self) -> None:
-        """From now on, raise a signal's exception at the end of the ``with deferrable()`` block."""
+        """Let signals raise exceptions only when the current ``with deferrable()`` block ends."""
         self._deferred = True
 
     @contextmanager

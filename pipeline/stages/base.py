@@ -56,7 +56,7 @@ class Context:
 
     @property
     def words(self) -> int:
-        """Words read in all training epochs (0 if none); in MLflow, the step of final metrics."""
+        """Words read in all epochs of training (0 if none); the MLflow step of final metrics."""
         return int(self.entries["train"].facts["words"]) if "train" in self.entries else 0
 
 

@@ -66,7 +66,7 @@ class Ended:
 
     @property
     def shown(self) -> dict[str, Any]:
-        """Part of the plots' cache key: ``title``, ``map``, ``map_words`` and ``vocabulary``."""
+        """The title, and the settings that change the plots: a part of the plots' cache key."""
         names = ("map", "map_words", "vocabulary")
         return {"title": self.title, **{name: getattr(self.settings, name) for name in names}}
 
@@ -81,7 +81,7 @@ class Ended:
         return store.stage_key(NAME, digest(code_of(__name__)), self.shown, self.upstream)
 
     def findings(self, out: Path) -> Findings:
-        """Evaluate the run's vectors once more; write the scores to `out`; return data for plots.
+        """Evaluate the run's vectors anew; write scores and tables to `out`; return data for plots.
 
         `InputError` is raised if a file named in its settings has changed since the run.
         """

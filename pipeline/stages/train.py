@@ -248,7 +248,7 @@ def resources_needed(context: Context) -> tuple[int, dict[str, int]]:
 
 
 def require_resources(context: Context) -> None:
-    """Raise `InputError` if a run lacks memory, or disk space for it and the sweep's later jobs."""
+    """Raise `InputError` if a training lacks memory, or it and the later jobs lack disk space."""
     config, words = context.config, context.entries["vocab"].facts["size"]
     what = f"training {words:,} words with model.dim={config.model.dim}"
     memory, disk = resources_needed(context)

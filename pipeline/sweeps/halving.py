@@ -28,7 +28,7 @@ EPOCHS, DECAY = "train.epochs", "train.decay_epochs"
 
 
 def rungs_of(epochs: int, first: int) -> list[int]:
-    """Return the last epoch of each round: `epochs` and its repeated halves >= `first`, rising."""
+    """Return the last epoch of each round, rising: all ``epochs // 2**n`` that are >= `first`."""
     rungs = [epochs]
     while rungs[0] // 2 >= first:
         rungs.insert(0, rungs[0] // 2)
@@ -38,8 +38,8 @@ def rungs_of(epochs: int, first: int) -> list[int]:
 def check_halving(config: DictConfig, trainings: Sequence[TrainingSettings]) -> None:
     """Raise `InputError` if successive halving cannot run jobs with the settings `trainings`.
 
-    All need the same ``epochs``, the same ``decay_epochs``, and no ``patience``. The first round
-    ends after ``hydra.sweeper.min_epochs`` of `config`: at least 1, but less than ``epochs``.
+    All need the same ``epochs``, the same ``decay_epochs``, and no ``patience``. The fewest epochs
+    of a round, ``hydra.sweeper.min_epochs`` in `config`, must be from 1 to ``epochs`` - 1.
     """
     for key in (EPOCHS, DECAY):
         values = dict.fromkeys(as_yaml(getattr(one, key.partition(".")[2])) for one in trainings)

@@ -129,9 +129,9 @@ def launch_in_thread(
 ) -> Sequence[JobReturn]:
     """Call ``launch``, which runs jobs in other processes, in a new thread; return its result.
 
-    In the main thread, a signal would make ``launch`` kill the jobs; signals reach no other thread.
-    On Ctrl-C or SIGTERM, this function makes a file in `folder` that tells jobs to stop, and waits
-    for them. A terminal also sends Ctrl-C to the jobs; they block it, as the new thread does.
+    In the main thread, the only one that handles signals, a signal would make ``launch`` kill jobs.
+    On Ctrl-C or SIGTERM, this function makes a file in `folder` that tells jobs to stop, waits for
+    them, and raises the exception again. The jobs block the Ctrl-C that a terminal sends them, too.
     """
     block = signal.pthread_sigmask, signal.SIG_BLOCK, [signal.SIGINT]
     with ThreadPoolExecutor(1, initializer=block[0], initargs=block[1:]) as thread:

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 OPTUNA_SWEEPER = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 OBJECTIVE, TRIED_AGAIN = "objective", "tried_again"
-"""Attributes stored in a study: its metric; the parameters of killed trials that were repeated."""
+"""Attributes of an Optuna study: its metric; the parameters of killed trials that were repeated."""
 
 
 @contextmanager

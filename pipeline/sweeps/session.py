@@ -43,7 +43,7 @@ SUBDIR = "${hydra.job.num}"
 
 
 class SweepFailedError(Exception):
-    """Raised if jobs failed or ``plan=true`` finds results to compute; has the exit `status`."""
+    """Raised if jobs failed or ``plan=true`` finds missing results; `status` is the exit status."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)
@@ -213,9 +213,9 @@ def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
 
 @contextmanager
 def exclusive_lock(folder: Path, outputs: Path) -> Iterator[None]:
-    """Lock the folder of a sweep. If it holds an earlier sweep, this is first moved aside.
+    """Context manager: lock a sweep's folder; if an earlier sweep is in it, rename that first.
 
-    Raise `InputError` if a sweep has the lock, or `outputs` or the working folder is in `folder`.
+    Raise `InputError` if `folder` is locked, or is or contains `outputs` or the working folder.
     """
     inside = (Path(realpath(path)) for path in (Path.cwd(), outputs))
     if any(path.is_relative_to(realpath(folder)) for path in inside):
@@ -241,10 +241,10 @@ def exclusive_lock(folder: Path, outputs: Path) -> Iterator[None]:
 
 
 def check_hydra_settings(config: DictConfig) -> None:
-    """Raise `InputError` for settings of Hydra that no sweep can have, as ``hydra.job.chdir=true``.
+    """Raise `InputError` for Hydra settings that no sweep can have, like ``hydra.job.chdir=true``.
 
-    Also raise it if ``search.objective`` is a time, and the sweep varies threads or processes on
-    which results do not depend: jobs would take the same training, and its time, from the cache.
+    Also raise it if ``search.objective`` is a time or speed, and the sweep varies the number of
+    threads or processes, if results do not depend on it: jobs would share a training and its time.
     """
     objective, engine = config.search.objective, ENGINES.get(str(config.engine.name))
     shared = {"engine.threads", "cluster.processes"}.intersection(varied_overrides(config))

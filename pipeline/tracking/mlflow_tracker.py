@@ -43,7 +43,7 @@ CACHE = "cache"
 """The name of the cache folder in the folder of the outputs; the files in it never change."""
 
 FLUSH_SECONDS = 5.0
-"""Seconds to collect metrics before sending them: MLflow logs a thousand in the time of one."""
+"""Seconds to collect metrics before sending them: MLflow logs 1,000 at once as fast as one."""
 
 MAX_TAG = 500
 MAX_NOTE = 5000

@@ -42,7 +42,7 @@ SIGNATURE = ModelSignature(
     ),
     params=ParamSchema([ParamSpec("task", "string", "vector"), ParamSpec("k", "integer", 10)]),
 )
-"""The columns and parameters that ``serving.py`` takes, and the columns that it returns."""
+"""The columns and parameters that the MLflow model takes, and the columns that it returns."""
 
 
 def save_model(vectors: Path, out: Path, model: Model) -> None:

@@ -30,7 +30,7 @@ def provenance_tags() -> dict[str, str]:
 
 
 def git_tags(root: Path) -> dict[str, str]:
-    """Return tags: ``root``'s git commit, and whether tracked files differ; {} without a commit."""
+    """Return tags: ``root``'s git commit, whether tracked files differ from it; {} if unknown."""
     options = ["--porcelain=v2", "--branch", "--untracked-files=no"]
     command = ["git", "-C", str(root), "status", *options]
     try:

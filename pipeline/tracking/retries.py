@@ -25,9 +25,9 @@ MAX_WAIT = 30.0
 
 
 class RetryQueue:
-    """Makes calls to a store of runs in a thread, in order; repeats those that fail temporarily.
+    """Calls a tracking store in a thread of its own, in order; repeats calls that fail temporarily.
 
-    Calls that fail permanently are dropped. ``name`` is what messages call the store.
+    Calls that fail permanently are dropped. ``name`` is the name of the store in messages.
     """
 
     def __init__(self, name: str) -> None:
@@ -130,7 +130,7 @@ def is_temporary(error: Exception) -> bool:
 
 
 def one_line(error: Exception) -> str:
-    """Return a known cause of an error (``timed out``), its message's first line, or its type."""
+    """Return an error's cause if known (``timed out``), else its message's first line, or type."""
     known = re.search(r"database is locked|Connection refused|timed out", str(error))
     first = str(error).strip().split("\n")[0]
     return known.group() if known else first[:200] or type(error).__name__

@@ -56,7 +56,7 @@ def store_uri(uri: str | None, outputs: Path) -> str:
 
 
 def sqlite_file(store: str) -> Path | None:
-    """Return the file that an SQLite URI names (`InputError` if none); None for other addresses."""
+    """Return an SQLite URI's file, None for other URIs; raise `InputError` if the URI has none."""
     if not store.startswith("sqlite:"):
         return None
     _, _, path = store.partition("?")[0].partition(":///")
@@ -229,10 +229,10 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs were moved or copied.
 
-    MLflow stores absolute addresses. Those in an experiment's old folder of artifacts, which has
-    the same name as `artifacts`, are changed to `artifacts` in two cases: the old folder is gone,
-    or `artifacts` is a copy of it. `artifacts` counts as a copy if it is beside `database`, and has
-    the folder of a run whose stored address is in the old folder.
+    `database` is the file, and `artifacts` the present folder of artifacts. MLflow stores absolute
+    addresses. Those in an experiment's old folder, which has the same name, are changed to
+    `artifacts` if the old folder is gone or was copied. It counts as copied if `artifacts` is
+    beside `database`, and has the folder of a run whose stored address is in the old folder.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

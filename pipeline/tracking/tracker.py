@@ -50,10 +50,10 @@ class Tracker:
         """
 
     def model(self, folder: Path) -> None:
-        """Log a folder of vectors as an MLflow model; register it as ``tracking.register`` says."""
+        """Log the vectors in `folder` as a model; register it if ``tracking.register`` is set."""
 
     def choose_model(self, run_id: str, move: bool = True) -> None:
-        """Give a run's model the alias in ``tracking.register`` if it is free or `move` is true."""
+        """Give a run's model the alias in ``tracking.register``, if unused or if `move` is true."""
 
     def wait(self) -> None:
         """Wait until the MLflow calls that any job has queued are made (see `RetryQueue.wait`)."""

@@ -50,8 +50,9 @@ def benchmark(
     objective
         The architecture and the loss.
     train
-        The settings of the trainings; only the schedule, ``heldout``, ``heldout_seed`` and
-        ``bootstrap`` are used.
+        The settings of the trainings; only the schedule, ``heldout`` and ``heldout_seed`` (the
+        documents that are held out), and ``bootstrap`` (whether to train on a bootstrap sample of
+        the other documents) are used.
     settings
         The engines, the numbers of threads and the number of repeats. Engines that cannot train the
         objective are left out.

@@ -75,4 +75,4 @@ class Benchmark(Measure):
 
 
 MEASURES = {"complexity": Complexity, "benchmark": Benchmark}
-"""The kinds of measurement by name."""
+"""For the name of each kind of measurement, the class of its settings."""

@@ -85,8 +85,8 @@ class Cluster:
         Raises
         ------
         InputError
-            The engine or the loss does not support several workers, there are no more words to
-            train on than workers, or no process could start.
+            The engine or the loss does not support several workers, the number of workers is not
+            less than the number of words to train on, or no process could start.
         """
         from w2v.cluster.engine import ClusterEngine  # loads Numba
 

@@ -263,7 +263,7 @@ def take_rows(matrix: F32, ids: NDArray[np.int32], out: F32) -> None:
 
 
 def descend(table: F32, sums: Sums, gradients: F32, curvature: F32, rate: float) -> None:
-    """Make one step of gradient descent for each row of a table, with a bounded step size.
+    """Make one step of gradient descent for each table row in `sums`, with a bounded step size.
 
     The gradients of a row that occurs several times are added up. The step size of a row is the
     learning rate, but at most 2 / h. h is the curvature bound of the row: an upper bound on the
@@ -277,7 +277,9 @@ def descend(table: F32, sums: Sums, gradients: F32, curvature: F32, rate: float)
     table : float32 (rows, d)
         The matrix of vectors, which is updated in place.
     sums
-        n weighted sums of rows of the table. A row may occur in several sums.
+        n weighted sums of rows of the table. A row may occur in several sums. In each, it has a
+        share: the factor by which the gradient of the sum is multiplied to get that of the row
+        (`Sums.shares`).
     gradients : float32, n rows of d
         The gradient of the loss with respect to each sum.
     curvature : float32, n values

@@ -52,8 +52,8 @@ limit of `JaxEngine.shard_words`). For a shard of this size, the overhead of cal
 program is negligible."""
 
 SPARE = 1 / 8
-"""A shard, a part of the text, may have more tokens than `JaxEngine.shard_words` by this fraction
-before the programs have to be compiled again for longer arrays."""
+"""The arrays for a shard, a part of the text, have room for `JaxEngine.shard_words` tokens and this
+fraction more. For a longer shard, the programs are compiled again, with longer arrays."""
 
 MIN_SHARD_WORDS = 1 << 16
 """The fewest tokens that a shard, a part of the text, should have (the lower limit of

@@ -58,16 +58,18 @@ Sentiment Treebank, the default of 0.025 is the best of 0.0175, 0.025 and 0.035.
 
 MIN_STEPS = 64.0
 """On short texts, a training should still have about this number of steps, over all epochs. To
-reach it, the default of ``batch_words`` may be below `MIN_BATCH_WORDS`. But the default is never
-below ``1 / BATCHES_PER_EPOCH`` of the words of an epoch, unless `MAX_PAIRS` requires it.
+reach it, the default of the setting ``batch_words``, the number of center words per batch, may be
+below `MIN_BATCH_WORDS`. But the default is never below ``1 / BATCHES_PER_EPOCH`` of the words of an
+epoch, unless `MAX_PAIRS` requires it.
 
 With Adagrad, the learning rate is multiplied by a constant factor, which is inversely proportional
 to the square root of the number of steps of the whole training. If a training has fewer steps than
-`MIN_STEPS`, the factor is that for `MIN_STEPS` steps, because a larger one would overshoot."""
+`MIN_STEPS`, the factor is that for `MIN_STEPS` steps; a larger factor would make steps too long."""
 
 MIN_BATCH_WORDS = 2000
-"""By default, ``batch_words`` is at least this number, except on short texts (see `MIN_STEPS`).
-Smaller batches take more time per word and do not learn better."""
+"""By default, the setting ``batch_words``, the number of center words per batch, is at least this
+number, except on short texts (see `MIN_STEPS`) or with huge windows (see `MAX_PAIRS`). Smaller
+batches take more time per word and do not learn better."""
 
 BATCHES_PER_EPOCH = 50
 """By default, an epoch has about this many batches if the text, after sub-sampling, has at least

@@ -13,9 +13,10 @@ from w2v.tables import Row, without_nan
 def effect_sizes(result: Sweep[Any]) -> list[str]:
     """Say in a line how much each setting of a sweep changes the objective.
 
-    The objective is the metric by which the sweep compares its runs. The size given for a setting
-    is the largest minus the smallest effect of its values on the objective (`Sweep.effects`). The
-    seed, and settings for which this is 0, are left out.
+    The objective is the metric by which the sweep compares its runs. The effect of a setting's
+    value says how far the runs with this value are, on average, above or below the mean objective
+    (`Sweep.effects`). The size given for a setting is the largest effect of its values minus the
+    smallest. The seed, and settings for which this difference is 0, are left out.
 
     Returns
     -------

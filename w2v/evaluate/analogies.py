@@ -28,7 +28,7 @@ Method = Literal["3CosAdd", "3CosMul"]
 METHODS: tuple[Method, ...] = ("3CosAdd", "3CosMul")
 
 TOP = 5
-"""A correct answer counts as found if it is among this many best candidates."""
+"""`accuracy_5` is the share of questions with a correct answer among this many best candidates."""
 
 MAX_COSINES = 1 << 24
 """The most cosines of question words and vocabulary words computed at once: 64 MiB of float32.

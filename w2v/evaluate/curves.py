@@ -12,10 +12,11 @@ from w2v.vectors import WordVectors
 def identity(settings: EvaluationSettings, hashes: FileHashes) -> dict[str, Any]:
     """Return what the scores computed during training depend on, as JSON values for a cache key.
 
-    These are the settings ``every`` (the number of epochs between two computations), ``use``,
-    ``oov``, ``vocabulary`` and ``followed`` (the names of the scores), and the SHA-256 of the
-    content of each benchmark that one of these scores is computed from. `hashes` is a cache of
-    the hashes of unchanged files.
+    These are the names of the scores; the settings ``every`` (the number of epochs between two
+    computations), ``use`` (which vectors are evaluated), ``oov`` (how unknown words are treated)
+    and ``vocabulary`` (only so many most frequent words may occur in analogy questions); and the
+    SHA-256 of the content of each benchmark that one of these scores is computed from. `hashes`
+    is a cache of the hashes of unchanged files.
     """
     found: dict[str, Any] = {
         **{key: getattr(settings, key) for key in ("every", "use", "oov", "vocabulary")},

@@ -100,11 +100,12 @@ class Evaluate(EvaluationSettings):
         return None if self.compare is None else self._locate("compare", self.compare)
 
     def contents(self, hashes: FileHashes | None = None) -> dict[str, Any]:
-        """Return hashes of the content of all files that the settings name, by setting.
+        """Return hashes of the content of the files that the settings name, by setting.
 
-        The values for ``vectors``, ``compare`` and ``counts`` are None if the setting is None. The
-        value for a metric, such as ``similarity``, is a dict of the hashes of its benchmarks by
-        name. `hashes` is a cache of the hashes of unchanged files; without it, every file is read.
+        The values for ``vectors``, ``compare`` and ``counts`` are None if the setting is None. If
+        `compare` names a sweep, only the vectors of its first run are hashed. The value for a
+        metric, such as ``similarity``, is a dict of the hashes of its benchmarks by name. `hashes`
+        is a cache of the hashes of unchanged files; without it, every file is read.
 
         Raises
         ------

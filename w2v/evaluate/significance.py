@@ -104,9 +104,10 @@ nothing is known of the variance of the score.
 """
 
 ROUNDING = 1e-12
-"""The relative size of rounding errors. In `spread_over_seeds`, the deviation of a score from the
-means counts as 0 if it is below this fraction of the largest absolute score. The standard error of
-a difference between configurations counts as 0 if it is at most this fraction of the difference."""
+"""The relative size of rounding errors. In `spread_over_seeds`, what is left of a score after the
+mean effects of its configuration and of its seed are removed counts as 0 if it is below this
+fraction of the largest absolute score. The standard error of a difference between configurations
+counts as 0 if it is at most this fraction of the difference."""
 
 MAX_SEEDS = 1000
 """The largest possible value of `Difference.seeds_needed`."""
@@ -218,7 +219,7 @@ class Difference:
         `items` is None for a score without items, or if no seed is in common.
     detectable
         The smallest true difference that is significant with probability 0.8, given this number of
-        seeds; None if all scores are equal.
+        seeds; None if the estimated variance is 0, as when `a` and `b` have equal runs.
     size
         The difference for which `seeds_needed` is computed: `Comparison.size`, or, if
         `Comparison.size` is None or 0, the absolute value of `difference`.

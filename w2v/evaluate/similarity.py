@@ -171,7 +171,8 @@ def _columns(table: Sequence[Sequence[str]]) -> tuple[int, int, int, bool]:
     Returns
     -------
     first, second, score
-        The indices of the columns. If no column has scores, `score` is the number of columns.
+        The indices of the columns. If no column has scores, `score` is the number of columns, an
+        index that no row has.
     header
         Whether the first row is a header.
 

@@ -20,8 +20,9 @@ NORMAL_QUANTILE = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution, for two-sided 95 % intervals."""
 
 _MAX_WEIGHTS = 1 << 16
-"""Bootstrap samples are computed in batches of at most this many weights, one for each item of each
-sample, to fit in the CPU's cache. A batch of a single sample may have more."""
+"""Bootstrap samples are computed in batches that fit in the CPU's cache. A batch is an array with a
+weight for each sample and item: how often the sample contains the item. It has at most this many
+weights, or more if it has only one sample."""
 
 
 def nan_last(value: float) -> tuple[bool, float]:

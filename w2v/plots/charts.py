@@ -23,7 +23,8 @@ NAMED_PAIRS = 6
 """The number of word pairs that `similarity_scatter` marks as ranked most wrongly by the model."""
 
 MARKERS = (("o", BLUE, BLUE), ("D", "white", ORANGE), ("s", INK, INK))
-"""Marker styles: shape, fill color, edge color. Lines or analogy methods use them in turn."""
+"""Marker styles: shape, fill color, edge color. The lines of a chart get them in turn, and so do
+the methods of answering analogy questions (3CosAdd, 3CosMul)."""
 
 
 def loss_curve(

@@ -185,7 +185,8 @@ def check_bootstraps(compare: str, resampled: bool) -> None:
     Raises
     ------
     InputError
-        Either the run or the vectors it is compared with used bootstrap samples, but not both.
+        Either the run or the vectors it is compared with used bootstrap samples, but not both. No
+        error is raised for vectors of another tool, for which this is unknown.
     """
     if bootstraps(compare) == {not resampled}:
         own, other = (f"train.bootstrap={str(one).lower()}" for one in (resampled, not resampled))

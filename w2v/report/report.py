@@ -403,7 +403,8 @@ def plural(value: int, noun: str) -> str:
 def seconds(value: float) -> str:
     """Format a time given in seconds.
 
-    It is shown in seconds below two minutes, in minutes below two hours, or else in hours.
+    It is shown in seconds below two minutes, in minutes and seconds below two hours, or else in
+    hours and minutes. Less than 0.05 seconds becomes ``< 0.1 s``.
     """
     if value < 120:
         return f"{value:.1f} s" if value >= 0.05 else "< 0.1 s"

@@ -170,8 +170,8 @@ def score_table(judged: Judged) -> dict[str, Any]:
           few to show any difference (`Judged.shows_nothing`); and ``more``, as text, the number of
           seeds that would have to be added to show the difference (`seeds_to_add`);
         - ``all``: the number of all comparisons;
-        - ``asked``: the word for what a score is computed from: ``questions`` of analogies, or
-          ``pairs`` of words;
+        - ``asked``: the word for what a benchmark score is computed from: ``questions`` for
+          analogies, else ``pairs`` (of words). The page leaves it out for a loss;
         - ``digits``: the number of decimals of the means;
         - ``apart``: whether any difference deviates from the difference of the two means by more
           than one unit of their last decimal. The page then explains why: the means are over all
@@ -240,9 +240,10 @@ def seeds_to_add(one: Difference) -> str:
 
     - a dash if `one` is significant already, ``one.size`` is 0, or the two configurations cannot be
       compared;
-    - ``more pairs`` for a benchmark score, if only more word pairs or questions would help, because
-      1,000 seeds would not suffice, or because more seeds change nothing (`Comparison.fixed`);
-    - ``over 1,000`` for another score, such as a loss, if 1,000 seeds would not suffice.
+    - ``more pairs`` if 1,000 seeds would not suffice or more seeds change nothing
+      (`Comparison.fixed`), and the difference is computed from ``one.items`` word pairs or
+      questions. Then only more pairs or questions would help;
+    - ``over 1,000`` if 1,000 seeds would not suffice, and ``one.items`` is None, as for a loss.
     """
     if one.verdict in SHOWN or not one.size or one.low is None:
         return DASH

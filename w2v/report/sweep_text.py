@@ -10,13 +10,13 @@ from w2v.evaluate.verdicts import sentences
 from w2v.labels import as_text, format_figure, shortened
 
 MAX_SHOWN = 20
-"""The largest number of printed configurations, of reasons for failures, and of jobs per reason."""
+"""How many configurations, reasons for failures, and jobs per reason are listed at most."""
 
 VERDICTS = (
     "Seeds and pairs are samples: the chance that any better or worse here is wrong is at most 5 % "
     "(half of it for the objective). No difference shown does not mean equal."
 )
-"""What the verdicts on a sweep mean, in words."""
+"""A note for users on how likely it is that a verdict ``better`` or ``worse`` is wrong."""
 
 
 def sweep_markdown(
@@ -49,9 +49,11 @@ def sweep_markdown(
 
 
 def failure_lines(failed: Iterable[tuple[int, str]]) -> list[str]:
-    """Return lines on runs that failed, one for each reason, with the numbers of these runs.
+    """Return lines on runs that failed, one for each of the first `MAX_SHOWN` reasons.
 
-    `failed` has the number of each such run, and the reason.
+    A line has a reason, the numbers of the first `MAX_SHOWN` runs that failed for it, and how many
+    further runs did. If there are further reasons, a last line says how many. `failed` has the
+    number of each run that failed, and the reason.
     """
     found: dict[str, list[str]] = {}
     for number, reason in failed:

@@ -41,7 +41,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 SMALL_BYTES = 1 << 25
-"""For less text than this, loading the compiled kernels takes longer than they save."""
+"""Up to this size of a text, loading the compiled kernels takes longer than their speed saves."""
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,8 @@ def is_path(item: object) -> bool:
 
     - it has no white space, and ends in the suffix of a known file format, as in ``a.txt.gz``;
     - it is a glob pattern or URL without white space that has a slash or a suffix, as ``*.text``;
-    - it is any other string that names an existing file or folder.
+    - it names an existing file or folder, and has white space or is neither a glob pattern nor a
+      URL.
 
     But a string with a line feed, or of more than `MAX_PATH` characters, is never a path.
     """

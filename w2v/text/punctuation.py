@@ -3,4 +3,4 @@
 VARIANTS = {"'": "’‘‛ʼ＇´", "-": "\u2010\u2011"}
 """Other shapes of the apostrophe and the hyphen that people and word processors write."""
 PLAIN = {ord(one): plain for plain, others in VARIANTS.items() for one in others}
-"""For `str.translate`: the plain apostrophe or hyphen for each of the other shapes."""
+"""A table for `str.translate`: the ASCII apostrophe or hyphen for each character in `VARIANTS`."""

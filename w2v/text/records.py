@@ -27,11 +27,11 @@ from w2v.text.sources import (
 )
 
 PARQUET_ROWS = 1024
-"""Number of rows that are read at a time."""
+"""How many rows of a Parquet file are read at a time."""
 MAX_CELL = 1 << 26
 """The most characters in a cell of a table. A longer cell suggests that a quote is not closed."""
 MAX_NAMES = 20
-"""How many names of fields a message lists."""
+"""How many names of fields an error message lists at most."""
 
 
 @dataclass(frozen=True)
@@ -428,7 +428,10 @@ def field_names(record: Any) -> Iterator[str]:
 
 
 def listed(names: list[str]) -> str:
-    """Return at most `MAX_NAMES` names in quotes, each cut to 40 characters, for a message."""
+    """Return the first `MAX_NAMES` names in quotes, and the number of others, for a message.
+
+    Each name is cut to 40 characters. If there are no others, their number is left out.
+    """
     shown = [repr(name if len(name) <= 40 else f"{name[:40]}…") for name in names[:MAX_NAMES]]
     return ", ".join(shown) + (f" and {len(names) - MAX_NAMES} more" * (len(names) > MAX_NAMES))
 

@@ -604,7 +604,7 @@ class BlockBuilder:
         self.enough = BLOCK_BYTES
         """How many bytes must be collected before `add` tries to make a block."""
         self.finished = -1
-        """The end of the last complete document; -1 if there is none."""
+        """The byte of the collected text where the last complete document ends; -1 if none does."""
         self.file_ends: list[int] = []
         self.open = False
         """Whether the last block ended inside a document."""

@@ -59,7 +59,7 @@ OTHER_NAMES = {
 
 @dataclass(frozen=True)
 class OtherSettings(Settings):
-    """The arguments `seed`, `limit` and `workers` of `w2v.train`; an instance checks their values.
+    """The arguments `seed`, `limit` and `workers` of `w2v.train`, checked when an instance is made.
 
     Raises
     ------
@@ -319,16 +319,17 @@ def words_to_freeze(
     Parameters
     ----------
     freeze
-        The argument `freeze` of `w2v.train`: a list of words, ``"given"`` for all words of `given`,
-        or None for none.
+        The argument `freeze` of `w2v.train`: a list of words; ``"given"`` for all words of `given`;
+        an empty list or None for no words.
     given
         The initial vectors, if there are any.
 
     Raises
     ------
     InputError
-        `freeze` has another value; there are words to freeze, but no initial vectors, or none for
-        one of the words; or the engine or the objective cannot freeze the vectors of single words.
+        `freeze` has another value; there are words to freeze, but no initial vectors; a word to
+        freeze is not among the words of `given`; or the engine or the objective cannot freeze the
+        vectors of single words.
     """
     named = isinstance(freeze, str)
     if freeze is None or (isinstance(freeze, Collection) and not named and len(freeze) == 0):
@@ -358,7 +359,7 @@ def check_vocabulary(
     given
         The initial vectors, if there are any.
     words
-        The argument `words`, a list of the words of the vocabulary or None.
+        The argument `words` of `w2v.train`; only whether it is None is checked here.
 
     Raises
     ------

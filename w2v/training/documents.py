@@ -123,7 +123,7 @@ def train(
         Read at most this many documents that are not blank.
     workers
         The number of threads that tokenize; None: one for each core. A tokenizer with the setting
-        ``pattern`` or ``function`` uses processes instead, and only one if this is None.
+        ``pattern`` or ``function`` uses this number of processes instead; None: one process.
     min_count, max_size, words, keep, drop, max_share
         Which words get a vector. First, words are chosen: those that occur ``min_count`` times or
         more or, if ``words`` is given, those of ``words`` that occur. Words in ``drop`` are then

@@ -79,7 +79,7 @@ class Measurer(Protocol):
     shard_words: int
 
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
-        """Compute the loss on a text: the summed weight of its pairs, and their summed loss.
+        """Return the summed weight of the pairs of a text, and the summed loss of these pairs.
 
         `random` generates the sub-sampling and the noise words.
         """

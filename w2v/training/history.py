@@ -44,8 +44,8 @@ class Epoch:
         The mean loss per pair, in nats, weighted as in `pairs`. The loss of a pair is computed
         before the update to which the pair contributes. None if the engine does not report a loss.
     heldout_loss
-        The mean loss per pair on the held-out text after the epoch. None if no text is held out,
-        or if it has no pair.
+        The mean loss per pair on the held-out text after the epoch, in nats. None if no text is
+        held out, or if the held-out text has no pair.
     lr
         The learning rate at the end of the epoch.
     words

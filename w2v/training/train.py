@@ -383,8 +383,8 @@ class _Training:
         Parameters
         ----------
         heldout
-            The mean loss per pair on the held-out text; None if no text is held out, or if it has
-            no pairs.
+            The mean loss per pair on the held-out text, in nats. None if no text is held out, or if
+            the held-out text has no pairs.
         scores
             The scores of the vectors, by name; empty if none were computed.
 

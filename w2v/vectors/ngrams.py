@@ -105,9 +105,9 @@ class Subwords(NamedTuple):
         words
             The words as bytes, in the encoding of the model (the attribute `encoding`).
         own : float32 (words, d)
-            For each word, another vector, which is added to the sum of its n-gram vectors.
+            For each word, one more vector, which is added to the sum of its n-gram vectors.
         counts
-            Whether this other vector counts when the sum is divided by the number of vectors. If
+            Whether the number of vectors by which the sum is divided includes the one in `own`. If
             False, `own` must be zero, and the result is the mean of the n-gram vectors only.
         """
         sums, parts = own.astype(np.float64), np.full(len(words), counts, np.intp)

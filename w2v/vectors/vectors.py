@@ -803,7 +803,8 @@ class WordVectors:
 def _floats(name: str, values: ArrayLike) -> NDArray[Any]:
     """Return a read-only array: float16 if `values` are float16, or else float32.
 
-    If `values` are not an array of numbers, an `InputError` names the argument, `name`.
+    If `values` are not an array of numbers, raise an `InputError`. Its message begins with `name`,
+    the name of the argument.
     """
     try:
         array = np.asarray(values)

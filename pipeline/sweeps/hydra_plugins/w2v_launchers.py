@@ -59,7 +59,7 @@ class LocalLauncher(ProcessLauncher):
         self.options = options
 
     def launch(self, job_overrides: Jobs, initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run all given jobs at once, numbered from `initial_job_idx`, each in its process."""
+        """Run all given jobs at once, numbered from `initial_job_idx`, each in its own process."""
         hydras = import_module("hydra_plugins.hydra_submitit_launcher.submitit_launcher")
         launcher = hydras.LocalLauncher(**self.options)
         run = partial(run_stoppable, self.arguments["task_function"])

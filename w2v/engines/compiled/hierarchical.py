@@ -204,7 +204,7 @@ def prefetch_part(matrix: F32, ids: I32, group: int, sizes: Sizes) -> None:
 
     A tile is a sequence of groups of `MR` = 4 center words. This function is called for each group
     of the present tile, just before the products of the group are computed. If all vectors were
-    prefetched before the first products, these would have to wait.
+    prefetched before the first products, the products would have to wait.
 
     The vectors are the rows ``ids`` of ``matrix``. They are divided into as many equal parts as a
     tile has groups. The part with the number ``group`` is loaded.
@@ -260,9 +260,9 @@ def score_nodes(
         derivative) of the loss with respect to this vector, in any direction. It limits the step
         size.
     inputs, ahead
-        Only for prefetching into the cache: the matrix ``Buffer.inputs``, with the input rows of
-        all tiles, and the numbers of its rows that the thread needs for the next tile; none, if
-        nothing is to be prefetched.
+        Only for prefetching into the cache. For CBOW: the matrix ``Buffer.inputs``, with the input
+        rows of all tiles, and the numbers of its rows that the thread needs for the next tile, if
+        any. For skip-gram, ``ahead`` is empty, and nothing is prefetched here.
 
     Returns
     -------

@@ -21,8 +21,8 @@ BEYOND: Any = np.int64(2**31)
 def lists_of(lists: Lists, n: int) -> Lists:
     """Select the lists of gradient rows of one training step from those of several steps.
 
-    A list says which rows of the gradient buffer are added up for a word. Row ``n`` of each array
-    of ``lists`` is returned.
+    A list says which rows of the gradient buffer are added up for a word. The arrays of ``lists``
+    have a row for each step. The result has row ``n`` of each array.
     """
     return Lists(lists.words[n], lists.heads[n], lists.next[n], lists.places[n])
 
@@ -89,8 +89,8 @@ def add_row(
 def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
     """Remove the lists of words with only one gradient in a training step; return how many remain.
 
-    A list has the rows of the gradient buffer that belong to one word, or tree node, one row for
-    each of its gradients in the step (one update of the model). `add_row` has made a list for every
+    A list has the rows of the gradient buffer to which the gradients of one word, or tree node, are
+    written or added in the step (one update of the model). `add_row` has made a list for every
     word. A single gradient needs no sum and can update the model directly. The word's list is then
     removed, and the element of ``lists.places`` for its row becomes `ALONE`. If ``every`` is true,
     no list is removed, and no element becomes `ALONE`.
@@ -100,7 +100,7 @@ def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
     count
         The number of lists.
     every
-        Whether the lists of words with a single row are kept, too.
+        Whether the lists of words with a single gradient are kept, too.
     heads
         For each word, the last row of its list. The elements of all words with a list are reset to
         -1.
@@ -239,8 +239,9 @@ def list_rows(nodes: I32, starts: I32, tiles: int, unit: int, heads: I32, lists:
     these rows is used: the thread adds all their gradients to it. For each of the other rows,
     ``Lists.places`` has the number of the row that is used.
 
-    If several rows of a node are used, they form a list, in the order of the buffer, and are added
-    up later. A node with one such row has no list. Returns the number of lists.
+    The rows of a node that are used form a list, in the order of the buffer, and are added up
+    later. A node that only one tile of the step is scored with has no list: its gradient updates
+    the model at once. Returns the number of lists.
 
     Parameters
     ----------
@@ -255,7 +256,7 @@ def list_rows(nodes: I32, starts: I32, tiles: int, unit: int, heads: I32, lists:
         added; -1 before and after the call. (``Lists.heads`` is different: it has the first row of
         each list.)
     lists
-        Output: the lists of the nodes with several rows.
+        Output: the lists of the nodes that several tiles are scored with.
     """
     lists.places[: len(nodes)] = -1
     count = ZERO
@@ -299,9 +300,9 @@ def list_parts(
         ``words``.
     numbers
         Output: the index in ``words`` of each word of ``ids``; -1 where there is no word, or if the
-        step does not read its input vector, so that it is not in ``words``. This and the next four
-        are rows of the arrays ``numbers``, ``part_rows``, ``part_ends``, ``part_words`` and
-        ``part_shares`` of `Plans`.
+        step does not read its input vector, so that it is not in ``words``. This output and the
+        next four are rows of arrays of `Plans`, which have a row for each of several steps:
+        ``numbers``, ``part_rows``, ``part_ends``, ``part_words`` and ``part_shares``.
     rows
         Output: the distinct rows of the input matrix that are summands of the words.
     ends

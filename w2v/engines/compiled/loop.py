@@ -85,7 +85,8 @@ class Group(NamedTuple):
     first, steps
         The number of the first step in the shard, and the number of steps; 0 after the last group.
     phase
-        The phase of the jobs that prepare the steps, one job for each step.
+        The number of the phase in which the steps are prepared. A phase is a part of the work,
+        divided into jobs that threads share. Here, there is one job for each step.
     """
 
     first: int
@@ -107,16 +108,17 @@ def wait_and_prepare(
 ) -> None:
     """Wait until all jobs of a phase are finished, and prepare training steps in the meantime.
 
-    A thread calls this, instead of `wait`, when no jobs of the phase are left to take. It is also
-    called to wait until the steps themselves are prepared; ``phase`` is then ``group.phase``.
+    A phase is a part of the work, divided into jobs that threads share. A thread calls this,
+    instead of `jobs.wait`, when no jobs of the phase are left to take. It is also called to wait
+    until the steps themselves are prepared; ``phase`` is then ``group.phase``.
 
     Parameters
     ----------
     problem, sizes, key, plans, shard, scratch
         As for `train`.
     group
-        The steps to prepare, if other threads have not prepared them yet. They must not be read
-        before waiting for ``group.phase``.
+        The steps to prepare, if other threads have not prepared them yet. A thread must not read
+        their plans before it has waited for ``group.phase``, the phase in which they are prepared.
     phase, number
         The number of the phase to wait for, and of the jobs in it.
     """

@@ -526,7 +526,8 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
         The thread's working memory, with the numbers H_j of all scores, and the squared lengths of
         the input vectors and of the noise words' output vectors.
     norms
-        The address of the squared lengths of the output vectors of context words.
+        The address of the squared lengths of the output vectors of the words that the tile may
+        predict: for skip-gram those in and around the tile, for CBOW its center words.
     i, p
         The number of the center word in the tile is ``i + p``. ``i`` is a multiple of `MR`, and
         ``p`` is less than `MR`.

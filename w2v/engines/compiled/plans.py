@@ -247,11 +247,12 @@ def plan(
 
     A step is one update of the model, by some thousands of words. The preparation is stored in
     ``plans``, and does not depend on the model's vectors. Threads therefore prepare several steps
-    at the same time, before these are computed one after the other. A word, or tree node, may get
-    several gradients in the step, one for each place where it occurs. In the gradient buffer, each
-    of them has a row of its own. A word or node with several rows has a list of these rows, which
-    are added up at the end of the step (`Lists`). With subwords, an input word has a list even if
-    it has only one row.
+    at the same time, before these are computed one after the other. A word may get several
+    gradients in the step, one for each place where it occurs, and a tree node one for each tile
+    (group of center words) that is scored with it. In the gradient buffer, each gradient has a row
+    of its own. A word or node with several rows has a list of those that are used; they are added
+    up at the end of the step (`Lists`). With subwords, an input word has a list even if it has only
+    one row.
 
     Three arrays of ``plans`` are longer than a step needs. In ``shard.several``, this function
     stores how many elements of each of them the step uses:

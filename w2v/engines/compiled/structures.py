@@ -50,9 +50,10 @@ BLOCK = 4096
 
 STRIP = 64
 """The least number of center words in a strip, which is a part of the text of a training step; the
-last strip of a step may have fewer. (For CBOW, a strip has `window_block` center words instead.)
-With shorter strips, threads would write more to memory: a strip also has buffer rows for the m
-words before and the m words after it, where m is the window size."""
+last strip of a step may have fewer. (For CBOW, a strip instead has the number of center words for
+which one window size is drawn, `window_block`.) With shorter strips, threads would write more to
+memory: a strip also has buffer rows for the m words before and the m words after it, where m is the
+window size."""
 
 SORTED_TILES = 4
 """For CBOW with the hierarchical softmax, whose center words are sorted by their tree paths: the
@@ -63,19 +64,21 @@ jobs, more tiles would share a row, but there would be fewer jobs than some mach
 NODE_TILE = 128
 """The maximum number of center words in a tile, for skip-gram with the hierarchical softmax. A tile
 is a run of consecutive center words whose scores are computed together. Its length is the largest
-multiple of `CENTERS`, up to this number, that divides the number of center words of a step; but if
-the window size exceeds this number, it is `CENTERS`. In longer tiles, center words share more
+multiple of `CENTERS` = 32, up to this number, that divides the number of center words of a step;
+but if the window size exceeds this number, it is 32. In longer tiles, center words share more
 nodes; but the nodes of a tile, those on the paths of all words in its windows, should fit into the
 cache."""
 
 RADIX_BITS = 11
-"""The number of bits by which each pass of the radix sort of center words sorts."""
+"""The number of bits by which each pass of a radix sort sorts. For CBOW with the hierarchical
+softmax, it sorts the center words of a step by the positions of their leaves in the Huffman tree.
+"""
 
 
 class Parts(NamedTuple):
-    """With subwords: the rows of the input matrix that are summed up to the vector of each word.
+    """With subwords: for each word, the rows of the input matrix whose weighted sum is its vector.
 
-    A word's vector is a weighted sum of its own row and the rows of its n-grams, its summands. The
+    The summands of a word are its own row and the rows of its n-grams, each times a weight. The
     vectors of a step's words are computed before the gradients. Afterwards, the gradient of each
     word is passed on to its rows. The sums of all V words have E summands in total. Without
     subwords, all arrays are empty but `starts`, which is one 0.
@@ -930,7 +933,8 @@ def make_sizes(
         The window size.
     step
         The number of center words in a step. For CBOW, ValueError is raised if it is neither a
-        multiple nor a divisor of `window_block`.
+        multiple nor a divisor of ``window_block(window)``, the number of consecutive center words
+        for which one window size is drawn.
     reach
         0 for CBOW, whose input vectors predict only the center word; None for skip-gram, whose
         input vectors predict words up to the window size away.
@@ -1062,7 +1066,7 @@ def make_shard(sizes: Sizes, tokens: int, plans: int) -> Shard:
     tokens
         The number of tokens of the shard.
     plans
-        The number of training steps in a group, whose steps are prepared at a time.
+        The number of training steps in a group. The steps of a group are prepared together.
     """
     blocks, steps = -(-tokens // BLOCK), -(-tokens // sizes.step)
     return Shard(

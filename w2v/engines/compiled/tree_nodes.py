@@ -262,11 +262,11 @@ def list_levels(
     scratch
         Working memory, only read. For each center word of the group, the array ``lanes`` has the
         index in ``Paths.branches`` at which the word's path begins, and the number of nodes that
-        this path shares with the path of the center word before. A later center word has the new
-        node at level k on its path if no center word after ``lane``, up to and including the later
-        one, shares k or fewer nodes with the one before. The array ``columns`` belongs to the path
-        of center word ``lane``. For each level, it has the index of the path's node among the nodes
-        of the tile.
+        this path shares with the path of the center word before. A later center word n has the new
+        node of level k on its path if each of the center words ``lane`` + 1 to n shares more than k
+        nodes with the center word before it. The array ``columns`` belongs to the path of center
+        word ``lane``. For each level, it has the index of the path's node among the nodes of the
+        tile.
     lane, filled
         The number of the center word in the group, and how many center words the group has.
     keys
@@ -377,9 +377,10 @@ def list_paths(
     the path of the word before it. This is enough, because all words whose paths have the same node
     are consecutive in ``order``.
 
-    A node gets one gradient from each tile that has it, in a row of the gradient buffer. If a node
-    has several rows, they form a list, because they are added up at the end of the step. A node
-    with one row has no list. Returns the number of lists.
+    A node gets one gradient from each tile that has it, in a row of the gradient buffer. The rows
+    of a node that several tiles have form a list, because they are added up at the end of the step;
+    of the tiles of one job, only the first has its row in the list (`list_rows`). A node that one
+    tile has gets no list. Returns the number of lists.
 
     Parameters
     ----------
@@ -402,7 +403,7 @@ def list_paths(
         Working memory: for each tree node, the last row of its list so far; -1 before and after the
         call.
     lists
-        Output: the lists of the nodes with several rows.
+        Output: the lists of the nodes that several tiles have.
     scratch
         Working memory.
     """

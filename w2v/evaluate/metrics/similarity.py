@@ -83,10 +83,11 @@ class Similarity(Metric):
     def _add_mean(
         self, result: MetricResult, settings: EvaluationSettings, made: NDArray[np.bool_]
     ) -> None:
-        """Add the mean of Spearman's correlation over all sets of word pairs to `result`.
+        """Add the mean of Spearman's correlation over the sets of word pairs to `result`.
 
-        The mean, with its confidence interval and the numbers of pairs, is added to the scores and,
-        as a row, to the table ``similarity``. Nothing is added if the mean is undefined
+        Sets of which fewer than ten different pairs are used are left out of the mean. The mean,
+        with its confidence interval and the numbers of pairs, is added to the scores and, as a row,
+        to the table ``similarity``. Nothing is added if the mean is undefined
         (`MeanOfSets.interval` returns None).
 
         Parameters

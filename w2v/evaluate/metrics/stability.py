@@ -23,9 +23,9 @@ K = 10
 class Stability(Metric):
     """The metric of stability: the share of nearest neighbors that two runs have in common.
 
-    For each word, the `K` nearest neighbors are compared, or all other words if there are fewer.
-    The share is averaged over words. It is computed only if another run is given
-    (`MetricInput.other`).
+    The `K` nearest neighbors of a word are compared, or all other words if there are fewer. The
+    share is averaged over at most 1000 words (`neighbour_overlap`). It is computed only if another
+    run is given (`MetricInput.other`).
     """
 
     section = "stability"

@@ -82,7 +82,7 @@ FORMATS = {
     "parquet": Format("vectors.parquet", write_parquet),
     "tensorboard": Format("tensorboard", write_projector),
 }
-"""By name, the formats of `w2v.WordVectors.export` and of the setting ``evaluate.export``."""
+"""The formats that `w2v.WordVectors.export` and the setting ``evaluate.export`` accept, by name."""
 
 
 def export(folder: Path, names: Sequence[str], contents: Contents) -> None:

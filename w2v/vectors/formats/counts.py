@@ -25,9 +25,9 @@ def read_counts(path: Path, words: Sequence[str]) -> NDArray[np.int64]:
     Parameters
     ----------
     path
-        A text file in UTF-8, decompressed if its name ends in .gz, .bz2 or .xz. Each line is a
-        word, then a tab, a space, a comma or a semicolon, then a count; or, in all lines, first the
-        count, then spaces or a tab, then the word. The first line may be a header.
+        A text file in UTF-8, decompressed if its name ends in .gz, .bz2, .xz or .zst. Each line is
+        a word, then a tab, a space, a comma or a semicolon, then a count; or, in all lines, first
+        the count, then spaces or a tab, then the word. The first line may be a header.
     words
         V words.
 

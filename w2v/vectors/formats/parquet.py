@@ -166,7 +166,7 @@ def _new_rows(
     rows : list of int
         The indices of the chosen rows.
     repeated : int
-        The number of rows with a wanted word that an earlier row has.
+        The number of rows whose word is wanted, but is also the word of an earlier row.
     blank : int
         The number of rows whose word is only white space.
     """

@@ -378,7 +378,7 @@ class _Word2vecFile(FileReader):
 
 
 def _is_readable(line: bytes) -> bool:
-    """Return whether a line is UTF-8 text without control characters."""
+    """Return whether a line is UTF-8 text of printable characters, as `str.isprintable` has it."""
     try:
         return line.rstrip(b"\r").decode().isprintable()
     except UnicodeDecodeError:

@@ -179,7 +179,7 @@ def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, a
 
 
 def line_of(step: Step) -> str:
-    """Return a plan's text for a step: "cached", "made by job 2", or why it runs, and the cost."""
+    """Return the text for a step: "cached", "made by job 2", or why it runs and its costs."""
     if not step.why:
         return "cached"
     if step.job is not None:

@@ -14,7 +14,7 @@ from w2v.text.tokens import Text
 class LocalPool:
     """Runs all workers one after another in this process, with a single copy of the model.
 
-    It implements `w2v.cluster.engine.Pool`, the interface of the processes that train.
+    It implements the interface `w2v.cluster.engine.Pool`, by which a training uses its workers.
     """
 
     processes = 1

@@ -45,13 +45,15 @@ class Way(NamedTuple):
     Attributes
     ----------
     how
-        The name of the method: ``sum``, ``mean``, ``orthogonal`` or ``sequential``.
+        The name of the method, as in the setting ``cluster.combine``: ``sum``, ``mean``,
+        ``orthogonal`` or ``sequential``.
     steps
         Two numbers, for the input and the output matrix. Only ``sequential`` uses them, to estimate
         how far a worker moves the rows of the matrix towards their optimum
-        (`w2v.cluster.approach`); with other methods, they are 0. Each is the learning rate times
-        the number of words per worker times the mean squared length of the rows of the other
-        matrix. In this mean, a row's weight is the number of loss terms that contain it.
+        (`w2v.cluster.approach`); with other methods, they are 0. The number for a matrix is a
+        product of three: the learning rate, the number of words that each worker trains on between
+        two combinations, and the mean squared length of the rows of the other matrix. In this mean,
+        a row's weight is the number of loss terms that contain it.
     """
 
     how: str

@@ -21,13 +21,14 @@ class HierarchicalStep(LogisticStep):
         self.tree = HuffmanTree(task.counts)
 
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:  # noqa: ARG002
-        """Return the inner nodes that the center words of each tile are scored with, with weights.
+        """Return the tree nodes with which each tile is scored, and the weight of each score.
 
-        A tile is `CENTERS` consecutive center words. Its nodes are those on the Huffman tree paths
-        of the words to predict. A column of the result stands for a node and one of its two
-        branches. The weight of a column for a center word is the summed weight of the center word's
-        pairs with words whose paths take this branch. Columns of branch 0 come first; they are the
-        positive examples. All tiles have equally many columns; unused columns have weight 0.
+        A tile is `CENTERS` consecutive center words. Its nodes are the inner nodes on the Huffman
+        tree paths of the words to predict. A column of the result stands for a node and one of its
+        two branches. A center word has one score in each column. The weight of the score is the
+        summed weight of the center word's pairs with those words whose paths take the branch.
+        Columns of branch 0 come first; they are the positive examples. All tiles have equally many
+        columns; unused columns have weight 0.
 
         Parameters
         ----------

@@ -144,8 +144,8 @@ def make_problem(
 ) -> tuple[structures.Problem, structures.Sizes]:
     """Return what the kernels (compiled functions) work on: the model, its settings, and sizes.
 
-    The first result has the model and the settings of its training, the second the sizes of a
-    training step and of its parts.
+    The first result has the model and the settings of its training. The second has numbers of
+    words: in a training step, and in the parts into which it is divided for the threads.
 
     Parameters
     ----------

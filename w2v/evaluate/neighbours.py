@@ -150,7 +150,8 @@ def neighbour_overlap(
     k
         The number of neighbors per word; fewer if there are not enough other words.
     limit
-        Only this many of the common words are considered, the most frequent ones by `vectors`.
+        Only this many of the words in both vocabularies are considered: those that come first in
+        the frequency order of `vectors`.
     words
         The neighbors of at most this many of the considered words are compared. The words are
         evenly spaced by frequency rank.

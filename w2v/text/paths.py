@@ -81,14 +81,15 @@ def find_files(
         Folders that are not searched, even if `paths` names them. But if `paths` names a file or a
         subfolder in such a folder, this file or subfolder is read.
     marker
-        A relative path, such as ``cache/tokenize``. A folder that contains it is not searched
-        either, unless `paths` names the folder itself. As with `exclude`, a file or a subfolder in
-        it that `paths` names is read. None: there is no marker.
+        A relative path, such as ``cache/tokenize``. A folder that contains this path is not
+        searched either, unless `paths` names the folder itself. Files and subfolders of the folder
+        that `paths` names are read. None: there is no marker.
 
     Raises
     ------
     InputError
-        A path gives no file, or is a pipe or device; or a file or folder may not be read.
+        A path gives no file, or is a pipe or device; or the user has no permission to read a file
+        or folder.
     OSError
         A path has a name that is too long for the system.
     """

@@ -508,9 +508,10 @@ class Files(Settings):
         Raises
         ------
         InputError
-            A file cannot be read or decompressed, is not text, or is not in the encoding and the
-            setting `errors` is ``"strict"``; or documents are lines or paragraphs, and a file has
-            carriage returns but no line feeds. Complete documents read before are yielded first.
+            A file cannot be read or decompressed, or is not text. Bytes are not valid in the
+            encoding of the file, if the setting `errors` is ``"strict"``. Documents are lines or
+            paragraphs, and a file has carriage returns but no line feeds. In all cases, complete
+            documents read before are yielded first.
         """
         builder = BlockBuilder(self.unit, border)
         total, before = size_of(self.paths), 0

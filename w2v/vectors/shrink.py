@@ -54,8 +54,8 @@ def shrink_vectors(
     words
         The number of words to keep, the most frequent ones; None: all.
     dim
-        The number of leading principal axes to project onto; outside vectors are then dropped.
-        None: keep all dimensions.
+        The number of leading principal axes to project onto. The result then has no output
+        vectors (`outside`). None: keep all dimensions.
     dtype
         ``float32`` or ``float16``.
 

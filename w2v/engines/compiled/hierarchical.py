@@ -313,7 +313,7 @@ def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nod
     Parameters
     ----------
     sizes
-        The sizes of steps, strips and tiles.
+        Numbers of words, such as that of a tile.
     tile
         The working memory that holds the squared lengths of the input rows and of the nodes'
         vectors, and a bound on the second derivative of the loss with respect to each score.

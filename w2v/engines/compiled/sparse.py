@@ -47,9 +47,9 @@ time. These vectors do not depend on each other, so the CPU can begin an additio
 previous one is finished."""
 
 MAX_VECTORS = 4 if LANES == 16 else 3
-"""The most SIMD vectors in a block of columns, for functions that process four rows together. Such
-a function keeps a block of each of the four rows in registers. With the other operands, these
-vectors fit the 32 registers of AVX-512, or fill the sixteen of AVX2."""
+"""The most SIMD vectors that a row has in a block of columns, for functions that process four rows
+together. Such a function keeps a block of all four rows in registers: 16 vectors with AVX-512,
+which has 32 registers, and 12 with AVX2, which has 16. The others hold the other operands."""
 
 
 class Rows(NamedTuple):

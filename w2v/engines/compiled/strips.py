@@ -377,10 +377,10 @@ def share_strip(
 
     A strip is a part of the text. The gradient of a window is that of its input row, which is the
     sum or mean of the vectors of its words without the center word. These gradients have been
-    computed for all windows of the strip before. A word is in several windows, and its gradient is
-    a weighted sum of theirs. It is applied to the model at once if it is the word's only one in the
-    training step. (A word that occurs again in the step gets several.) Otherwise, and always with
-    subwords, it is written to ``buffer`` (`rows.choose_targets`).
+    computed for all windows of the strip before. Each place in the text is in several windows, and
+    gives its word a gradient: a weighted sum of the gradients of these windows. If the word occurs
+    only once in the training step, this gradient is applied to the model at once. Otherwise, and
+    always with subwords, it is written to ``buffer`` (`rows.choose_targets`).
 
     Parameters
     ----------

@@ -199,8 +199,8 @@ def sort_centers(
     count, shift, most = ZERO, np.int64(32), np.int64(len(digits) - 1)
     for i in range(centers):
         # Each word is written, and overwritten by the next one if it is left out.
-        word, k = ids[unsigned(sizes.window + i)], unsigned(i)
-        now[unsigned(count)] = np.int64(leaves[unsigned(max(word, 0))]) << 32 | i
+        word, k = unsigned(ids[unsigned(sizes.window + i)]), unsigned(i)
+        now[unsigned(count)] = np.int64(leaves[word]) << 32 | i
         count += highs[k] - lows[k] > 1
     while (len(leaves) - 1) >> (shift - 32) > 0:
         digits[:] = 0

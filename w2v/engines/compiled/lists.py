@@ -323,28 +323,31 @@ def list_parts(
         numbers[place] = heads[ids[place]] if ids[place] >= 0 else -1
     for n in range(count):
         heads[words[n]] = -1
-    found = entry = 0
+    found = entry = ZERO
     for n in range(count):
         for k in range(parts.starts[words[n]], parts.starts[words[n] + 1]):
-            row = parts.rows[k]
-            place = known[row]
-            if place < 0:
-                place = known[row] = found
-                rows[found], ends[found + 1] = row, 0
-                found += 1
-            ends[place + 1] += 1
-            places[entry] = place
+            row = unsigned(parts.rows[unsigned(k)])
+            listed = np.int64(known[row])
+            is_new: Any = listed < 0
+            number = select(is_new, found, listed)
+            known[row] = number
+            # Each row is written, and overwritten by the next one unless it is new.
+            rows[unsigned(found)], ends[unsigned(found + 1)] = row, 0
+            found += is_new
+            ends[unsigned(number + 1)] += 1
+            places[unsigned(entry)] = number
             entry += 1
     ends[0] = 0
-    for place in range(found):
-        known[rows[place]] = -1
-        ends[place + 1] += ends[place]
+    for place in range(unsigned(found)):
+        known[unsigned(rows[place])] = -1
+        ends[place + unsigned(1)] += ends[place]
     # `ends` has the starts of rows, and is advanced to their ends while elements are stored.
-    entry = 0
+    entry = ZERO
     for n in range(count):
         for k in range(parts.starts[words[n]], parts.starts[words[n] + 1]):
-            place = places[entry]
-            members[ends[place]], shares[ends[place]] = n, parts.shares[k]
-            ends[place] += 1
+            row = unsigned(places[unsigned(entry)])
+            end = unsigned(ends[row])
+            members[end], shares[end] = n, parts.shares[unsigned(k)]
+            ends[row] += 1
             entry += 1
-    return found
+    return int(found)

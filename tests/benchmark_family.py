@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from w2v.engines import Tally, Task, make_engine
-from w2v.engines.tiles import CBOW_NOISE, NOISE
+from w2v.engines.tiles import noise_words
 from w2v.losses import HierarchicalSoftmax
 from w2v.objectives import Cbow, Objective, SkipGram, initial_model
 from w2v.sampling import generator
@@ -45,11 +45,10 @@ MODELS: dict[str, Objective] = {
     "skip-gram, n-grams": SkipGram(subwords=True),
     "CBOW, n-grams": Cbow(subwords=True),
 }
-SCORES = {("skipgram", "negsample"): 14.0 + NOISE, ("cbow", "negsample"): 1.0 + CBOW_NOISE}
-"""The number of dot products of an input and an output vector that are counted for each center
-word, by architecture and loss. Skip-gram has one with each of the 14 words in and around a block of
-four center words. CBOW has one with the center word. Both also have one with each noise word. For
-the hierarchical softmax, `scores_of` counts the nodes on the paths of words instead."""
+PREDICTED = {"skipgram": 14.0, "cbow": 1.0}
+"""With negative sampling, the number of dot products of an input vector and the output vector of a
+word that may be predicted, for each center word, by architecture. Skip-gram has one with each of
+the 14 words in and around a block of four center words. CBOW has one with the center word."""
 
 
 class Corpus:
@@ -178,8 +177,8 @@ def scores_of(corpus: Corpus, objective: Objective) -> float:
     from w2v.sampling import keep_probabilities
 
     kept = keep_probabilities(corpus.counts, objective.subsample) * corpus.counts
-    if (objective.name, objective.loss.name) in SCORES:
-        each = SCORES[objective.name, objective.loss.name]
+    if objective.loss.name == "negsample":
+        each = PREDICTED[objective.name] + noise_words(objective)
     else:
         length = float(kept @ HuffmanTree(corpus.counts).lengths / kept.sum())
         # With skip-gram, four center words are scored with the nodes on about nine paths.

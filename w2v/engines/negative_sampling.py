@@ -8,7 +8,7 @@ import numpy as np
 
 from w2v.engines import Task
 from w2v.engines.step import NOISE_WORDS
-from w2v.engines.tiles import CBOW_NOISE, CENTERS, NOISE, SHARED, Columns, LogisticStep
+from w2v.engines.tiles import CENTERS, SHARED, Columns, LogisticStep, noise_words
 from w2v.losses import NegativeSampling
 from w2v.sampling import Key, NoiseDistribution, draw_evenly
 from w2v.sums import F32, I32
@@ -23,15 +23,15 @@ class NegativeSamplingStep(LogisticStep):
         assert isinstance(loss, NegativeSampling)
         self.negatives = loss.negatives
         self.noise = NoiseDistribution(task.counts, loss.exponent)
-        self.shared = NOISE if self.reach else CBOW_NOISE
+        self.shared = noise_words(task.objective)
 
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
         """Return the output words of each tile, and the weight of each (center, output word) pair.
 
         A tile is `CENTERS` consecutive center words, which have the same output words. The first W
-        output words of a tile are words that may be predicted. The other n are noise words; n is
-        `NOISE` for skip-gram and `CBOW_NOISE` for CBOW. `SHARED` consecutive center words, which
-        are several tiles, have the same noise words.
+        output words of a tile are words that may be predicted. The other n are noise words (see
+        `noise_words`). `SHARED` consecutive center words, which are several tiles, have the same
+        noise words.
 
         The loss of each pair is multiplied by the pair's weight. For a word that may be predicted,
         the weight is given in `weights`. For a noise word, it is `negatives` / n times the sum of

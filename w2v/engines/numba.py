@@ -20,7 +20,7 @@ from w2v.engines.compiled import loop, structures
 from w2v.engines.compiled.simd import LANES
 from w2v.engines.inputs import CbowInputs, make_inputs
 from w2v.engines.numpy import NumpyEngine
-from w2v.engines.tiles import step_words
+from w2v.engines.tiles import noise_words, step_words
 from w2v.huffman import HuffmanTree
 from w2v.jit import one_process_at_a_time
 from w2v.losses import HierarchicalSoftmax, NegativeSampling
@@ -159,7 +159,7 @@ def make_problem(
     by_distance = np.concatenate([inputs.targets[:0:-1], inputs.targets])
     cbow = inputs if isinstance(inputs, CbowInputs) else None
     reach = None if cbow is None else len(inputs.targets) - 1
-    negatives, exponent = 0, 0.0
+    negatives, exponent, shared = 0, 0.0, 0
     starts, branches, leaves = np.zeros(1, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int32)
     depth = inner = 0
     if isinstance(loss, HierarchicalSoftmax):
@@ -169,8 +169,10 @@ def make_problem(
         leaves = tree.leaf_positions() if cbow else leaves
         depth, inner = int(tree.lengths.max()), len(tree.lengths) - 1
     elif isinstance(loss, NegativeSampling):
-        negatives, exponent = loss.negatives, loss.exponent
-    sizes = structures.make_sizes(objective.dim, objective.window, words, reach, depth, inner)
+        negatives, exponent, shared = loss.negatives, loss.exponent, noise_words(objective)
+    sizes = structures.make_sizes(
+        objective.dim, objective.window, words, reach, shared, depth, inner
+    )
     noise = NoiseDistribution(task.counts, exponent)
     sums, none = task.subwords or Sums(np.zeros(0, np.int32)), np.zeros(0, np.float32)
     weights, shares = (none if one is None else one for one in (sums.weights, sums.shares))

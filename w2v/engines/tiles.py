@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from w2v.engines import Tally, Task
 from w2v.engines.inputs import InputTable, descend, make_inputs, take_rows
 from w2v.engines.step import Buffers
+from w2v.objectives import Objective
 from w2v.sampling import Key, keep_probabilities
 from w2v.sums import F32, I32, Sums
 from w2v.text.tokens import Batch
@@ -30,17 +31,19 @@ SHARED = 64
 and JAX engines, they are several tiles, which are groups of `CENTERS` center words that are
 computed together."""
 
-NOISE, CBOW_NOISE = 20, 12
-"""The number of noise words that `SHARED` center words share, for skip-gram and for CBOW. With
-fewer noise words, vectors are worse; with more, training is slower. CBOW has fewer, because noise
-words would take a larger part of its time: each input vector predicts only one word, instead of up
-to 2 m as in skip-gram, where m is the window size."""
+NOISE, CBOW_NOISE, SUBWORD_NOISE = 20, 12, 40
+"""The number of noise words that `SHARED` center words share: for skip-gram, for CBOW, and for
+skip-gram with subwords. With fewer noise words, vectors are worse; with more, training is slower.
+CBOW has fewer, because noise words would take a larger part of its time: each input vector predicts
+only one word, instead of up to 2 m as in skip-gram, where m is the window size. Subwords need more,
+because all center words that share noise words and an n-gram move the n-gram by the same noise."""
 
 STEP_NUMBERS, MAX_STEP_WORDS = 1 << 18, 4096
 """Default limits of a training step. All its center vectors together (center words times dimension)
 have at most `STEP_NUMBERS` numbers, so that the gradients stay in a processor's cache; twice as
-many for CBOW with the hierarchical softmax. And there are at most `MAX_STEP_WORDS` center words.
-Even with long vectors, a step has at least `MIN_STEP_WORDS`."""
+many for CBOW with the hierarchical softmax, and half as many for skip-gram with subwords and
+negative sampling. And there are at most `MAX_STEP_WORDS` center words. Even with long vectors, a
+step has at least `MIN_STEP_WORDS`."""
 
 STEP_MULTIPLE = 4 * SHARED
 """`step_words` returns a multiple of this number, so that two or four threads have equal shares of
@@ -50,6 +53,13 @@ MIN_STEP_WORDS, STEPS_PER_EPOCH = 512, 200
 """On short texts, training steps get fewer center words, so that an epoch has `STEPS_PER_EPOCH`
 steps. But a step never has fewer than `MIN_STEP_WORDS` center words, because threads wait for each
 other after each step."""
+
+
+def noise_words(objective: Objective) -> int:
+    """Return the number of noise words that `SHARED` center words share in negative sampling."""
+    if objective.name == "cbow":
+        return CBOW_NOISE
+    return SUBWORD_NOISE if objective.subwords else NOISE
 
 
 def step_words(task: Task, most: int | None = None) -> int:
@@ -67,10 +77,15 @@ def step_words(task: Task, most: int | None = None) -> int:
         The largest number wanted. The default suits a processor's cache; a GPU needs more.
     """
     if most is None:
-        # For CBOW with the hierarchical softmax, the compiled engine sorts the center words of a
-        # step by their tree paths. In a longer step, neighbors in this order share more nodes.
-        sorts = task.objective.name == "cbow" and task.objective.loss.output_vectors != "words"
-        most = min(MAX_STEP_WORDS, (1 + sorts) * STEP_NUMBERS // task.objective.dim)
+        objective, numbers = task.objective, STEP_NUMBERS
+        if objective.loss.output_vectors != "words":
+            # For CBOW with the hierarchical softmax, the compiled engine sorts center words by
+            # their tree paths. In a longer step, neighbors in this order share more nodes.
+            numbers *= 2 if objective.name == "cbow" else 1
+        elif objective.subwords and objective.name == "skipgram":
+            # Common n-grams are in many words of a step, so their bounded steps are too short.
+            numbers //= 2
+        most = min(MAX_STEP_WORDS, numbers // objective.dim)
     keep = keep_probabilities(task.counts, task.objective.subsample)
     kept = task.words * float(keep @ task.counts) / float(task.counts.sum())
     words = max(MIN_STEP_WORDS, min(most, kept / STEPS_PER_EPOCH))

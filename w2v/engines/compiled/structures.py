@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from w2v.engines.compiled.jobs import make_jobs
 from w2v.engines.compiled.simd import LANES
 from w2v.engines.step import window_block
-from w2v.engines.tiles import CBOW_NOISE, CENTERS, NOISE, SHARED
+from w2v.engines.tiles import CENTERS, SHARED
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -916,7 +916,13 @@ def aligned_zeros(rows: int, columns: int, *, touched: bool = True) -> F32:
 
 
 def make_sizes(
-    dim: int, window: int, step: int, reach: int | None = None, depth: int = 0, nodes: int = 0
+    dim: int,
+    window: int,
+    step: int,
+    reach: int | None = None,
+    noise: int = 0,
+    depth: int = 0,
+    nodes: int = 0,
 ) -> Sizes:
     """Compute the sizes of a training step and of its parts: strips of the text, and tiles.
 
@@ -938,6 +944,8 @@ def make_sizes(
     reach
         0 for CBOW, whose input vectors predict only the center word; None for skip-gram, whose
         input vectors predict words up to the window size away.
+    noise
+        For negative sampling: the number of noise words that `SHARED` center words share.
     depth
         The length of the longest path in the Huffman tree; 0 for negative sampling.
     nodes
@@ -959,7 +967,6 @@ def make_sizes(
     else:  # a strip has at least as many center words as other words around it
         strip = min(-(-max(STRIP, 2 * window) // tile), -(-step // tile))
     columns = round_up(min(nodes, (tile + 2 * distance) * depth), MR)
-    noise = 0 if nodes else CBOW_NOISE if windows else NOISE
     slots = strip * columns if nodes else (strip - 1) * tile + contexts + strip * noise
     inputs = round_up(tile + 2 * window, MR) if windows else tile
     return Sizes(

@@ -55,10 +55,9 @@ class Planner:
     def plan(self, config: Config, job: int | None = None) -> list[Step]:
         """Return a `Step` for each stage of a run: whether, why and at what cost it would run.
 
-        Two more steps can follow. The first is for the plots of a single run's report, if they are
-        not cached, but the scores are. The second, if ``config.measure`` is set, is for the speed
-        test, which is never cached. `job` is the number of the run in a sweep (None: a single run).
-        `InputError` is raised for invalid stages or files.
+        If a single run has cached scores but no cached plots, a step is added, since the plots need
+        a new evaluation. ``config.measure`` adds the speed test, which is never cached. `job` is
+        the run's number in a sweep, or None. `InputError` is raised for invalid stages or files.
         """
         check_paths(config)
         cores = available_cores()
@@ -192,7 +191,10 @@ def line_of(step: Step) -> str:
 
 
 def plan_run(config: Config, run_dir: Path) -> int:
-    """Print the plan; return 0 if all is cached, else 3; delete `run_dir` if only Hydra used it."""
+    """Print which stages of a run would be computed; return 0 if all results are cached, else 3.
+
+    Hydra has already made the folder `run_dir`. It is deleted if all its files are Hydra's.
+    """
     planner = Planner()
     steps = planner.plan(config)
     remove_run_folder(run_dir)

@@ -90,7 +90,7 @@ class Program:
 def line_of(error: Exception, starting: bool) -> str | None:
     """Return a one-line message for an error that the user can correct, otherwise ``None``.
 
-    `starting` is false in sweeps, and once Hydra calls `Program.run`: then, `OSError` gives None.
+    `OSError` is such an error only while `starting`; a run or sweep raises `InputError` instead.
     """
     match error:
         case InputError():
@@ -110,9 +110,9 @@ def line_of(error: Exception, starting: bool) -> str | None:
 
 
 def reports_wanted(arguments: Sequence[str]) -> list[Path]:
-    """Return the folders of earlier runs for which ``report=FOLDER`` asks for reports.
+    """Return the folders of earlier runs to report on, if arguments ``report=FOLDER`` name any.
 
-    Skip ``report=best``, ``all``, ``none``. Raise `InputError` for other arguments beside folders.
+    Raise `InputError` for folders together with other arguments, such as ``report=best``.
     """
     named = [text for text in arguments if text.startswith("report=")]
     named = [text for text in named if text.removeprefix("report=") not in REPORTS]

@@ -42,9 +42,9 @@ def read_manifests(
     `MOST_READ` most recently used results are read, or all if there are fewer. Those whose manifest
     is missing or damaged are skipped.
 
-    In a stored manifest, ``code`` is a key that names another file, which has the hashes of source
-    files. In the returned manifests, ``code`` is the content of this other file, or is left out if
-    the file cannot be read.
+    In a stored manifest, the value of ``code`` is a hash, which identifies another JSON file with a
+    hash of each source file. In the returned manifests, the value of ``code`` is the content of
+    this other file; ``code`` is left out if the file cannot be read.
 
     Parameters
     ----------
@@ -53,7 +53,8 @@ def read_manifests(
     name
         The name of the file in a subfolder that holds the manifest.
     code_path
-        A function that returns the path of the file of hashes, given `folder` and the key.
+        A function that returns the path of this other file, given `folder` and the stored value of
+        ``code``.
     """
     found: list[Manifest] = []
     with suppress(OSError):

@@ -201,7 +201,8 @@ ARCHITECTURES: dict[str, tuple[type[Architecture], type[Objective]]] = {
     "skipgram": (SkipGramArchitecture, SkipGram),
     "cbow": (CbowArchitecture, Cbow),
 }
-"""Two classes for each architecture, by its name: its settings without and with those of a loss."""
+"""Two classes for each name of an architecture: the class of the architecture's settings, and the
+subclass that adds the settings of a loss (an `Objective`)."""
 
 
 def with_loss(architecture: Architecture, loss: Loss) -> Objective:

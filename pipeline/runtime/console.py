@@ -161,8 +161,8 @@ class Display:
     ) -> None:
         """Print a run's scores, nearest neighbors and the path of the report, unless `quiet`.
 
-        Each of `lines` is (name of a score, score, 95 % confidence interval, how many items of the
-        benchmark were used); None gives a dash. Only the first eight of `neighbours` are shown.
+        Each of `lines` is (score name, score, 95 % confidence interval, benchmark items used);
+        None gives a dash. `neighbours` maps words to neighbors; the first eight words are shown.
         """
         if self.quiet:
             return

@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 
 
 class StopRequest:
-    """Handles Ctrl-C (SIGINT) and SIGTERM, and remembers whether one was received.
+    """Handles Ctrl-C (SIGINT) and SIGTERM: the first raises `KeyboardInterrupt` or `SystemExit`.
 
-    The first signal raises `KeyboardInterrupt` or `SystemExit`: at once or, after `defer`, when the
-    block of `deferrable` ends, so training can save a checkpoint. A second one ends the process.
+    If `defer` was called, the exception is raised at the end of the ``with deferrable()`` block, so
+    that training can save a checkpoint; else at once. A second signal ends the process.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class StopRequest:
     def handling_signals(self) -> Iterator[None]:
         """In a ``with`` block, replace the handlers of SIGINT and SIGTERM, in the main thread only.
 
-        A first signal raises an exception or, after `defer`, is noted; a second ends the process.
+        A signal raises an exception, or is noted if `defer` was called; a second ends the process.
         """
         main = threading.current_thread() is threading.main_thread()
         signals = (signal.SIGINT, signal.SIGTERM) if main else ()
@@ -49,12 +49,11 @@ class StopRequest:
 
     @contextmanager
     def deferrable(self) -> Iterator[None]:
-        """Context manager: a signal stops the block at once or, after `defer`, only at its end.
+        """Context manager: a signal stops the block at once, or at its end if `defer` was called.
 
-        Ctrl-C raises `KeyboardInterrupt`, and SIGTERM raises `SystemExit`. If the block has not
-        called `defer` before the signal, it is interrupted. If it has, the exception is raised when
-        the block ends; an error that the block raises after the signal is dropped. If the file
-        `self.file`, which asks to stop, exists when the block ends, `KeyboardInterrupt` is raised.
+        Ctrl-C raises `KeyboardInterrupt`, and SIGTERM raises `SystemExit`. If the block itself
+        raises an error after a deferred signal, this error is dropped. If the file `self.file`,
+        which asks to stop, exists when the block ends, `KeyboardInterrupt` is raised.
         """
         try:
             yield

@@ -17,10 +17,9 @@ def write_error_line(
 ) -> str | None:
     """Return a one-line message for an error in writing a file, or None for an unexpected error.
 
-    A full disk gives a message; it names the running stage if `outputs` and `stage` are given. Any
-    other error must name a file to give a message. If `outputs` is given, the file must also be in
-    that folder, and the cause must be one of these: a permission is missing, a file is in place of
-    a folder, or a folder is in place of a file.
+    A full disk gets a message. Without `outputs`, so does any error that names a file. With
+    `outputs`, so do these errors for files in that folder: no permission, a file in place of a
+    folder or vice versa. `stage` is the running stage, for messages about a full disk.
     """
     # NumPy raises errors without an errno: "5 requested and 3 written".
     is_disk_full = error.errno in DISK_FULL or "requested and" in str(error)
@@ -46,9 +45,9 @@ def write_error_line(
 def explain_write_errors(outputs: Path | None = None, stage: str | None = None) -> Iterator[None]:
     """Context manager: turn errors in writing files (`OSError`) into `InputError`.
 
-    `write_error_line` makes the message from the error, `outputs` and the running `stage`. A full
-    disk gives a message. Without `outputs`, so does every error that names a file; with `outputs`,
-    only failed access to a file in that folder. All other errors are raised unchanged.
+    The error of a full disk is converted. Without `outputs`, so is any error that names a file.
+    With `outputs`, so are these errors for files in that folder: no permission, a file in place of
+    a folder or vice versa. Others are raised unchanged. `stage` is the running stage, for messages.
     """
     try:
         yield

@@ -34,7 +34,7 @@ NAME = "report"
 """The name of the folder in the cache with the plots of runs."""
 
 SUMMARY, LATER = "summary.json", "report.json"
-"""Files in the folder of a run: the summary, and the command and title for a report made later."""
+"""Files of a run: its summary; and its title and the command to rerun it, for a later report."""
 
 WRITTEN = (
     *(LATER, REPORT, MAP, CHANGE, "complexity.png", "slopes.csv", "timings.csv"),

@@ -93,9 +93,7 @@ class Train(Stage):
     def make(self, context: Context, settings: dict[str, Any], out: Path) -> dict[str, Any]:
         """Train, save vectors and training history in `out`, and return figures on the training.
 
-        `settings` are those on which the vectors depend: their hash is part of the key under which
-        the result is cached. The figures, such as ``words_per_second`` and the losses in
-        ``epochs``, are stored in the cache entry as its facts.
+        `settings` are those on which the vectors depend. The figures are saved in the cache entry.
         """
         from w2v.cluster.workers import open_cluster  # loads SciPy
 
@@ -248,7 +246,10 @@ def resources_needed(context: Context) -> tuple[int, dict[str, int]]:
 
 
 def require_resources(context: Context) -> None:
-    """Raise `InputError` if a training lacks memory, or it and the later jobs lack disk space."""
+    """Raise `InputError` if there is too little memory or disk space for a training.
+
+    In a sweep, the disk must also have room for the vectors of all later jobs.
+    """
     config, words = context.config, context.entries["vocab"].facts["size"]
     what = f"training {words:,} words with model.dim={config.model.dim}"
     memory, disk = resources_needed(context)

@@ -35,7 +35,7 @@ TIMES = ("words_per_second", "seconds")
 
 
 def incomparable(objective: str, keys: Iterable[str]) -> list[str]:
-    """Return those of the settings `keys` that must be equal to compare runs by `objective`."""
+    """Return which settings in `keys` must not differ among runs compared by metric `objective`."""
     if objective.endswith("loss"):
         return [k for k in keys if k in CHANGES_LOSS or k.partition(".")[0] in CHANGE_LOSS_GROUPS]
     if "/" not in objective:

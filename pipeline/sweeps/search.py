@@ -100,7 +100,7 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
     `space` has, by key, the overrides in `config` with several values. `InputError` is raised if an
     override varies the seed or a setting that changes what the metric `objective` measures, or if
     its values are a glob or a range that does not rise. It is also raised if, with some combination
-    of choices of the config groups, the settings are invalid or lack one that is in `space`.
+    of choices of the config groups, the settings are invalid or do not have every key in `space`.
     """
     if SEED in space:
         raise InputError(

@@ -60,9 +60,8 @@ def open_sweep(
     """Context manager for a sweep: lock its folder, start its MLflow run, and yield the folder.
 
     At the end, also after an error, `close_sweep` saves the results, and raises an error if the
-    ``with`` block or jobs failed. Then the run is ended and the folder unlocked, error or not.
-    `jobs` maps each job's overrides to its settings; it is empty for a search, which chooses jobs
-    as it runs. Through `shared`, jobs use one MLflow store, and one queue for their calls to it.
+    ``with`` block or jobs failed. `jobs` maps each job's overrides to its settings; it is empty
+    with Optuna, which chooses jobs as it runs. Through `shared`, all jobs use one MLflow store.
     `earlier_best` is the best objective in the Optuna study that a search resumes, or None.
     """
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
@@ -106,8 +105,8 @@ def prepare_jobs(
 ) -> dict[str, Any]:
     """Write ``sweep.json`` for the jobs; return its content; print how many run at a time.
 
-    `jobs` are the settings of the jobs by their overrides (``key=value``); none for a search.
-    `run_id` is the ID of the sweep's MLflow run; None if MLflow records nothing.
+    `jobs` maps each job's overrides to its settings; it is empty with Optuna, which chooses jobs
+    later. `run_id` is the ID of the sweep's MLflow run; None if MLflow records nothing.
     """
     swept = list(varied_overrides(config))
     at_once, cores = jobs_at_once(config), config.hydra.launcher.get("num_cpus")
@@ -143,9 +142,9 @@ def close_sweep(
     """Save a sweep's results in files (`facts` in ``summary.json``) and in MLflow; print them.
 
     `error` is the exception that ended the sweep early, or None. It is raised again at the end if
-    it comes from Ctrl-C or SIGTERM, if it is an `InputError` and not every job failed, or if every
-    job ended successfully. If it is not raised again, or is None, `SweepFailedError` is raised if a
-    job failed or never started.
+    every job ended successfully. If a job failed or never started, `SweepFailedError` is raised
+    instead, also if `error` is None. Even then, two kinds of `error` are raised again: an exception
+    from Ctrl-C or SIGTERM, and an `InputError` if at least one job did not fail.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show
@@ -213,9 +212,11 @@ def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
 
 @contextmanager
 def exclusive_lock(folder: Path, outputs: Path) -> Iterator[None]:
-    """Context manager: lock a sweep's folder; if an earlier sweep is in it, rename that first.
+    """Context manager that locks a sweep's folder, so that no other sweep uses it meanwhile.
 
-    Raise `InputError` if `folder` is locked, or is or contains `outputs` or the working folder.
+    If an earlier sweep is in the locked folder, the folder is renamed to ``NAME.before-TIME``, and
+    a new one is made and locked. Raise `InputError` if another sweep has locked the folder, or if
+    renaming it would also rename or move `outputs` or the working folder.
     """
     inside = (Path(realpath(path)) for path in (Path.cwd(), outputs))
     if any(path.is_relative_to(realpath(folder)) for path in inside):
@@ -243,8 +244,8 @@ def exclusive_lock(folder: Path, outputs: Path) -> Iterator[None]:
 def check_hydra_settings(config: DictConfig) -> None:
     """Raise `InputError` for Hydra settings that no sweep can have, like ``hydra.job.chdir=true``.
 
-    Also raise it if ``search.objective`` is a time or speed, and the sweep varies the number of
-    threads or processes, if results do not depend on it: jobs would share a training and its time.
+    Also raise it if ``search.objective`` is a time or speed, but jobs that differ only in the
+    number of threads or processes would reuse one cached training and its measured time.
     """
     objective, engine = config.search.objective, ENGINES.get(str(config.engine.name))
     shared = {"engine.threads", "cluster.processes"}.intersection(varied_overrides(config))

@@ -1,6 +1,6 @@
 """Find runs whose process was killed, and close those that MLflow shows as RUNNING.
 
-A tag of each run names a file that its process locks; a file left unlocked shows a killed process.
+A run's process locks a file and deletes it at its end. If it is killed, the file stays, unlocked.
 """
 
 import os
@@ -70,12 +70,11 @@ def close_killed_runs(
 ) -> None:
     """Set the status KILLED for an experiment's runs whose process on this machine was killed.
 
-    A run's process locks a file in ``outputs``. If the file is not locked, the process was killed;
-    the file is deleted. If the run is a sweep, the files of its killed jobs are deleted, too, even
-    if a job was killed before its MLflow run was created.
-
-    A sweep that ends gives its run ID as ``sweep``. Then each of its jobs first gets ten seconds to
-    stop. Finally, `RuntimeError` is raised if a job was killed before its MLflow run was created.
+    A run's process locks a file in ``outputs`` and deletes it when the run ends. If a file without
+    a lock is left, the process was killed, and the file is deleted here. If a sweep was killed, the
+    files of its killed jobs are deleted, too. At its end, a sweep gives its run ID as ``sweep``.
+    Each of its jobs then gets ten seconds to stop, and `RuntimeError` is raised if a job was
+    killed before its MLflow run was created.
     """
     closed = []
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):

@@ -56,8 +56,8 @@ SYSTEM_SECONDS = 5
 class MlflowTracker(Tracker):
     """Records one MLflow run, `run`: collects metrics and other data, and sends them in `flush`.
 
-    If ``creation`` is not None, the run does not exist yet: the first `flush` creates it, with
-    these arguments of `MlflowClient.create_run`. It also sends ``parameters``. Models are
+    The first `flush` sends ``parameters``. If ``creation`` is not None, `run` has an ID, but is not
+    in MLflow's store yet: the first `flush` creates it, with ``creation`` as arguments. Models are
     registered under ``register``, a name or ``name@alias``; None: they are not. If artifacts are
     local, files below the folder ``linked`` are hard-linked where possible; others are copied.
     """

@@ -130,7 +130,7 @@ def is_temporary(error: Exception) -> bool:
 
 
 def one_line(error: Exception) -> str:
-    """Return an error's cause if known (``timed out``), else its message's first line, or type."""
+    """Shorten an error message to a cause in it, such as ``timed out``, or else its first line."""
     known = re.search(r"database is locked|Connection refused|timed out", str(error))
     first = str(error).strip().split("\n")[0]
     return known.group() if known else first[:200] or type(error).__name__

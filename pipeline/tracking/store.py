@@ -56,7 +56,7 @@ def store_uri(uri: str | None, outputs: Path) -> str:
 
 
 def sqlite_file(store: str) -> Path | None:
-    """Return an SQLite URI's file, None for other URIs; raise `InputError` if the URI has none."""
+    """Return an SQLite URI's file, None for other URIs; `InputError` for in-memory databases."""
     if not store.startswith("sqlite:"):
         return None
     _, _, path = store.partition("?")[0].partition(":///")
@@ -166,9 +166,8 @@ def one_transaction(
     """Return a context manager in which MLflow calls of this thread share one transaction.
 
     If the block fails, nothing is written. If a call must roll back, `NeedsOwnTransactions` is
-    raised: the calls must be made without this function. A run created in the block gets the ID
-    `new_id`; if this is None, MLflow generates the ID. If the store is no database, the block has
-    no effect: calls write at once, and `new_id` is ignored.
+    raised: make the calls without this function. A run created in the block gets the ID `new_id`;
+    None: MLflow generates it. If the store is no database, calls write at once and ignore `new_id`.
     """
     store: Any = client._tracking_client.store
     if not isinstance(store, SqlAlchemyStore):
@@ -229,10 +228,10 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs were moved or copied.
 
-    `database` is the file, and `artifacts` the present folder of artifacts. MLflow stores absolute
-    addresses. Those in an experiment's old folder, which has the same name, are changed to
+    MLflow stores absolute addresses in the file `database`. They may refer to an old folder: one
+    with the same name as the present folder, `artifacts`, but another path. They are changed to
     `artifacts` if the old folder is gone or was copied. It counts as copied if `artifacts` is
-    beside `database`, and has the folder of a run whose stored address is in the old folder.
+    beside `database`, and has the folder of a run that `database` places in the old folder.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

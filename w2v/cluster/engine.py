@@ -34,8 +34,8 @@ class Round(NamedTuple):
     Attributes
     ----------
     done
-        What each worker reports of its training: words, pairs, loss, seconds, and the bytes of the
-        rows that it changed; in the order of the parts of the text.
+        The report of each worker, in the order of the parts of the text: the numbers of words and
+        pairs trained on, the loss, the time in seconds, and the size in bytes of the changed rows.
     combined
         The rows of the model that were changed, with their new values, in one or more pieces.
     combining
@@ -48,9 +48,10 @@ class Round(NamedTuple):
 
 
 class Pool(Protocol):
-    """Interface of a group of processes in which workers train, each with a copy of the model.
+    """Interface of a group of processes in which workers train a model.
 
-    The copy in a process is a `w2v.cluster.replica.Replica`; one or more workers use it.
+    Each process has one copy of the model, a `w2v.cluster.replica.Replica`. One or more workers use
+    this copy, one after another.
     """
 
     @property
@@ -109,7 +110,8 @@ class Costs:
     Attributes
     ----------
     workers, processes
-        The number of workers, and of processes in the last round.
+        The number of workers, which is constant, and the number of processes that trained in the
+        last round. A process runs one or more workers, one after another.
     rounds
         The number of rounds.
     computing, combining, waiting

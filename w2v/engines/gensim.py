@@ -164,9 +164,9 @@ class GensimEngine:
         `random` gives the seed of gensim's random numbers. Return the number of words trained on,
         before sub-sampling, and the seconds spent on preparation, such as writing the text to a
         file. The number of pairs and the loss are usually None, because gensim does not report
-        them. They are 0 if the text has no pairs of words. They are also 0 if no call so far has
-        changed any output vector, because sub-sampling has left no pairs. (This is not concluded if
-        the learning rate is at most `LEAST_RATE`.)
+        them. They are 0 if the text has no pairs of words, or if sub-sampling seems to have left
+        none: no call so far has changed any output vector, but any pair would have, because the
+        larger of the two learning rates is above `LEAST_RATE`.
 
         Raises
         ------

@@ -187,10 +187,10 @@ class InputTable:
 
         An input vector is a weighted sum of word vectors. Without subwords, a word vector is one
         row of the table, the input matrix of the model. An input vector is then a sum of rows, and
-        the arguments are returned unchanged.
+        the three arguments are returned unchanged.
 
-        With subwords, each word vector is itself a weighted sum of rows of the table. `sums` refers
-        to k distinct words. The result has k elements, one for each of these words.
+        With subwords, each word vector is itself a weighted sum of rows of the table. Let k be the
+        number of distinct words in `sums`. Each result has one element for each of these words.
 
         A curvature bound of a vector is an upper bound on the second derivative of the loss with
         respect to this vector, in any direction. For input vector i, let g_i be the gradient, h_i
@@ -211,11 +211,11 @@ class InputTable:
         -------
         sums
             For each of the k words, the rows of the table whose weighted sum is its vector. Without
-            subwords, this is the argument `sums`, and k is n.
+            subwords, the three arguments are returned, which have n elements instead of k.
         gradients : float32 (k, d)
-            The gradient of each of the k vectors.
+            The gradient of the loss with respect to the vector of each of the k words.
         curvature : float32 (k,)
-            The curvature bound of each of the k vectors.
+            The curvature bound of the vector of each of the k words.
         """
         if self.words is None:
             return sums, gradients, curvature

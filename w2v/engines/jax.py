@@ -43,8 +43,9 @@ from w2v.sampling import draw_key, keep_thresholds
 from w2v.text.tokens import Text
 
 STEP_WORDS = 8192
-"""The largest number of center words in a step of negative sampling. It is larger than on a CPU,
-because short steps would not keep a GPU busy."""
+"""The largest number of center words in a step of negative sampling, on any device. It is larger
+than `tiles.MAX_STEP_WORDS`, the limit for ``engine=numpy`` and ``engine=numba``, because such short
+steps would not keep a GPU busy."""
 
 SHARD_WORDS = 1 << 22
 """For negative sampling: the most tokens that a shard, a part of the text, should have (the upper

@@ -23,12 +23,15 @@ State = dict[str, Array]
 """The arrays of the optimizer, by name; empty for negative sampling."""
 
 GROUP = 32
-"""The number of gradients that `sum_equal_rows` adds up as one group, if there are more than
-`LAST_GROUP` in all. Each group is multiplied by a square matrix of this size."""
+"""If `sum_equal_rows` gets more than `LAST_GROUP` gradients, it cuts them into groups of this size.
+
+In each group, the gradients that belong to the same row of the model are added up, by a product
+with a square 0/1 matrix of this size. A larger size takes more multiplications; a smaller one
+leaves more sums that must be added up afterwards."""
 
 LAST_GROUP = 1024
-"""The largest number of gradients that `sum_equal_rows` adds up as one group, by a single matrix
-product. If there are more, they are cut into groups of `GROUP`."""
+"""The largest number of gradients that `sum_equal_rows` processes by a single matrix product, which
+adds up those of the same row. If there are more, they are cut into groups of `GROUP`."""
 
 
 class Vectors(NamedTuple):

@@ -49,10 +49,11 @@ class PairCounts(NamedTuple):
 
 
 STEP_SCALE = 300.0
-"""With Adagrad, the learning rate is multiplied by ``STEP_SCALE / sqrt(n * d)``. Here, d is the
+"""With Adagrad, the learning rate r is multiplied by ``STEP_SCALE / sqrt(n * d)``. Here, d is the
 dimension of the vectors, and n the number of steps of the training, or `MIN_STEPS` if that is more.
-If the gradient of a vector is the same in each of n steps, and the learning rate is always 1, these
-steps move the vector by at most about ``STEP_SCALE * sqrt(n)`` in total. With this value of
+`RowScale` divides a gradient by at least the root mean square of the elements of the vector's
+gradients so far; ordinary Adagrad has a sum instead of the mean. If all these gradients are equal,
+a step therefore moves the vector by at most ``r * STEP_SCALE / sqrt(n)``. With this value of
 `STEP_SCALE`, the same learning rates suit the exact softmax and negative sampling: on the Stanford
 Sentiment Treebank, the default of 0.025 is the best of 0.0175, 0.025 and 0.035."""
 

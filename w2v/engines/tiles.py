@@ -32,11 +32,13 @@ and JAX engines, they are several tiles, which are groups of `CENTERS` center wo
 computed together."""
 
 NOISE, CBOW_NOISE, SUBWORD_NOISE = 20, 12, 40
-"""The number of noise words that `SHARED` center words share: for skip-gram, for CBOW, and for
+"""The number of noise words for each group of `SHARED` center words: in skip-gram, in CBOW, and in
 skip-gram with subwords. With fewer noise words, vectors are worse; with more, training is slower.
-CBOW has fewer, because noise words would take a larger part of its time: each input vector predicts
-only one word, instead of up to 2 m as in skip-gram, where m is the window size. Subwords need more,
-because all center words that share noise words and an n-gram move the n-gram by the same noise."""
+The input vector of a center word is scored with all noise words of the group, and with the words
+that it predicts: up to 2 m in skip-gram (m is the window size), but one in CBOW. With as many noise
+words as skip-gram, CBOW would spend a larger part of its time on them; so it has fewer. Subwords
+need more: if several center words of a group contain an n-gram, the same noise words change it
+several times, and their random errors do not average out."""
 
 STEP_NUMBERS, MAX_STEP_WORDS = 1 << 18, 4096
 """Default limits of a training step. All its center vectors together (center words times dimension)
@@ -56,7 +58,7 @@ other after each step."""
 
 
 def noise_words(objective: Objective) -> int:
-    """Return the number of noise words that `SHARED` center words share in negative sampling."""
+    """Return how many noise words are drawn for each group of `SHARED` = 64 center words."""
     if objective.name == "cbow":
         return CBOW_NOISE
     return SUBWORD_NOISE if objective.subwords else NOISE

@@ -109,9 +109,12 @@ class CategoryResult:
     correct, correct_5
         The number of questions whose best candidate answer is correct, and of questions with a
         correct answer among the five best candidates.
-    questions, known, total
-        Numbers of questions: those used for the scores; those whose words a, b, c and at least one
-        correct answer are in the vocabulary; and all.
+    questions
+        The number of questions used, the denominator of both accuracies: `total` if questions that
+        are not known count as wrong (``oov="zero"`` of `analogies`), else `known`.
+    known, total
+        The number of questions whose words a, b, c and at least one correct answer are in the
+        vocabulary, and the number of all questions.
     """
 
     category: str

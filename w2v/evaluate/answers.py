@@ -1,8 +1,8 @@
 """Save and load the answers of runs to benchmark items, so that configurations can be compared.
 
 An item is a word pair or an analogy question. A run's answer to a word pair is the cosine of the
-vectors of the two words, NaN if one has no vector. Its answer to a question is the rank that it
-gives to the correct answer, an integer as defined by `w2v.evaluate.answer_ranks`.
+vectors of the two words, NaN if one has no vector. Its answer to a question is saved as the rank
+of the right word, an integer as defined by `w2v.evaluate.answer_ranks`.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class Answers(NamedTuple):
         The word pairs or analogy questions.
     given : (n,)
         The run's cosine for each pair, NaN if a word has no vector; or the rank that the run gives
-        to the correct answer to each question, from `w2v.evaluate.answer_ranks`.
+        to the right word for each question, from `w2v.evaluate.answer_ranks`.
     """
 
     benchmark: SimilarityBenchmark | AnalogyBenchmark
@@ -48,7 +48,7 @@ class Given(NamedTuple):
         The SHA-256 of the benchmark's items and of how it treats unknown words.
     given : (n,)
         The run's cosine for each pair, NaN if a word has no vector; or the rank that the run gives
-        to the correct answer to each question, from `w2v.evaluate.answer_ranks`.
+        to the right word for each question, from `w2v.evaluate.answer_ranks`.
     """
 
     digest: str
@@ -58,8 +58,8 @@ class Given(NamedTuple):
 def save_answers(path: Path, answers: Mapping[str, Answers]) -> None:
     """Save what one run answered to the items of several benchmarks, as a compressed NumPy file.
 
-    The answer to a word pair is a cosine; the answer to an analogy question is the rank of the
-    correct answer. The items of each benchmark are saved in a separate file in the same folder
+    For a word pair, the cosine of the two word vectors is saved; for an analogy question, the rank
+    of the right word. The items of each benchmark are saved in a separate file in the same folder
     (`items_file`), unless this file exists already.
 
     Parameters

@@ -97,10 +97,10 @@ configurations are compared (`Benchmark.units`)."""
 MAX_SHARE = 0.4
 """Configurations are compared only if at most this fraction of combinations of items is dependent.
 
-Of all n² combinations (i, j) of n items, those with a word pair in common are dependent. The
-fraction is q(1/n) in the module's docstring. It is 0.38 for all analogy questions that ten word
-pairs give, and larger with fewer word pairs. It is 1 if one word pair is in all questions; then
-nothing is known of the variance of the score.
+A combination (i, j) of two of the n items is dependent if they have a word pair in common. Of the
+n² combinations, the fraction that is dependent is q(1/n) in the module's docstring. It is 0.38 for
+all analogy questions that ten word pairs give, and larger with fewer word pairs. It is 1 if one
+word pair is in all questions; then nothing is known of the variance of the score.
 """
 
 ROUNDING = 1e-12
@@ -194,10 +194,11 @@ class Difference:
         shown``. If the two cannot be compared, the verdict is the reason:
 
         - ``one seed``: the two have fewer than two seeds in common;
-        - ``too few pairs``: there are fewer than `MIN_PAIRS` different word pairs, or questions of
-          an analogy benchmark; or too many items depend on each other to estimate the variance: of
-          all n² combinations (i, j) of the n items, more than the fraction `MAX_SHARE` depend on
-          each other. Two items depend on each other if they are the same word pair or are questions
+        - ``too few pairs``: there are two possible reasons. (1) The items contain fewer than
+          `MIN_PAIRS` different word pairs; or, in an analogy benchmark, there are fewer than
+          `MIN_PAIRS` questions. (2) Items i and j depend on each other in more than the fraction
+          `MAX_SHARE` of the n² combinations (i, j) of the n items, too many to estimate the
+          variance. Two items depend on each other if they are the same word pair, or are questions
           with a word pair in common;
         - ``undefined``: the score of a run is NaN, such as the loss of a training that diverged;
         - ``no spread``: the scores differ, but the estimated variance of the difference is 0, so
@@ -282,21 +283,23 @@ class Family:
     def p_value(self, ratio: float, critical: float, shown: bool) -> float:
         """Return the p-value of a difference, corrected for all comparisons by all scores.
 
-        The p-value is found from the test's critical value, so that both lead to the same verdict.
+        This object is the family of the difference: the comparisons of all pairs of some
+        configurations by one score. Other families use other scores or other configurations. The
+        p-value is found from the test's critical value, so that both lead to the same verdict.
         The degrees of freedom are not passed, because the critical value may be a mean of two
         critical values, each with its own degrees of freedom (`Noise.critical`). The steps are:
 
         1. Find the degrees of freedom with which the method `critical` of this class returns the
            argument `critical`.
-        2. Compute the p-value of `ratio` within this family, with these degrees of freedom. The
-           distribution is that of the studentized range or, for two configurations, Student's t.
+        2. Compute the p-value of `ratio`, corrected for the comparisons of this family only, with
+           these degrees of freedom. The distribution is that of the studentized range or, for two
+           configurations, Student's t.
         3. Correct the p-value for the other families (Sidak). A difference at the critical value
            gets the p-value `whole`, an attribute: the accepted probability of any false positive in
            all families together.
-        4. Critical values are interpolated, so the p-value has a small error. If it is therefore on
-           the wrong side of `whole`, replace it: by `whole` if `shown` is false, and by the next
-           smaller number if `shown` is true. A difference is thus significant exactly if its
-           p-value is below `whole`.
+        4. Critical values are interpolated, so the p-value has a small error. If `shown` is true
+           but the p-value is not below `whole`, replace it by the largest float below `whole`. If
+           `shown` is false but the p-value is below `whole`, replace it by `whole`.
 
         Parameters
         ----------
@@ -564,8 +567,8 @@ class Comparison:
 
             - The items are fewer than `MIN_PAIRS` word pairs or questions, or they are questions
               that are made from fewer different word pairs (`Benchmark.units`).
-            - Of all n² combinations (i, j) of the items, more than the fraction `MAX_SHARE` depend
-              on each other. Two items depend on each other if they are the same word pair, or
+            - Items i and j depend on each other in more than the fraction `MAX_SHARE` of the n²
+              combinations (i, j). Two items depend on each other if they are the same word pair, or
               questions with a word pair in common.
 
             False for a score without items, or if `items` is None.
@@ -659,7 +662,8 @@ class Comparison:
 
         The family describes the comparisons that are corrected together for multiple testing. Runs
         are equal if they have the same seed, the same score and the same answers to the benchmark
-        items. The number of configurations in the result is at least 2.
+        items. If only one configuration would be left, the result counts two, because there are no
+        critical values for one.
         """
         settings = len({frozenset(runs.items()) for runs in self._results})
         return replace(self.family, settings=max(2, settings))

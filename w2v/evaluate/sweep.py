@@ -278,8 +278,8 @@ class Sweep(Generic[R]):
         values of the settings in `compared_within`. The keys are these values as one text, as
         `group` returns it for a run. Configurations trained for more epochs come before those
         trained for fewer. Those trained for equally many epochs are ordered by the mean objective,
-        which is corrected if they have runs of different seeds (`Configuration.compared_mean`).
-        Where this is equal, they are ordered by name.
+        which is corrected if not all of them have the same set of seeds
+        (`Configuration.compared_mean`). Where this is equal, they are ordered by name.
         """
         members: dict[tuple[str | None, ...], dict[str, R]] = {}
         for run in self.finished:
@@ -303,9 +303,10 @@ class Sweep(Generic[R]):
 
         A group has the configurations that can be compared by the objective, the metric by which
         the sweep ranks. Those trained for more epochs come first. Those trained for equally many
-        epochs are ordered by `compared_mean`, their mean objective. If they have runs of different
-        seeds, the objectives of the missing runs are estimated and enter the mean: a least-squares
-        fit gives an effect of each configuration and of each seed (`means_with_equal_seeds`).
+        epochs are ordered by `compared_mean`, their mean objective. If not all of them have the
+        same set of seeds, the objectives of the missing runs are estimated and enter the mean: a
+        least-squares fit gives an effect of each configuration and of each seed
+        (`means_with_equal_seeds`).
         """
         ranked: list[Configuration[R]] = []
         for epochs in sorted({one.epochs for one in group}, reverse=True):
@@ -321,7 +322,7 @@ class Sweep(Generic[R]):
 
     @property
     def unequal_seeds(self) -> bool:
-        """Whether some configurations that are ranked together have runs of different seeds.
+        """Whether some configurations that are ranked together have different sets of seeds.
 
         Configurations are ranked together if they were trained for equally many epochs and can be
         compared by the objective: if they have equal values of the settings in `compared_within`.
@@ -350,11 +351,12 @@ class Sweep(Generic[R]):
 
         1. by the objective, the best first, if all configurations can be compared by it;
         2. by the mean over the similarity benchmarks, the best first;
-        3. by the first other benchmark score for which this is possible, the best first;
-        4. the order of the property `ranking`, group after group.
+        3. by another benchmark score, the best first; scores are tried in the order of
+           `Run.figures`;
+        4. the order of the property `ranking`, with one of its groups after the other.
 
-        An order by a mean score (2 and 3) is possible if the score is finite for all runs, and if
-        all configurations can be compared by it.
+        In 2 and 3, the score of a configuration is the mean over its runs. These orders are
+        possible if the score is finite for all runs, and all configurations can be compared by it.
 
         A configuration is left out if another one, with which it can be compared by the objective,
         was trained for more epochs.

@@ -38,8 +38,8 @@ def evaluate_vectors(
 ) -> tuple[dict[str, Any], Findings]:
     """Load word vectors, evaluate them, and write scores, answers and tables into a folder.
 
-    An answer is the cosine of a word pair, or the rank of the correct answer to an analogy
-    question.
+    The answers are the cosine of each word pair and, for each analogy question, the rank of the
+    right word among the candidates.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def compute(
 ) -> tuple[dict[str, Any], Findings]:
     """Compute the metrics of the vectors in `given`; write scores, answers and tables into `out`.
 
-    An answer is the cosine of a word pair, or the rank of the correct answer to an analogy
-    question.
+    The answers are the cosine of each word pair and, for each analogy question, the rank of the
+    right word among the candidates.
 
     Parameters
     ----------

@@ -161,14 +161,16 @@ def _refuse(documents: object) -> Any:
 def is_path(item: object) -> bool:
     """Return whether an item is a path, as opposed to the text of a document.
 
-    A `pathlib.Path` is a path. A string is a path in any of three cases:
+    Of objects that are not strings, only a `pathlib.Path` is a path. For a string, the first of
+    these rules that applies decides:
 
-    - it has no white space, and ends in the suffix of a known file format, as in ``a.txt.gz``;
-    - it is a glob pattern or URL without white space that has a slash or a suffix, as ``*.text``;
-    - it names an existing file or folder, and has white space or is neither a glob pattern nor a
-      URL.
-
-    But a string with a line feed, or of more than `MAX_PATH` characters, is never a path.
+    - An empty string, or one with a line feed or more than `MAX_PATH` characters, is not a path.
+    - A URL without white space is a path.
+    - A glob pattern without white space is a path if it has a slash or a suffix, as ``*.text``
+      has. Otherwise it is not a path: ``why?`` is a word.
+    - A string without white space that ends in the suffix of a known file format, such as
+      ``a.txt.gz``, is a path.
+    - Any other string is a path if it names an existing file or folder.
     """
     if not isinstance(item, str):
         return isinstance(item, Path)

@@ -82,8 +82,8 @@ def find_files(
         subfolder in such a folder, this file or subfolder is read.
     marker
         A relative path, such as ``cache/tokenize``. A folder that contains this path is not
-        searched either, unless `paths` names the folder itself. Files and subfolders of the folder
-        that `paths` names are read. None: there is no marker.
+        searched either. But if `paths` names the folder itself, or a file or a subfolder in it,
+        the named file or folder is read. None: there is no marker.
 
     Raises
     ------

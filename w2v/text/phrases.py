@@ -195,8 +195,8 @@ def join_phrases(
     """Rewrite the files of a tokenized corpus so that each phrase is one token.
 
     Types (distinct tokens) are again numbered by first appearance, and their counts are recomputed.
-    Memory grows with the number of types and of different pairs, about 50 bytes each, but not with
-    the length of the text.
+    Memory grows with the number of types and of different pairs of neighboring words, about 50
+    bytes each, but not with the length of the text.
 
     Parameters
     ----------
@@ -216,9 +216,10 @@ def join_phrases(
     Raises
     ------
     SettingError
-        There are at least 2^63 / types^2 different sequences of connectors (words such as "of" that
-        may stand inside a phrase), where `types` is the number of distinct tokens. Or the table
-        of phrases that the setting `from_` names cannot be read.
+        There are too many different sequences of connectors (words such as "of" that may stand
+        inside a phrase), 2^63 / n^2 or more, where n is the number of types. A pair of words and
+        the connectors in between could then not be encoded as one 64-bit integer. Or the table of
+        phrases that the setting `from_` names cannot be read.
     """
 
     def half(number: int, start: float) -> Callable[[float], None]:
@@ -635,9 +636,9 @@ class _Found(NamedTuple):
     Attributes
     ----------
     keys, scores, counts : (phrases,)
-        The integer that identifies each pair (`_Corpus.keys`), its score, and how often it occurs.
-        Scores and counts are those in the corpus in which the phrases were found, which may be
-        another one (``Phrases.from_``).
+        For each phrase: the integer that identifies its two words and the connectors in between
+        (`_Corpus.keys`), its score, and how often it occurs. Scores and counts are those of the
+        corpus in which the phrases were found, which may be another one (``Phrases.from_``).
     words
         The two words of each phrase and any connectors (such as "of") in between, separated by
         spaces.

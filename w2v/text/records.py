@@ -382,7 +382,7 @@ def _needs_field(path: str, names: list[str]) -> InputError:
 def field_of(record: Any, name: str) -> Any:
     """Return the value of a field of a JSON object, or of an object nested in it.
 
-    The result is None if the object that should have the field is null.
+    The result is None if the record is null, or for ``a.text`` if the field ``a`` is null.
 
     Parameters
     ----------
@@ -393,9 +393,9 @@ def field_of(record: Any, name: str) -> Any:
     Raises
     ------
     KeyError
-        There is no such field.
+        There is no such field. For ``a.text``, also if ``a`` holds neither an object nor null.
     TypeError
-        The record is not an object.
+        The record is neither an object nor null, and the name is not ``.``.
     """
     if name == ".":
         return record

@@ -263,8 +263,8 @@ def read_text(
     Raises
     ------
     InputError
-        The file cannot be read or is not text, or it is not in the encoding and `errors` is
-        ``"strict"``. In a UTF-8 file, the text before the invalid bytes is yielded first.
+        The file cannot be read or is not text. Or `errors` is ``"strict"``, and bytes of the file
+        are invalid in `encoding`. In a UTF-8 file, the text before these bytes is yielded first.
     """
     reads = bytes_of(path, open)
     head, first = b"", []
@@ -473,8 +473,8 @@ class Files(Settings):
         Raises
         ------
         InputError
-            The file cannot be read or decompressed, is not text, or is not in the encoding and the
-            setting `errors` is ``"strict"``.
+            The file cannot be read or decompressed, or is not text. Or the setting `errors` is
+            ``"strict"``, and bytes of the file are invalid in the encoding (setting `encoding`).
         """
         return read_text(path, self.open, self.encoding, self.errors)
 
@@ -484,8 +484,8 @@ class Files(Settings):
         Raises
         ------
         InputError
-            A file cannot be read or decompressed, is not text, or is not in the encoding and the
-            setting `errors` is ``"strict"``.
+            A file cannot be read or decompressed, or is not text. Or the setting `errors` is
+            ``"strict"``, and bytes of a file are invalid in the encoding (setting `encoding`).
         """
         for block in self.blocks():
             yield from (text for text in document_texts(block) if text and not text.isspace())

@@ -175,8 +175,8 @@ class Tokenizer(Settings, ABC):
     def border(self, data: bytes) -> int:
         """Return the last position at which a text can be cut without splitting a token or CR LF.
 
-        The end of `data` may be inside a token, because more text may follow. The tokenizer must
-        not be custom.
+        The end of `data` may be inside a token, because more text may follow. Do not call this if
+        the setting `pattern` or `function` is given: the position would not fit the user's tokens.
 
         Parameters
         ----------

@@ -122,8 +122,9 @@ def train(
     limit
         Read at most this many documents that are not blank.
     workers
-        The number of threads that tokenize; None: one for each core. A tokenizer with the setting
-        ``pattern`` or ``function`` uses this number of processes instead; None: one process.
+        The number of threads that tokenize; None: one for each core. If `tokenizer` is a
+        ``w2v.Words`` or ``w2v.Whitespace`` with ``pattern`` or ``function``, `workers` is the
+        number of processes; None: one. If `tokenizer` is itself a function, one thread calls it.
     min_count, max_size, words, keep, drop, max_share
         Which words get a vector. First, words are chosen: those that occur ``min_count`` times or
         more or, if ``words`` is given, those of ``words`` that occur. Words in ``drop`` are then

@@ -48,7 +48,7 @@ def no_pairs_error(subsample: float = 0.0) -> InputError:
 
 INNER_NODES, OWN_ROWS = TABLES = "inner_nodes", "own_rows"
 """Names of arrays in `Trained.engine_state`: with hierarchical softmax, the vectors of the inner
-nodes; with subwords, the words' own rows of the input matrix, as opposed to those of n-grams."""
+nodes; with subwords, the rows of the words in the input matrix, without those of the n-grams."""
 
 
 class Stopped(Exception):  # noqa: N818 (it is not an error)
@@ -133,9 +133,9 @@ class Trained:
     def without_step_state(self) -> "Trained":
         """Return a copy of the result without the optimizer's state, such as Adagrad's sums.
 
-        These arrays are removed from `engine_state`. Only arrays that are part of the model stay
-        in it: with hierarchical softmax, the vectors of the inner nodes; with subwords, the words'
-        own rows of the input matrix, as opposed to the rows of n-grams.
+        The optimizer's arrays are removed from `engine_state`. Arrays of the model that are in it
+        are kept: with hierarchical softmax, the vectors of the inner nodes; with subwords, the row
+        of each word in the input matrix. The rows of n-grams are in `model`, which is not changed.
         """
         kept = {name: self.engine_state[name] for name in TABLES if name in self.engine_state}
         return replace(self, engine_state=kept)

@@ -262,8 +262,9 @@ class WordVectors:
 
     @cached_property
     def _divisors(self) -> NDArray[np.float32] | None:
-        """The length of each vector, float32 (V,); dividing dot products by it gives cosines.
+        """The length of each vector, float32 (V,), to compute cosines from dot products; or None.
 
+        The cosine of a vector v and a query vector q of length 1 is v·q divided by the length of v.
         For a zero vector, 1 stands in place of the length. The property is None if some length is
         so small or so large that dividing by it in float32 would be inaccurate.
         """
@@ -573,7 +574,8 @@ class WordVectors:
         dim
             The number of dimensions of the result. The vectors of the kept words are projected onto
             this many leading principal axes, which are computed from these vectors without
-            centering. Outside vectors are then dropped. None: keep all dimensions.
+            centering. The result then has no output vectors (attribute `outside`). None: keep all
+            dimensions.
         dtype
             ``float32``; or ``float16``, which has three significant digits and takes half the
             memory and disk space.

@@ -170,15 +170,16 @@ def share_sorted(
     """For CBOW, pass the gradient of each window of a strip on to the window's context words.
 
     In CBOW, a center word is predicted from its input row: the sum or mean of the vectors of its
-    context words. A context word is in several windows; its gradient is a weighted sum of the
-    gradients of their input rows. This is for the hierarchical softmax, and the last of three
-    phases of a training step (one update of the model). The text of the step is divided into
-    strips; each call is for one. In the phase before, `compute_sorted` has stored the negative
+    context words. A context word is in several windows. Its gradient is a weighted sum of the
+    gradients of the input rows of these windows. This is for the hierarchical softmax, and the last
+    of three phases of a training step (one update of the model). The text of the step is divided
+    into strips; each call is for one. In the phase before, `compute_sorted` has stored the negative
     gradients of the input rows in ``buffer.inputs``.
 
-    The negative gradients of the context words are written to ``buffer.center``, to be added up for
-    each word later. Without subwords, if a word has only one gradient in the step, the model is
-    updated at once instead (`rows.choose_targets`). ``step`` is the number of the step in the shard
+    ``buffer.center`` is for the negative gradients of input vectors, which in CBOW are the vectors
+    of context words. The gradients computed here are written to it, to be added up for each word
+    later. Without subwords, if a word has a single gradient in the step, this gradient updates the
+    model at once instead (`rows.choose_targets`). ``step`` is the number of the step in the shard
     (part of the text), ``strip`` that of the strip in the step, and ``rate`` the learning rate.
     """
     n, centers = step % len(plans.ids), strip_centers(sizes, shard, step, strip)

@@ -189,9 +189,9 @@ def write_centers(sizes: Sizes, outside: I64, out: int, tile: Tile, own: Band) -
     The input row of a center word is the sum or mean of the vectors of the other words in its
     window. It is scored with the output vector of the center word, which it predicts, and with
     those of noise words. The negative gradients of the input rows are written to ``out``. Those of
-    the output vectors are written to the gradient buffer or, times a step size, added to the model.
-    `strips.compute_strip` later computes the gradients of the words in the windows from those of
-    the input rows.
+    the center words' output vectors are written to the gradient buffer or, times a step size, added
+    to the model. Later, `negative_sampling.compute_gradients` computes the gradients of the noise
+    words, and `strips.share_strip` those of the words in the windows.
 
     Parameters
     ----------
@@ -203,8 +203,8 @@ def write_centers(sizes: Sizes, outside: I64, out: int, tile: Tile, own: Band) -
         The address to which the gradients of the input rows are written, one after the other.
     tile
         The working memory that holds the input rows, the negative derivatives of the loss with
-        respect to the scores, and the addresses to which the gradients of the output vectors are
-        written, in the gradient buffer or in the model (`rows.Targets`).
+        respect to the scores, and the addresses to which the gradients of the center words' output
+        vectors are written, in the gradient buffer or in the model (`rows.Targets`).
     own
         The working memory that holds the output vectors of the noise words.
     """

@@ -79,7 +79,7 @@ def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) 
         The weight of a pair by the offset of the predicted word from the center word in the text,
         from -``sizes.reach`` to ``sizes.reach`` (`structures.Pairs`).
     sizes
-        The sizes of steps, strips and tiles.
+        The sizes of training steps and of their parts.
     first
         The index in the tile of the first center word of the group.
     tile
@@ -125,7 +125,7 @@ def list_groups(
         The weight of a pair by the offset of the predicted word from the center word in the text
         (`structures.Pairs`).
     sizes
-        The sizes of steps, strips and tiles.
+        The sizes of training steps and of their parts.
     """
     entries, marks = own.entries, own.marks
     sums, lanes = address(own.sums), address(own.lanes)
@@ -183,7 +183,7 @@ def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
         The keys (`tree_nodes.list_levels` has the formula), and the index in ``keys`` at which each
         group of the tile begins.
     sizes
-        The sizes of steps, strips and tiles.
+        The sizes of training steps and of their parts.
     """
     bits, factors, negatives = address(own.bits), address(own.factors), address(own.negatives)
     begin, groups = starts[0], sizes.tile // MR
@@ -245,7 +245,7 @@ def score_nodes(
         The weight of a pair by the offset of the predicted word from the center word in the text
         (`structures.Pairs`). Not used for CBOW.
     sizes
-        The sizes of steps, strips and tiles.
+        The sizes of training steps and of their parts.
     keys, starts
         For skip-gram: the tree paths of the words in and around the tile. For CBOW: the nodes of
         each group of `MR` = 4 center words of the tile. ``starts`` has the index in ``keys`` at
@@ -425,7 +425,9 @@ def write_node_gradients(
     the gradients. `strips.write_node_tile` calls it for each tile.
 
     The negative gradient of each input row is written to its target (`rows.Targets`). That of each
-    node is added to a row in the gradient buffer or to the node's vector in the model.
+    node is added to a row of the gradient buffer, and multiplied by a step size later. Only for
+    CBOW, if no other tile of the training step has the node, ``factors`` include the step size, and
+    the node's vector in the model is updated here.
 
     Parameters
     ----------
@@ -438,11 +440,12 @@ def write_node_gradients(
         The working memory that holds a list of nodes for each group of `MR` = 4 center words. The
         list is the union of the nodes that the four need, those on the paths of all words that they
         predict. All four are scored with it, and a score that does not count has the weight 0.
-        ``own.out`` has, for each node, the address of the row to which its gradient is added.
+        ``own.out`` has, for each node, the address of the row of the buffer or of the model to
+        which its negative gradient is added.
     factors
-        The address of the numbers by which input rows are multiplied for the gradients of nodes:
-        for skip-gram ``tile.scores``, for CBOW the same derivatives times step sizes
-        (`choose_node_targets`).
+        The address of the numbers by which input rows are multiplied for the negative gradients of
+        nodes. For skip-gram, these are ``tile.scores``. For CBOW, they are the same derivatives,
+        times a step size if the node's vector is updated here (`choose_node_targets`).
     nodes
         The matrix of the vectors of all nodes in the model. It only serves to prefetch the rows
         ``ahead``.

@@ -33,20 +33,22 @@ def add_row(
 ) -> int:
     """Add a row of the gradient buffer to the list of its word; return the new number of lists.
 
-    A word has a row for each of its gradients in a training step. The rows of a word form a linked
-    list: each row has the number of the next row. They are added up at the end of the step, and
-    separately for each half of the step's text. For this, a list has the rows of the first half
-    first, and marks where the second half begins (`Lists.next`). The function must therefore be
-    called for all rows of the first half before those of the second. There are three cases:
+    For each gradient of a word in a training step, a row is reserved, and this function is called.
+    The gradient is written to this row or added to an earlier row of the word. The rows that
+    gradients are written to form a linked list: each has the number of the next. They are added up
+    at the end of the step, separately for each half of the step's text. For this, a list has the
+    rows of the first half first, and marks where the second half begins (`Lists.next`). The
+    function must therefore be called for all rows of the first half before those of the second.
+    There are three cases:
 
-    - The word has no row yet: the row begins a list.
-    - The word already has a row whose number is at least ``joined``: the gradient of the new row
-      will be added to the first such row. The new row is not in the list.
+    - The word has no list yet: the row begins a list.
+    - The last row of the word's list has a number of at least ``joined``: the new gradient will be
+      added to this last row. The new row is not used, and not in the list.
     - In all other cases, the row becomes the last row of the list.
 
-    `keep_lists` later removes the lists of words that have got no other row. In the hierarchical
-    softmax, tree nodes take the place of output words. Their rows are not divided into halves, and
-    ``begin`` is 0.
+    If a word has only one gradient in the step, there is nothing to add up. `keep_lists` then
+    removes its list, unless the argument ``every`` is true. In the hierarchical softmax, tree nodes
+    take the place of output words. Their rows are not divided into halves, and ``begin`` is 0.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ def add_row(
         rows that includes ``row``, and adds up the gradients of each word in this range as it goes.
         ``joined`` is then the number of the first row of the range.
     count
-        The number of lists so far: one for each word that has got a row.
+        The number of lists so far.
     heads
         For each word, the last row of its list so far, after which the next one is added; -1 if
         there is no list. Updated. (``lists.heads`` is different: it has the first row of each
@@ -68,9 +70,9 @@ def add_row(
     lists
         The lists; updated. A new list gets the number ``count``: element ``count`` of
         ``lists.words`` becomes the word, and that of ``lists.heads`` the first row of the list.
-        ``lists.next`` has, for each row, the next row of its list; for the only row of a word, it
-        has `ALONE` until the word gets another row. ``lists.places`` has, for each row, the row to
-        which its gradient is written or added.
+        ``lists.next`` has, for each row, the next row of its list; for the first row of a list, it
+        has `ALONE` until the function is called again for the word. ``lists.places`` has, for each
+        row, the row to which its gradient is written or added.
     """
     head = np.int64(heads[unsigned(word)])
     known, same, joins = head >= 0, head >= begin, head >= joined
@@ -128,15 +130,16 @@ def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lis
 
     This is part of preparing the step (`plan`). Input words are the words whose input vectors the
     step reads: for skip-gram the center words, for CBOW the words of all windows. The text of the
-    step is divided into strips. Each occurrence of an input word in a strip has a row of the
-    gradient buffer, for its gradient. The rows of a word form a list, in the order of the text. The
-    list marks where the second half of the step begins (``Lists.next``), because gradients are
-    added up separately for each half. A word with a single row has a list only with subwords.
-    Returns the number of lists.
+    step is divided into two halves, and a half into strips. Each occurrence of an input word in a
+    strip has a row of the gradient buffer, for its gradient. If a word has at least two rows in the
+    step, they form a list, in the order of the text. Gradients are added up separately for each
+    half, so the list marks where the second half begins (``Lists.next``). With subwords, a word
+    with one row has a list, too. Returns the number of lists.
 
-    If `Sizes.halves` is true, only the first row of a word in each half is used and is in the list:
-    the word's other gradients in this half will be added to it. For each of the other rows,
-    ``Lists.places`` has the number of this first row.
+    If `Sizes.halves` is true, a whole half is computed by one thread, which adds up the gradients
+    of a word as it goes, in the word's first row in this half. The list then has only the first row
+    in each half: one row if all rows of the word are in the same half. For each of the other rows,
+    ``Lists.places`` has the number of the word's first row in the same half.
 
     Parameters
     ----------
@@ -176,16 +179,18 @@ def list_band(
     """For each output word of a training step, list where its gradients will be kept and added up.
 
     This is part of preparing the step (`plan`), for negative sampling. Output words are the words
-    to be predicted, and the noise words. The text of the step is divided into strips, and a strip
-    into tiles, groups of center words that share noise words. Each occurrence of an output word in
-    a strip has a row of the gradient buffer, for its gradient. If a word has at least two rows,
-    they form a list. It is ordered by tile; in each tile, the rows of words to predict come before
-    those of noise words. The list marks where the second half of the step begins (``Lists.next``),
-    because gradients are added up separately for each half. Returns the number of lists.
+    to be predicted, and the noise words. The text of the step is divided into two halves, a half
+    into strips, and a strip into tiles, groups of center words that share noise words. Each
+    occurrence of an output word in a strip has a row of the gradient buffer, for its gradient. If a
+    word has at least two rows in the step, they form a list. It is ordered by tile; in each tile,
+    the rows of words to predict come before those of noise words. Gradients are added up separately
+    for each half, so the list marks where the second half begins (``Lists.next``). Returns the
+    number of lists.
 
-    If `Sizes.halves` is true, only the first row of a word in each half is used and is in the list:
-    the word's other gradients in this half will be added to it. For each of the other rows,
-    ``Lists.places`` has the number of this first row.
+    If `Sizes.halves` is true, a whole half is computed by one thread, which adds up the gradients
+    of a word as it goes, in the word's first row in this half. The list then has only the first row
+    in each half: one row if all rows of the word are in the same half. For each of the other rows,
+    ``Lists.places`` has the number of the word's first row in the same half.
 
     Parameters
     ----------
@@ -204,7 +209,7 @@ def list_band(
         which the next one is added; -1 before and after the call. (``Lists.heads`` is different: it
         has the first row of each list.)
     lists
-        Output: the lists of the words with several rows.
+        Output: the lists of the words with at least two rows.
     """
     lists.places[:] = -1
     count, skipped = ZERO, sizes.window - sizes.reach

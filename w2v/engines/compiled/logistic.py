@@ -46,8 +46,10 @@ def logistic(scores: int, weights: int, curvature: int, vectors: Any) -> float:
     stable"). For the hierarchical softmax, no weight is negative, and the caller corrects the
     results for branches of code 1.
 
-    All three are computed with a single division: with ``e = exp(-|x|)``, ``log(1 + e)`` is
-    ``2 artanh(e / (2 + e))``.
+    Let e be ``exp(-|x|)``. The loss has the denominator ``2 + e``, since ``log(1 + exp(x))`` is
+    ``max(x, 0) + 2 artanh(e / (2 + e))``. The derivative has ``1 + e``, and the bound
+    ``max(2, |s|)``. Because division is slow, there is only one: the product of these three
+    denominators is inverted, and multiplied by two of them to get the inverse of the third.
 
     Parameters
     ----------

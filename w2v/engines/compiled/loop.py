@@ -3,26 +3,27 @@
 A training step is one update of the model by a batch of center words. Its text is divided into
 *strips*, and a strip into *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text.
 The scores of a tile are computed together. The gradients of a step are computed from the model
-before the step. They are written to a buffer, which has a row for each place in the step where an
-input or output vector gets a gradient. A vector with a single row is updated at once (with
-subwords, this is done for output vectors only). The other vectors are updated at the end of the
-step.
+before the step. A vector that gets only one gradient in the step is updated as soon as this
+gradient is computed. (With subwords, this is done for output vectors only.) The other gradients are
+written to a buffer, which has a row for each place in the step where an input or output vector gets
+a gradient. The vectors of these gradients are updated at the end of the step.
 
 Each thread calls `train` with the same arguments, except for its own working memory. The work is
 divided into jobs, which the threads share (see ``jobs.py``). The result of a job does not
-depend on the thread that runs it. There are six kinds of jobs, listed below. First, jobs of kind 1
-sub-sample the text. Then jobs of kind 2 prepare a group of training steps, and jobs of kinds 3 to 6
-compute these steps, one after the other; both are repeated until all steps are done. A thread that
-would have to wait for others prepares steps of the next group instead.
+depend on the thread that runs it. The kinds of jobs are listed below; with CBOW and the
+hierarchical softmax, three other kinds replace kind 4. First, jobs of kind 1 sub-sample the text.
+Then jobs of kind 2 prepare a group of training steps, and jobs of kinds 3 to 6 compute these steps,
+one after the other; both are repeated until all steps are done. A thread that would have to wait
+for others prepares steps of the next group instead.
 
 1. `subsample`: sub-sample a part of the text. A last job, `add_up`, counts the words kept.
 2. `plan`: prepare a training step. Copy its words, draw its random numbers, and list where each
    word occurs.
 3. `sum_parts`, with subwords: compute the vectors of some of the step's words.
-4. `compute_strip`: compute the gradients of a strip.
+4. `compute_strip`: compute the gradients of a strip, and update vectors that get only one.
 5. `sum_words`, with subwords: add up the gradients of some of the step's words.
-6. `move`: for some of the vectors that have not been updated, add up the gradients in a fixed
-   order and update the model.
+6. `move`: for some of the vectors not updated yet, add up the gradients in a fixed order and
+   update the model.
 
 With one or two threads, a job of kind 4 computes all strips of one half of the step, one after the
 other (`Sizes.halves`). All gradients of a word in this half share one buffer row, that of the
@@ -83,10 +84,11 @@ class Group(NamedTuple):
     Attributes
     ----------
     first, steps
-        The number of the first step in the shard, and the number of steps; 0 after the last group.
+        The index, in the shard, of the group's first step; and how many steps the group has.
+        `steps` is 0 if all steps of the shard are in earlier groups.
     phase
-        The number of the phase in which the steps are prepared. A phase is a part of the work,
-        divided into jobs that threads share. Here, there is one job for each step.
+        The index of the phase in which the steps are prepared. A phase is a part of the work,
+        divided into jobs that threads share. In this phase, each job prepares one step.
     """
 
     first: int
@@ -109,8 +111,9 @@ def wait_and_prepare(
     """Wait until all jobs of a phase are finished, and prepare training steps in the meantime.
 
     A phase is a part of the work, divided into jobs that threads share. A thread calls this,
-    instead of `jobs.wait`, when no jobs of the phase are left to take. It is also called to wait
-    until the steps themselves are prepared; ``phase`` is then ``group.phase``.
+    instead of `jobs.wait`, when no jobs of the phase are left to take. The phase ``group.phase``,
+    in which the steps of ``group`` are prepared, is an exception: its jobs may be left, and the
+    call takes them before it waits.
 
     Parameters
     ----------
@@ -120,7 +123,7 @@ def wait_and_prepare(
         The steps to prepare, if other threads have not prepared them yet. A thread must not read
         their plans before it has waited for ``group.phase``, the phase in which they are prepared.
     phase, number
-        The number of the phase to wait for, and of the jobs in it.
+        The index of the phase to wait for, and how many jobs it has.
     """
     while not finished(shard.jobs, phase, number):
         job = take(shard.jobs, group.phase)

@@ -83,7 +83,7 @@ class Terms(NamedTuple):
     size
         The number of rows R[k].
     R
-        The address of the rows R[k], which are contiguous.
+        The address of the rows R[k], which form a C-contiguous float32 matrix.
     rising
         Whether sum p begins with row R[p] instead of R[0]. The rows before R[p] are skipped: their
         words are too far away to form pairs with the word whose gradient sum p belongs to.
@@ -112,7 +112,7 @@ def score_four(a: int, b: int, vectors: int, out: int, down: int) -> None:
     Parameters
     ----------
     a, b
-        The addresses of the first input and the first output vector; vectors are contiguous.
+        The addresses of the input and of the output vectors, two C-contiguous float32 matrices.
     vectors
         The number of SIMD vectors that make up one word vector.
     out
@@ -144,7 +144,7 @@ def score_two(a: int, b: int, vectors: int, out: int, down: int) -> None:
     Parameters
     ----------
     a, b
-        The addresses of the first input and the first output vector; vectors are contiguous.
+        The addresses of the input and of the output vectors, two C-contiguous float32 matrices.
     vectors
         The number of SIMD vectors that make up one word vector.
     out
@@ -179,7 +179,7 @@ def score_columns(a: int, b: int, columns: int, vectors: int, out: int, down: in
     Parameters
     ----------
     a, b
-        The addresses of the first input and the first output vector; vectors are contiguous.
+        The addresses of the input and of the output vectors, two C-contiguous float32 matrices.
     columns
         The number of output vectors, which is even.
     vectors
@@ -216,8 +216,8 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
     Parameters
     ----------
     a, b
-        The addresses of the first input vector, and of the output vector of word 0 of the run.
-        Vectors are contiguous.
+        The addresses of two C-contiguous float32 matrices: the input vectors of the center words,
+        and the output vectors of the run's words.
     reach
         The largest distance between a center word and a word that it predicts.
     vectors
@@ -268,12 +268,12 @@ def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
 
 @inlined
 def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
-    """Add a weighted sum of vectors to each of `MR` = 4 accumulators, for four gradients.
+    """Add a weighted sum of vectors to each of `MR` = 4 accumulators, one for each of 4 gradients.
 
-    A gradient may need two calls, one for context words and one for noise words. Only a block of
-    columns, a few adjacent components, is computed. The accumulators, in ``tile``, are in SIMD
-    registers; the new ones are returned. The callers, such as `gradient_block`, write the gradients
-    to memory.
+    Gradients of input vectors may take two calls: the first adds up the terms of context words, and
+    the second adds those of noise words. Only a block of columns, a few adjacent components of each
+    gradient, is computed. The accumulators are in SIMD registers; the new ones are returned. The
+    callers, such as `gradient_block`, write the gradients to memory.
 
     Parameters
     ----------
@@ -284,8 +284,8 @@ def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
     column
         The first column of the block.
     tile
-        The four accumulators, to which the sums are added. Each is a tuple of SIMD vectors that
-        cover the block. The result has the same form. (This is not a tile of center words.)
+        A tuple of the four accumulators, to which the sums are added. Each accumulator is a tuple
+        of SIMD vectors that cover the block. The result has the same form.
     """
     sums0, sums1, sums2, sums3 = tile
     first, last = ZERO, terms.size
@@ -327,23 +327,24 @@ def gradient_block(
     The four are either input vectors or output vectors of a tile (64 consecutive center words). Let
     the negative gradients be the rows of a matrix. A block is a few adjacent columns of this
     matrix: ``len(zero)`` SIMD vectors of each row, from ``column`` on. Row p, the negative gradient
-    of vector p, is sum p of ``terms`` plus sum p of ``more`` plus row p of ``sums``. If it is the
-    only gradient of its word in the training step, it is multiplied by a step size and added to the
-    vector in the model. Otherwise it is stored in the gradient buffer. ``targets`` says which.
+    of vector p, is sum p of ``terms`` plus sum p of ``more`` plus row p of ``sums``. If vector p
+    has no other gradient in the training step, row p times a step size is added to the vector in
+    the model. Otherwise, row p is stored in the gradient buffer. ``targets`` says which.
 
     Parameters
     ----------
     terms, more
-        Two sets of `MR` weighted sums of word vectors, numbered from 0 (see `Terms`). For an input
-        vector, one set has the context words' part of its gradient, and the other the noise words'.
+        Two sets of `MR` weighted sums of word vectors, numbered from 0 (see `Terms`). For input
+        vectors, ``terms`` has the sums over context words, and ``more`` those over noise words. For
+        output vectors, ``terms`` has the sums over center words, and the sums of ``more`` are 0.
     width
         The number of float32 values in a row.
     column
         The first column of the block.
     sums
-        The address of the negative gradients that the previous tile has written for the four
-        vectors: `MR` consecutive rows of ``width`` values. 0 if there are none. Only output vectors
-        of words that both tiles may predict have them (the windows of the tiles overlap).
+        The address of the part of the four negative gradients that the previous tile has written:
+        `MR` consecutive rows of ``width`` values. 0 if there is none. Only output vectors have such
+        a part, because a word near the border between two tiles is in windows of both.
     targets
         Where the result for each vector is written, and its step size (`rows.Targets`).
     zero
@@ -659,10 +660,10 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     has written -∂J/∂S to ``tile.scores``: the negative derivatives of the loss J with respect to
     the scores S. The negative gradients are products of these and the vectors.
 
-    If a negative gradient is the only one of its word in the training step, it is multiplied by a
-    step size and added to the vector in the model. Otherwise it is written to a row of the gradient
-    buffer. `rows.choose_targets` and `strips.choose_band_targets` have decided which, and stored
-    the addresses in ``tile`` (`rows.Targets`).
+    If a gradient is the only one of its vector in the training step, the gradient times a step size
+    is subtracted from the vector in the model. Otherwise, the gradient times -1 is written or added
+    to a row of the gradient buffer. `rows.choose_targets` and `strips.choose_band_targets` have
+    made these decisions, and stored the addresses in ``tile`` (`rows.Targets`).
 
     Adjacent tiles of a strip share some context words, because their windows overlap. The gradient
     of such a word is the sum of what these tiles contribute. A tile writes the sum so far to the
@@ -717,9 +718,10 @@ def gradient_columns(
     vectors of the center words, and the output vectors of context words (those that the tile may
     predict) and of noise words. For CBOW, only the gradients of noise words are computed here.
     `compute_gradients` calls this function for one block of components after the other. (If the
-    gradients are the rows of a matrix, a block is a few adjacent columns.) If a negative gradient
-    is the only one of its word in the training step, it is multiplied by a step size and added to
-    the vector in the model. Otherwise it is written to a row of the gradient buffer.
+    gradients are the rows of a matrix, a block is a few adjacent columns.) If a gradient is the
+    only one of its vector in the training step, the gradient times a step size is subtracted from
+    the vector in the model. Otherwise, the gradient times -1 is written or added to a row of the
+    gradient buffer.
 
     Adjacent tiles of a strip (a sequence of tiles) share some context words, because their windows
     overlap. The gradient of such a word is the sum of what these tiles contribute. A tile writes

@@ -206,10 +206,10 @@ def choose_targets(
 
     The decisions are stored in ``tile``, as described in `Targets`. A call processes ``len(ids)``
     adjacent gradient rows, from number ``start`` on. The caller must process each gradient row of a
-    step exactly once, and must have computed the row's element of ``curvature`` completely before.
-    If `Sizes.halves` is true, the caller must process the rows of a vector in the order in which
-    `list_inputs` or `list_band` has listed them. The row of the first gradient is then written
-    before others are added to it.
+    step exactly once. Before the call, the element of ``curvature`` for each row must be the
+    complete bound for the row's own gradient. If `Sizes.halves` is true, the caller must process
+    the rows of a vector in the order in which `list_inputs` or `list_band` has listed them. The row
+    of the first gradient is then written before others are added to it.
 
     Parameters
     ----------
@@ -228,10 +228,10 @@ def choose_targets(
     rate
         The learning rate.
     copies
-        The address of copies of the vectors, in the order of ``ids``, from before the step. A
-        vector that is updated directly becomes its copy plus the step. If the address is 0, there
-        are no copies: the step has not yet changed the vectors in the model, which take the place
-        of copies.
+        The address of copies of the vectors, in the order of ``ids``, from before the training
+        step. A vector that is updated directly becomes its copy minus the gradient times the step
+        size. If the address is 0, there are no copies. The vectors in the model are then used
+        instead, because the training step has not changed them yet.
     gradients
         The address of the gradient buffer.
     start

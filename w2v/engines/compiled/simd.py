@@ -216,18 +216,20 @@ def load_address(builder: Any, address: Any, n: Any) -> Any:
 
 @instruction(lambda *_: FLOATS(types.intp, types.intp))
 def load(builder: Any, address: Any, k: Any) -> Any:
-    """Emit LLVM code that loads a vector from a float32 array, from element ``k`` on.
+    """Emit LLVM code that loads `LANES` values of a float32 array into a SIMD vector.
 
-    ``address`` is the address of the array.
+    ``address`` is the address of the array. Its elements ``k`` to ``k + LANES - 1`` are loaded.
+    In compiled code, ``load(address, k)`` returns the vector.
     """
     return builder.load(pointer(builder, address, k), align=4, typ=llvm_type(FLOATS))
 
 
 @instruction(lambda *_: INTS(types.intp, types.intp))
 def load_ints(builder: Any, address: Any, k: Any) -> Any:
-    """Emit LLVM code that loads a vector from an int32 array, from element ``k`` on.
+    """Emit LLVM code that loads `LANES` values of an int32 array into a SIMD vector.
 
-    ``address`` is the address of the array.
+    ``address`` is the address of the array. Its elements ``k`` to ``k + LANES - 1`` are loaded.
+    In compiled code, ``load_ints(address, k)`` returns the vector.
     """
     return builder.load(pointer(builder, address, k), align=4, typ=llvm_type(INTS))
 
@@ -243,7 +245,7 @@ def load_four(builder: Any, address: Any, k: Any) -> Any:
 
 @instruction(lambda value, *_: types.void(value, types.intp, types.intp))
 def store(builder: Any, value: Any, address: Any, k: Any) -> None:
-    """Emit LLVM code that stores a vector in an array, from element ``k`` on.
+    """Emit LLVM code that stores a SIMD vector in an array, from element ``k`` on.
 
     ``address`` is the address of the array, whose elements have 4 bytes.
     """

@@ -77,6 +77,9 @@ def read_band(
     """For negative sampling, collect the output vectors that a tile is scored with.
 
     A tile is 64 consecutive center words, which share noise words. A strip is a sequence of tiles.
+    A center word predicts only words near it. In the matrix of the scores of center words and
+    predicted words, only a band along the diagonal is therefore needed; hence the function's name.
+
     `compute_strip` calls this function before the scores of each tile. The vectors of words that
     the tile may predict are copied to ``tile.R``, except those that the previous tile of the strip
     has copied there. For CBOW, none is copied (see ``cbow_negative_sampling.py``). The vectors of
@@ -86,7 +89,7 @@ def read_band(
     Parameters
     ----------
     sizes
-        The sizes of steps, strips and tiles.
+        The sizes of training steps and of their parts.
     matrix
         The output vectors of all words.
     ids
@@ -96,8 +99,10 @@ def read_band(
         The noise words of the tile.
     place
         The position of the tile's first center word in the strip.
-    tile, own
-        The thread's working memory for a tile, and for its scores with words and noise words.
+    tile
+        The thread's working memory for a tile; gets the vectors of words that may be predicted.
+    own
+        The thread's working memory for negative sampling; gets the vectors of noise words.
     """
     if not sizes.windows:
         end = place + sizes.contexts
@@ -149,7 +154,7 @@ def choose_band_targets(
     Parameters
     ----------
     sizes
-        The sizes of steps, strips and tiles.
+        The sizes of training steps and of their parts.
     matrix
         The output vectors of all words in the model.
     ids
@@ -249,7 +254,7 @@ def score_node_tile(
     Parameters
     ----------
     problem, sizes
-        The model with its settings, and the sizes of steps, strips and tiles.
+        The model with its settings, and the sizes of training steps and of their parts.
     n, number
         The number of the step in ``plans``, and of the tile in the step.
     documents
@@ -310,13 +315,14 @@ def write_node_tile(
     gradients of the tile's input rows (the vectors that predict) are written to the addresses in
     ``scratch.tile.out`` (`rows.Targets`). If no other tile of the step is scored with a node, the
     node's vector in the model is updated; otherwise, the node's gradient goes to ``buffer`` and is
-    applied at the end of the step. For CBOW, ``buffer`` has one sum of a node's gradients for each
-    job, a sequence of tiles that one thread computes (`choose_node_targets`).
+    applied at the end of the step. For skip-gram, ``buffer`` has a row for each node of each tile.
+    For CBOW, consecutive tiles that one thread computes are called a job; the gradients that a node
+    gets from the tiles of a job are added up in one row (`choose_node_targets`).
 
     Parameters
     ----------
     problem, sizes
-        The model with its settings, and the sizes of steps, strips and tiles.
+        The model with its settings, and the sizes of training steps and of their parts.
     n, number
         The number of the step in ``plans``, and of the tile in the step.
     plans
@@ -385,7 +391,7 @@ def share_strip(
     Parameters
     ----------
     problem, sizes
-        The model with its settings, and the sizes of steps, strips and tiles.
+        The model with its settings, and the sizes of training steps and of their parts.
     n, strip
         The number of the step in ``plans``, and of the strip in the step.
     centers

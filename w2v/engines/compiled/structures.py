@@ -63,11 +63,11 @@ jobs, more tiles would share a row, but there would be fewer jobs than some mach
 
 NODE_TILE = 128
 """The maximum number of center words in a tile, for skip-gram with the hierarchical softmax. A tile
-is a run of consecutive center words whose scores are computed together. Its length is the largest
-multiple of `CENTERS` = 32, up to this number, that divides the number of center words of a step;
-but if the window size exceeds this number, it is 32. In longer tiles, center words share more
-nodes; but the nodes of a tile, those on the paths of all words in its windows, should fit into the
-cache."""
+is a run of consecutive center words whose scores are computed together. Its length is a multiple of
+`CENTERS` = 32: the largest one that is at most `NODE_TILE` and divides the number of center words
+of a training step. If the window size exceeds `NODE_TILE`, a tile has 32 words. In longer tiles,
+center words share more tree nodes, but the nodes on the paths of all words in the windows of a tile
+should fit into the cache."""
 
 RADIX_BITS = 11
 """The number of bits by which each pass of a radix sort sorts. For CBOW with the hierarchical
@@ -103,10 +103,11 @@ class Parts(NamedTuple):
         - ``subword_gradient="exact"``: 1 if both are true, else 1 / n.
         - ``subword_gradient="fasttext"``: n if both are true, else 1.
     totals : float32 (V,)
-        For each word with n summands: the sum of n numbers 1 / n, which is 1 up to rounding. This
-        is the sum of the word's `weights`, unless `Problem.by_rows` is true; then the `weights` add
-        up to n, but the element is still 1. It is kept because the curvature bound that limits the
-        step size of the word's rows is multiplied by it.
+        For each word with n summands: the sum of n weights of 1 / n, which is 1 up to rounding. It
+        is a factor of the curvature bound that limits the step size of the word's rows, because the
+        bound for a weighted sum contains the sum of the weights. If `Problem.by_rows` is true, it
+        is 1, too, not the sum of `weights`: CBOW then takes the mean of all rows in a window, in
+        which the weights of these rows add up to 1.
     """
 
     starts: I32
@@ -355,9 +356,9 @@ class Lists(NamedTuple):
     of tiles that one thread computes (`SORTED_TILES`). The gradients of its other rows in the job
     are added to this row.
 
-    The arrays have a row for each of several steps that are prepared together. How many lists a
-    step has is stored in ``Shard.several``; the elements of `words` and `heads` after them have no
-    meaning.
+    Several steps are prepared together; the first index of an array is the number of the step among
+    these. How many lists a step has is stored in ``Shard.several``; the elements of `words` and
+    `heads` after them have no meaning.
 
     Attributes
     ----------
@@ -366,13 +367,13 @@ class Lists(NamedTuple):
     next : int32 (steps, rows)
         For each row in a list, the number of the next row of the list; -1 for the last row. If the
         next row, r, is the first one that the list has in the second half of the step, the element
-        is ``~r`` instead, which is -r - 1. This is at most -3, because rows 0 and 1 are always in
-        the first half; so it is neither -1 nor `rows.ALONE`, which is -2.
+        is ``~r`` = -r - 1 instead of r. This is at most -3, because rows 0 and 1 are always in the
+        first half. (-2, `rows.ALONE`, marks a word's only row while the lists are being made.)
     places : int32 (steps, rows)
         For each row, the row to which its gradient is written or added. If the row is in a list,
         this is the row itself. If the row's word has a list without this row, it is the word's
-        first row in the same half of the step, or the node's first row in the same job. It is
-        `rows.ALONE` for a row whose word has no list, and -1 for an unused row, which has no word.
+        first row in the same half of the step, or the node's first row in the same job. The element
+        is `rows.ALONE` = -2 if the row's word has no list, and -1 for an unused row without a word.
     """
 
     words: I32
@@ -385,11 +386,12 @@ class Plans(NamedTuple):
     """All that is prepared for several training steps before their gradients are computed.
 
     The plan of a step has its words, windows, noise words or tree nodes, and lists of gradient
-    rows. It does not depend on the model. Each array has one row for each of n steps. The text of a
-    step is divided into strips, and a strip into tiles, groups of center words whose scores are
-    computed together. (For CBOW with the hierarchical softmax, a tile has center words from
-    anywhere in the step.) The gradient buffer has rows for the words of each strip, or the tree
-    nodes of each tile (see `Buffer`).
+    rows. It does not depend on the model. The first index of each array is the number of the step
+    among the n that are prepared. The text of a step is divided into strips, and a strip into
+    tiles, groups of center words whose scores are computed together. (For CBOW with the
+    hierarchical softmax, a tile has center words from anywhere in the step.) The gradient buffer
+    has rows for the words of each strip, or the tree nodes of each tile (see `Buffer`). The last
+    `LANES` elements of ``nodes`` and ``keys`` take what whole SIMD vectors write beyond the others.
 
     The shapes below have these sizes, most of them attributes of `Sizes`:
 
@@ -428,7 +430,8 @@ class Plans(NamedTuple):
     weights : float32 (n, step)
         For CBOW: the weight of each word vector in the sum or mean over the window.
     nodes : int32 (n, strips * slots + LANES)
-        For the hierarchical softmax: the nodes of each tile, padded to a multiple of `MR` with -1.
+        For the hierarchical softmax: the node of each row of ``Buffer.outside``, tile after tile.
+        The nodes of a tile are padded to a multiple of `MR` with -1.
     node_starts : int32 (n, tiles + 1)
         For the hierarchical softmax: the index in ``nodes`` at which each tile begins.
     keys : int32 (n, tiles * contexts * depth + LANES)
@@ -522,9 +525,9 @@ class Buffer(NamedTuple):
         With subwords: the vectors of the step's distinct input words; later their summed negative
         gradients.
     word_curvature : float32 (words,)
-        With subwords, for each of these words, the product of two numbers: an upper bound on the
-        curvature (second derivative) of the loss with respect to the word's vector, and the sum of
-        the weights with which rows of the input matrix make up this vector (``Parts.totals``).
+        With subwords, for each of these words: an upper bound on the curvature (second derivative)
+        of the loss with respect to the word's vector, times the word's element of ``Parts.totals``,
+        which is 1 up to rounding.
     inputs : float32 (step, width)
         For CBOW with the hierarchical softmax: the input row of each center word, which is the sum
         or mean of the vectors of its context words; later its negative gradient.
@@ -549,7 +552,8 @@ class Shard(NamedTuple):
     All threads write to these arrays. First, they sub-sample the text of the shard and store the
     words that are kept. Then they compute the training steps of the shard, one after the other. The
     work is divided into jobs, which are grouped in phases (``jobs.py``). The jobs of a phase begin
-    when all jobs of the phase before are finished, except for those that prepare later steps.
+    when all jobs of the phase before are finished. Jobs that prepare later steps are an exception:
+    a thread does them when it would otherwise have to wait for other threads.
 
     Attributes
     ----------
@@ -650,9 +654,10 @@ class Tile(NamedTuple):
 
     It has the vectors of the tile, their scores (the dot products of input and output vectors), and
     where the gradients go. ``tile`` is the number of center words. ``width`` is the dimension of
-    the vectors, rounded up to a multiple of `LANES`. ``rows`` and ``size`` are the largest numbers
-    of output vectors and of scores that the model and the loss need. A strip is a sequence of
-    tiles. What an attribute has depends on the model and the loss:
+    the vectors, rounded up to a multiple of `LANES`. A strip is a sequence of tiles. ``rows`` and
+    ``size`` are large enough for the output vectors and the scores of any tile; with negative
+    sampling, ``rows`` is large enough for the vectors of all words that a strip may predict. What
+    an attribute has depends on the model and the loss:
 
     - Skip-gram with negative sampling: `lows` and `highs` have each center word's window, as far as
       its document goes. `R` has the output vectors of the words in and around all tiles of the
@@ -674,7 +679,8 @@ class Tile(NamedTuple):
     R : float32 (rows, width)
         The output vectors.
     center_norms, norms : float32 (tile,), float32 (rows + LANES,)
-        The squared lengths of the rows of C, and of the output vectors.
+        The squared lengths of the rows of C, and of the output vectors. `norms` has `LANES` more
+        elements, because whole SIMD vectors are read.
     scores : float32 (size,)
         The scores; then the negative derivative of the loss with respect to each.
 
@@ -812,13 +818,15 @@ class Windows(NamedTuple):
 class Nodes(NamedTuple):
     """The working memory of a thread for a tile of the hierarchical softmax.
 
-    A tile is a number of center words that are computed together. It is divided into groups of
-    `MR` = 4. The center words of a group are scored with all nodes on the tree paths of the words
-    that they predict, by dot products of input rows and node vectors. So the scores are a sparse
-    matrix, with a row for each group and a column for each node of the tile (see
+    A tile is a number of center words that are computed together. Each has an input row, the vector
+    that predicts words. With skip-gram, this is the vector of the center word, and predicts the
+    words around it. With CBOW, it is the sum or mean of the vectors of the other words in the
+    window, and predicts the center word. The center words are divided into groups of `MR` = 4. The
+    input rows of a group are scored with all nodes on the tree paths of the words that they
+    predict: a score is the dot product of an input row and a node's vector. So the scores are a
+    sparse matrix, with a row for each group and a column for each node of the tile (see
     ``hierarchical.py``). It has n elements, each with `MR` scores. `marks`, `lanes` and `sums` are
-    for skip-gram only, `steps` and `bits` for CBOW only. The words that a center word predicts are
-    the words around it; with CBOW, this is the center word itself, predicted from its input row.
+    for skip-gram only, `steps` and `bits` for CBOW only.
 
     Attributes
     ----------
@@ -828,11 +836,11 @@ class Nodes(NamedTuple):
         The column of each element.
     factors, negatives : float32 (MR * n,)
         The weights of scores: `MR` numbers for each element, one for each center word of its group.
-        In `factors`, the number is the summed weight of the words that the center word predicts and
-        whose paths have the node. In `negatives`, it is the part of this sum for words whose paths
-        take branch 1 at the node. For CBOW, `choose_node_targets` later overwrites `factors` with
-        the negative derivatives of the loss with respect to the scores, times the number in `steps`
-        for the node.
+        In `factors`, the number is the summed weight of those words that are predicted from the
+        center word's input row and whose paths have the node. In `negatives`, it is the part of
+        this sum for words whose paths take branch 1 at the node. For CBOW, `choose_node_targets`
+        later overwrites `factors` with the negative derivatives of the loss with respect to the
+        scores, times the number in `steps` for the node.
     marks : int32 (columns,)
         For skip-gram: for each node, 1 + the number of the last group that has it; 0 if no group
         has it yet.

@@ -103,7 +103,7 @@ def list_nodes(
     Parameters
     ----------
     paths, sizes
-        The path of each word, and the sizes of steps, strips and tiles.
+        The path of each word, and the sizes of steps and tiles.
     centers
         The number of center words of the step.
     ids
@@ -179,7 +179,7 @@ def sort_centers(
     leaves
         For each word of the vocabulary, the position of its leaf.
     sizes
-        The sizes of steps, strips and tiles.
+        The sizes of steps and tiles.
     centers
         The number of center words of the step.
     ids
@@ -310,7 +310,7 @@ def compare_paths(
     Parameters
     ----------
     paths, sizes
-        The path of each word, and the sizes of steps, strips and tiles.
+        The path of each word, and the sizes of steps and tiles.
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
     order
@@ -377,15 +377,17 @@ def list_paths(
     the path of the word before it. This is enough, because all words whose paths have the same node
     are consecutive in ``order``.
 
-    A node gets one gradient from each tile that has it, in a row of the gradient buffer. The rows
-    of a node that several tiles have form a list, because they are added up at the end of the step;
-    of the tiles of one job, only the first has its row in the list (`list_rows`). A node that one
-    tile has gets no list. Returns the number of lists.
+    A node gets one gradient from each tile that has it, and the gradient buffer has a row for each
+    node of each tile. A job, which one thread computes, is up to `SORTED_TILES` consecutive tiles.
+    All gradients of a node in a job are added to one row, that of the first tile of the job that
+    has the node. Such rows of a node, one from each job that has it, are added up at the end of the
+    step, so they form a list (`list_rows`). A node that only one tile of the step has gets no list.
+    Returns the number of lists.
 
     Parameters
     ----------
     paths, sizes
-        The path of each word, and the sizes of steps, strips and tiles.
+        The path of each word, and the sizes of steps and tiles.
     centers
         The number of center words of the step.
     ids

@@ -3,21 +3,24 @@
 A training step is one update of the model, by some thousands of words. A vector may get several
 gradients in a step. The vector of a word gets one from each place where the word occurs or is a
 noise word. The vector of a tree node gets one from each tile (group of center words) that is scored
-with the node. Each gradient is a row of the gradient buffer (`Buffer`). Vectors with a single
-gradient have been updated already (``strips.py``; with subwords, output vectors only). The others
-are updated here, at the end of the step, when the loop in ``loop.py`` calls `move`. Each of them
-has a list of its rows in the buffer (`Lists`), which was made when the step was prepared. The rows
-are added up in the order of the list, so that the result does not depend on the number of threads:
+with the node. The gradients are kept in rows of the gradient buffer (`Buffer`). Vectors with a
+single gradient have been updated already (``strips.py``; with subwords, output vectors only). The
+others are updated here, at the end of the step, when the loop in ``loop.py`` calls `move`. Each of
+them has a list of its rows in the buffer (`Lists`), which was made when the step was prepared. The
+rows are added up in the order of the list, so that the result does not depend on the number of
+threads:
 
-- The list of a word is in the order of the text, tile by tile. The text of the step is divided into
-  two halves. The gradients from each half are added up, and then the two sums. If `Sizes.halves` is
-  true, the buffer already has the sum of each half, in a single row, and this module only adds the
-  two sums.
-- The list of a tree node is in the order of the buffer. There are no halves.
+- The list of a word is in the order of the text, tile by tile. The gradients of a word are added up
+  separately for each half of the step's text, and then the two sums are added. If `Sizes.halves` is
+  true, the buffer already has the two sums, one row for each half. This module then adds these two
+  rows.
+- The list of a tree node is in the order of the buffer. All rows of the list are added up in this
+  order.
 
-With subwords, the input vector of a word is a weighted sum of rows of a matrix. This module
-computes these sums before the gradients, and later updates all rows of this matrix that the step
-uses.
+With subwords, the input vector of a word is a weighted sum of rows of the input matrix, which has a
+row for each word and rows for n-grams. This module then also runs at the start of a step, where
+`sum_parts` computes the vectors of the step's words. At the end of the step, `sum_words` adds up
+the gradients of each word, and `move` updates all rows of the input matrix that the step uses.
 """
 
 from typing import Any
@@ -66,10 +69,11 @@ def add_sums(
 
     A training step is one update of the model. A vector, of a word or a tree node, may get several
     gradients in it. They are rows of a buffer, and a list links the rows of one vector. This
-    function multiplies their sum by ``step`` and adds it to the row at ``out``. `add_list` calls it
-    for each block of columns. For a word, the text of the step has two halves. The gradients of
-    each half are added up separately, then the two sums. The result is therefore the same if two
-    threads add up one half each.
+    function multiplies their sum by the factor ``step`` and adds the product to the row at ``out``.
+    `add_list` calls it for each block of columns. The gradients of a word may be computed by one
+    thread, or by two, one for each half of the step's text. To get the same result in both cases,
+    the gradients of each half are added up separately, and then the two sums are added. The
+    gradients of a tree node are all added up in the order of the list.
 
     Parameters
     ----------
@@ -117,10 +121,10 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
     subwords, to store the sum. The order of the additions is fixed, so that the result does not
     depend on the number of threads:
 
-    - For a word, the text of the step has two halves. The rows from each half are added up in the
-      order of the list, and then the two sums. If `Sizes.halves` is true, the list has at most one
-      row for each half: the sum of the word's gradients in this half, which one thread has added up
-      in the same order.
+    - The rows of a word are added up separately for each half of the step's text, in the order of
+      the list. Then the two sums are added. If `Sizes.halves` is true, the list has at most one row
+      for each half: the sum of the word's gradients in this half, which one thread has added up in
+      the same order.
     - For a tree node, all rows are added up in the order of the list.
 
     Parameters
@@ -157,13 +161,12 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
 def add_curvatures(curvature: int, head: Any, after: int) -> Any:
     """Return a bound on the curvature of the loss with respect to a vector, for a training step.
 
-    The curvature is the second derivative of the loss, and its bound limits the step size of the
-    vector, which is that of a word or a tree node. The vector may get several gradients in a
-    training step (one update of the model). Each is a row of a buffer, and has a bound of its own.
-    This function adds up these bounds, in the order in which `add_list` adds up the rows. For a
-    word, the text of the step has two halves: the bounds of the first half are added up, then those
-    of the second, and then the two sums. For a tree node, there are no halves, and all bounds are
-    added up in the order of the list.
+    The curvature is the second derivative of the loss. The bound limits the step size of the
+    vector. The vector belongs to a word or to a tree node, and may get several gradients in a
+    training step (one update of the model). They are rows of a buffer, and each row has a bound of
+    its own. This function adds up these bounds, in the order in which `add_list` adds up the rows.
+    For a word, the bounds are added up separately for each half of the step's text, and then the
+    two sums are added. For a tree node, all bounds are added up in the order of the list.
 
     Parameters
     ----------
@@ -213,8 +216,8 @@ def move_words(
     matrix
         The input or output vectors of the model; updated in place.
     gradients, curvature
-        The rows of a buffer with the negative gradients, and for each row its part of an upper
-        bound on the curvature.
+        The rows of a buffer with the gradients, with reversed sign, and for each row its part of an
+        upper bound on the curvature.
     lists, first, last
         The lists of gradient rows, one for each vector. Those from number ``first`` to ``last`` - 1
         are processed.
@@ -284,9 +287,10 @@ def sum_words(
     `WORDS` of the step's distinct input words, from number ``job * WORDS`` on. Two results are
     stored for each word:
 
-    - in ``buffer.words``, in place of the word's vector: the sum of its negative gradients;
+    - in ``buffer.words``, in place of the word's vector: the sum of its gradients, with reversed
+      sign (the direction of descent);
     - in ``buffer.word_curvature``: an upper bound on the curvature (second derivative) of the loss
-      with respect to the vector, times the total weight of the vector's rows (``Parts.totals``).
+      with respect to the vector, times the word's factor ``Parts.totals`` (1 up to rounding).
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     words, heads, after = plans.center.words[n], plans.center.heads[n], plans.center.next[n]

@@ -182,7 +182,8 @@ def move_range(
     Parameters
     ----------
     ranges
-        The rows and their ranges. The row that is to be left out of the sum is not left out here.
+        The rows and their ranges. A range may include one row that does not belong to the sum, such
+        as the vector of the center word. This function adds it; `sum_block` later subtracts it.
     begin, end
         The first row of the previous range, and the one after the last; both 0 before range 0.
     column
@@ -237,7 +238,11 @@ def sum_block(
 
 @inner
 def write_sums(sizes: Sizes, ranges: Ranges, count: int, ahead: I64, far: bool, tile: Tile) -> None:
-    """Compute sums over ranges of rows for CBOW, and put each into a row elsewhere.
+    """Compute sums over ranges of rows for CBOW; write old row + factor * sum to a new row.
+
+    The sums have two uses (`Ranges`). `read_windows` sums the vectors of the words in each window,
+    to get input vectors. `write_shares` sums the gradients of the input vectors of all windows that
+    contain a word, to get the gradient of the word.
 
     Parameters
     ----------
@@ -248,11 +253,11 @@ def write_sums(sizes: Sizes, ranges: Ranges, count: int, ahead: I64, far: bool, 
     ahead
         The addresses of rows that are needed later. They are prefetched.
     far
-        Whether the rows that the sums are put into may be far from the CPU's nearest caches, so
-        that it is worth prefetching them.
+        Whether the new rows may be far from the CPU's nearest caches, so that it is worth
+        prefetching them.
     tile
-        The working memory that has, for each sum, a factor and the addresses of an old and a new
-        row (`rows.Targets`). The old row plus factor * sum is written to the new row.
+        The working memory that has, for each sum, the factor and the addresses of the old and of
+        the new row (`rows.Targets`).
     """
     z, width, column, left = splat(0), sizes.vectors * LANES, ZERO, sizes.vectors
     for blocks in range(-(-sizes.vectors // MAX_SUMS), 0, -1):
@@ -319,8 +324,9 @@ def read_windows(
         Working memory; the arrays ``out``, ``old`` and ``steps`` are overwritten.
     own
         The working memory with the address of each word's vector, in ``own.rows`` (`locate_words`).
-        All elements of ``own.factors`` are set to 1. Vectors that are needed later in the strip,
-        and the output vectors whose addresses are in ``own.outside``, are prefetched.
+        This function sets ``own.factors``, the factors of single vectors in a sum, to 1, because
+        ``weights`` multiply the whole sums. It prefetches vectors that are needed later in the
+        strip, and the output vectors whose addresses are in ``own.outside``.
     """
     size, zeros = 4 * sizes.vectors * LANES, address(tile.zeros)
     for i in range(unsigned(last - first)):
@@ -360,13 +366,15 @@ def share_gradients(
     """For CBOW, find the windows that contain each word, and bound the curvature of the loss.
 
     Each center word of a strip, a part of the text, has a window. The window's input vector is the
-    sum or mean of the vectors of the other words in it. Let g be the gradient of the loss with
-    respect to this vector, which has been computed before. The gradient of a word is the sum, over
-    all windows that contain the word, of g times a factor, the window's share. This function
-    stores, in ``windows``, the shares and the range of the windows that contain each word. The
-    range includes the word's own window, which `write_shares` leaves out when it later computes the
-    gradients. The function also bounds the curvature (second derivative) of the loss with respect
-    to each word's vector, which limits the vector's step size.
+    sum or mean of the vectors of the other words in it. Let g be the negative gradient of the loss
+    with respect to this vector, which has been computed before. The negative gradient of a word is
+    the sum, over all windows that contain the word, of g times a factor, the window's share.
+
+    These sums are computed later, by `write_shares`. For this purpose, the present function stores
+    in ``windows``: for each window, its share and the address of g; and for each word, the range of
+    the windows that contain the word. (The range includes the word's own window, which
+    `write_shares` leaves out.) The function also bounds the curvature (second derivative) of the
+    loss with respect to each word's vector, which limits the vector's step size.
 
     Parameters
     ----------
@@ -374,7 +382,7 @@ def share_gradients(
         Whether the words of a window are averaged instead of summed.
     exact
         For a mean: if true, the share of a window is the weight of its words in the mean (the exact
-        gradient); if false, it is 1 (as in word2vec's code).
+        gradient); if false, it is 1 (as in word2vec's code). For a sum, the share is 1.
     sizes
         The sizes of steps, strips and tiles.
     lows, highs
@@ -390,9 +398,10 @@ def share_gradients(
         For each window, a bound on the curvature of the loss with respect to its input vector. The
         array is not changed.
     gradients
-        The address of the negative gradients of the input vectors, one for each center word.
+        The address of the negative gradients g of the input vectors, one for each center word.
     zeros
-        The address of a row of zeros.
+        The address of a row of zeros. It is stored, in place of the address of g, for the m words
+        before the strip's center words and for the m words after them.
     windows
         The thread's working memory for the windows of the strip.
     curvature

@@ -80,7 +80,8 @@ def write_fasttext(path: Path, contents: Contents) -> None:
     contents
         The words and vectors. Without counts, 1 is written for each word; without outside vectors,
         the output matrix is zero; without n-grams, the model has none. The words are written in
-        the encoding of the n-grams, or else in UTF-8.
+        the character encoding in which n-grams are hashed (`Subwords.encoding`); without n-grams,
+        in UTF-8.
 
     Raises
     ------

@@ -157,7 +157,9 @@ a SystemError if several threads parse at once (python/cpython#106905)."""
 
 
 def _map_array(path: Path) -> NDArray[np.float32]:
-    """Map an ``.npy`` file of float32 or float16 into memory; the array has the file's dtype.
+    """Map an ``.npy`` file into memory; the array has the file's dtype, float32 or float16.
+
+    A float16 array is returned unchanged, although the annotation names only float32.
 
     Raises
     ------

@@ -46,7 +46,7 @@ class Step:
 
 @dataclass
 class Planner:
-    """Plans several runs in order, as if the earlier ones had already stored their results."""
+    """Predicts which stages of successive runs would be computed, and which read from the cache."""
 
     display: Display = field(default_factory=Display)
     made: dict[tuple[str, str], tuple[int | None, Entry]] = field(default_factory=dict)

@@ -29,7 +29,7 @@ CHANGE_LOSS_GROUPS = ("corpus", "tokenizer", "vocab")
 """Groups in which every setting changes what a loss measures."""
 
 CHANGES_SCORE = ("evaluate", "evaluate.oov", "evaluate.vocabulary", "evaluate.compare")
-"""Settings that change what a score measures; a choice of group ``evaluate`` can set them all."""
+"""A Hydra group and three of its settings; scores are comparable only if all of these are equal."""
 
 TIMES = ("words_per_second", "seconds")
 

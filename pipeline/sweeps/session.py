@@ -142,9 +142,9 @@ def close_sweep(
     """Save a sweep's results in files (`facts` in ``summary.json``) and in MLflow; print them.
 
     `error` is the exception that ended the sweep early, or None. It is raised again at the end if
-    every job ended successfully. If a job failed or never started, `SweepFailedError` is raised
-    instead, also if `error` is None. Even then, two kinds of `error` are raised again: an exception
-    from Ctrl-C or SIGTERM, and an `InputError` if at least one job did not fail.
+    (1) it is from Ctrl-C or SIGTERM, (2) all jobs finished, or (3) it is an `InputError` and not
+    all jobs failed. (If all jobs failed, `error` tells nothing new.) Otherwise, `SweepFailedError`
+    is raised if a job failed or never started.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show

@@ -26,7 +26,7 @@ from w2v.report.sweep_text import MAX_SHOWN, VERDICTS, failure_lines
 from w2v.tables import Row, typed_rows, without_nan, write_table
 
 MAX_SENTENCES = 6
-"""How many comparisons to print at most, those by the objective first; ``verdicts.csv`` has all."""
+"""The most comparisons of configurations to print; those by the objective metric come first."""
 
 NOT_COMPARABLE = "These settings change what is measured, so no two of them compare."
 BY_SCORE = " Different models do by a score: search.objective=similarity/wordsim353/spearman"

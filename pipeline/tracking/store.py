@@ -182,9 +182,9 @@ def open_experiment_again(
 ) -> tuple[MlflowClient, str, str | None]:
     """Open, in a job, the experiment that its sweep has created.
 
-    `store` is the address of the tracking store, `outputs` the folder of all output files. Return a
-    client, the experiment's ID, and the URI of the folder of its artifacts for `run_to_create`.
-    The URI is ``None`` if the store is no database, or the artifacts are not on this machine.
+    `store` is the address of the tracking store, `outputs` the output folder. Return a client, the
+    experiment's ID, and the URI of the experiment's artifacts. The URI is an argument for
+    `run_to_create`; it is ``None`` if the store is no database, or the artifacts are not local.
     """
     client, number = open_experiment(store, name, outputs, made=True)
     location = client.get_experiment(number).artifact_location
@@ -228,10 +228,10 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs were moved or copied.
 
-    MLflow stores absolute addresses in the file `database`. They may refer to an old folder: one
-    with the same name as the present folder, `artifacts`, but another path. They are changed to
-    `artifacts` if the old folder is gone or was copied. It counts as copied if `artifacts` is
-    beside `database`, and has the folder of a run that `database` places in the old folder.
+    MLflow stores absolute addresses in the file `database`. If they are in an old folder, which has
+    the same name as `artifacts` but another path, they are changed to addresses in `artifacts`. If
+    the old folder still exists, this is done only if it was copied: `artifacts` must be beside
+    `database`, and contain the folder of a run whose address in `database` is in the old folder.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

@@ -526,8 +526,9 @@ class RayPool:
     def _join(self, number: int) -> float:
         """Start the missing processes, and let those that are ready take part in training.
 
-        Processes are missing if fewer than ``self.wanted`` train or are starting. A new process
-        first starts to run, then makes its copy of the model, and is then ready.
+        The number of missing processes is ``self.wanted`` minus the processes that already train
+        and those that are still starting. A new process first starts to run, then makes its copy of
+        the model, and is then ready.
 
         Parameters
         ----------

@@ -164,9 +164,12 @@ class GensimEngine:
         `random` gives the seed of gensim's random numbers. Return the number of words trained on,
         before sub-sampling, and the seconds spent on preparation, such as writing the text to a
         file. The number of pairs and the loss are usually None, because gensim does not report
-        them. They are 0 if the text has no pairs of words, or if sub-sampling seems to have left
-        none: no call so far has changed any output vector, but any pair would have, because the
-        larger of the two learning rates is above `LEAST_RATE`.
+        them. They are 0 in two cases:
+
+        - The text has no pairs of words.
+        - The larger of the two learning rates is above `LEAST_RATE`, and no call so far has changed
+          any output vector. Sub-sampling then seems to have left no pairs, because a pair normally
+          changes an output vector at such a rate.
 
         Raises
         ------

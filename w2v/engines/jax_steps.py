@@ -211,8 +211,10 @@ class NegativeSamplingSteps:
 class SoftmaxSteps:
     """Training step of the exact softmax in JAX. The NumPy version is `SoftmaxStep`.
 
-    Weights of pairs are summed as integer multiples of the smallest weight, so that the sums do not
-    depend on the order of summation.
+    A pair of a center word and a context word at distance j has a weight in the loss: with a
+    dynamic window of maximum size m, it is (m - j + 1) / m; otherwise, it is 1. All weights are
+    thus integer multiples of the smallest one. Sums of weights are computed from these integers, so
+    that the order of summation does not matter.
     """
 
     def __init__(self, rules: SoftmaxStep, product: Product) -> None:

@@ -36,9 +36,10 @@ class PairCounts(NamedTuple):
     Attributes
     ----------
     inputs
-        The M distinct input vectors that have pairs, each a weighted sum of word vectors. For
-        skip-gram, these are the distinct center words in ascending order; for CBOW, the vectors of
-        all positions count as distinct.
+        The M distinct input vectors that have pairs. Each is a weighted sum of word vectors, stored
+        as word ids and weights (`Sums`). For skip-gram, each sum has one word: ``inputs.ids``,
+        int32 (M,), has the distinct center words in ascending order. For CBOW, each center position
+        counts as an input vector of its own.
     counts : float32 CSR (M, V)
         The summed weight of the pairs of each input vector and predicted word. The sparse matrix
         may have several entries for one element, which are to be added up.
@@ -73,10 +74,11 @@ number, except on short texts (see `MIN_STEPS`) or with huge windows (see `MAX_P
 batches take more time per word and do not learn better."""
 
 BATCHES_PER_EPOCH = 50
-"""By default, an epoch has about this many batches if the text, after sub-sampling, has at least
-BATCHES_PER_EPOCH * MIN_BATCH_WORDS words. Shorter texts have this many or fewer (see `MIN_STEPS`).
-`MAX_PAIRS` may require more. With more batches, the logits of each center word are computed more
-often; with fewer, the model learns less in an epoch."""
+"""By default, an epoch has about this many batches. If a text has, after sub-sampling, fewer than
+BATCHES_PER_EPOCH * MIN_BATCH_WORDS words, it may have fewer, so that batches do not become too
+small (see `MIN_STEPS`). Huge windows may require more batches (see `MAX_PAIRS`). With skip-gram, a
+batch computes the logits once for each of its distinct center words, so an epoch with more batches
+takes more time. With fewer batches, the model learns less in an epoch."""
 
 MAX_PAIRS = 1 << 22
 """The most pairs of a center word and a context word in a batch of ``batch_words`` center words,

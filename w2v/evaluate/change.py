@@ -151,15 +151,16 @@ class _Noise(NamedTuple):
         in the two texts.
     skew
         A correction of the test of whether a word is used alike in both texts. The test statistic
-        is T = δ·δ / tr M, where M is the covariance of δ if the word is used alike. It is compared
-        with an F distribution. With f = (tr M)² / tr(M²) degrees of freedom in the numerator, the
-        distribution would have the variance of T, but too little skewness. The test therefore uses
-        `skew` * f degrees of freedom: the skewness is then right, but the variance is about
-        1 / `skew` times that of T. To give T the same variance, 1 + (T - 1) / √skew is compared
-        instead of T. `skew` is (tr C²)⁴ / (tr C tr C³)². C stands for the M of every word, because
-        the runs of a single word may be too few to estimate tr M³. C is the sum of
-        (runs - 1) Σ / tr Σ over all words and all texts with two or more runs. `skew` is at most 1;
-        it is 1 if C is isotropic.
+        is T = δ·δ / tr M, where M is the covariance of δ if the word is used alike. T has
+        approximately an F distribution. With f = (tr M)² / tr(M²) degrees of freedom in the
+        numerator, that distribution has the variance of T, but too little skewness. The test
+        therefore uses `skew` * f degrees of freedom. The skewness is right if `skew` = (tr M²)⁴ /
+        (tr M tr M³)². The runs may be too few to estimate tr M³ for a single word. In this formula,
+        M is therefore replaced by a matrix C, the same for all words: the sum of
+        (runs - 1) Σ / tr Σ over all words and all texts with two or more runs. With `skew` * f
+        degrees of freedom, the variance of the F distribution is about 1 / `skew` times that of T.
+        The test therefore compares not T but 1 + (T - 1) / √skew with the distribution. `skew` is
+        at most 1; it is 1 if C is isotropic.
     """
 
     trace: NDArray[np.float64]

@@ -324,8 +324,9 @@ class Sweep(Generic[R]):
     def unequal_seeds(self) -> bool:
         """Whether some configurations that are ranked together have different sets of seeds.
 
-        Configurations are ranked together if they were trained for equally many epochs and can be
-        compared by the objective: if they have equal values of the settings in `compared_within`.
+        Configurations are ranked by a metric, the objective. They are ranked together if they were
+        trained for equally many epochs and have equal values of the settings in `compared_within`.
+        (Configurations that differ in one of them cannot be compared by the objective.)
         """
         return any(
             len({frozenset(one.runs) for one in ranked if one.epochs == epochs}) > 1

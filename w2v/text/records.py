@@ -468,8 +468,8 @@ def names_in(files: Files, path: str) -> list[str]:
 def lines_of(texts: Iterable[ValidText]) -> Iterator[tuple[bytes, int]]:
     """Yield each line of a file, with the number of bytes of the file that have been read so far.
 
-    A line includes its line feed, which the last line may lack. The bytes are those of the file as
-    stored, before it is decompressed and decoded.
+    A line is UTF-8 and includes its line feed, which the last line may lack. The number counts
+    bytes of the file as stored (for example, compressed), not bytes of the yielded lines.
 
     Parameters
     ----------

@@ -206,8 +206,9 @@ def merge(
     Parameters
     ----------
     lines, count
-        The types of the block in UTF-8, each followed by a line feed, and how many they are. Some
-        may be equal, because tokens are normalized after their types have been numbered.
+        The types of the block in UTF-8, each followed by a line feed, and how many they are. They
+        were distinct when they were numbered. Later normalization, such as lower-casing, can have
+        made some equal; equal types get the same index in the table.
     ids : int32 (tokens,)
         The tokens of the block, each as the index of its type in `lines`. The index is overwritten
         by that of the type in the table.

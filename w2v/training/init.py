@@ -84,10 +84,11 @@ def check_given(path: str | Path, objective: Objective) -> None:
 def check_shape(given: WordVectors, objective: Objective, name: str) -> None:
     """Raise `InputError` if given vectors, or their n-grams, do not fit an objective.
 
-    The vectors must have the dimension of `objective`. If `objective` has subwords, the vectors
-    must also have vectors of n-grams, with the n-gram lengths and the number of buckets (hash
-    values) that `objective` has, and the n-grams must have been made of words in UTF-8. `name` is
-    what the error message calls the vectors.
+    The vectors must have the dimension of `objective`. If `objective` has subwords, there must also
+    be vectors of n-grams, with the n-gram lengths and the number of buckets (hash values) that
+    `objective` has. These n-grams must have been hashed as UTF-8 bytes, as in training: in a
+    fastText model with another encoding, the same n-gram may have another hash. `name` is what the
+    error message calls the vectors.
     """
     dim = objective.dim
     if given.dimensions != dim:

@@ -133,9 +133,11 @@ class Trained:
     def without_step_state(self) -> "Trained":
         """Return a copy of the result without the optimizer's state, such as Adagrad's sums.
 
-        The optimizer's arrays are removed from `engine_state`. Arrays of the model that are in it
-        are kept: with hierarchical softmax, the vectors of the inner nodes; with subwords, the row
-        of each word in the input matrix. The rows of n-grams are in `model`, which is not changed.
+        The optimizer's arrays are removed from `engine_state`. Arrays of the model are kept in it,
+        because the saved word vectors do not contain them: with hierarchical softmax, the vectors
+        of the inner nodes; with subwords, each word's own row of the input matrix. (With subwords,
+        the saved vector of a word is the mean of its own row and the rows of its n-grams.) `model`
+        is not changed.
         """
         kept = {name: self.engine_state[name] for name in TABLES if name in self.engine_state}
         return replace(self, engine_state=kept)
@@ -210,7 +212,9 @@ def train(
         Which vectors training does not change; None: it changes all.
     start
         The state at the end of an earlier training, as `finished_state` makes it. The epochs of
-        that training are not repeated. Its text, objective and learning rates must be the same.
+        that training are not repeated. The earlier training must have had the same `text` and
+        `objective`, and the learning rates that `schedule` gives for its epochs. This is not
+        checked.
     checkpoints
         Where checkpoints are written. If this training has one there already, it continues from the
         newest, and `start` is ignored.

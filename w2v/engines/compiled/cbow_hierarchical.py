@@ -173,14 +173,15 @@ def share_sorted(
     context words. A context word is in several windows. Its gradient is a weighted sum of the
     gradients of the input rows of these windows. This is for the hierarchical softmax, and the last
     of three phases of a training step (one update of the model). The text of the step is divided
-    into strips; each call is for one. In the phase before, `compute_sorted` has stored the negative
-    gradients of the input rows in ``buffer.inputs``.
+    into strips; each call is for one. In the phase before, `compute_sorted` has processed the
+    center words, sorted by their paths in the Huffman tree, and has stored the negative gradients
+    of their input rows in ``buffer.inputs``.
 
-    ``buffer.center`` is for the negative gradients of input vectors, which in CBOW are the vectors
-    of context words. The gradients computed here are written to it, to be added up for each word
-    later. Without subwords, if a word has a single gradient in the step, this gradient updates the
-    model at once instead (`rows.choose_targets`). ``step`` is the number of the step in the shard
-    (part of the text), ``strip`` that of the strip in the step, and ``rate`` the learning rate.
+    The negative gradients of the context words are written to ``buffer.center``, to be added up for
+    each word later. (The array has its name from skip-gram, where it is for center words.)
+    Exception: without subwords, a gradient that is the only one of its word in the step updates the
+    model at once (`rows.choose_targets`). ``step`` is the number of the step in the shard (part of
+    the text), ``strip`` that of the strip in the step, and ``rate`` the learning rate.
     """
     n, centers = step % len(plans.ids), strip_centers(sizes, shard, step, strip)
     start = strip * sizes.strip * sizes.tile

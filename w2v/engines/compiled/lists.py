@@ -46,9 +46,10 @@ def add_row(
       added to this last row. The new row is not used, and not in the list.
     - In all other cases, the row becomes the last row of the list.
 
-    If a word has only one gradient in the step, there is nothing to add up. `keep_lists` then
-    removes its list, unless the argument ``every`` is true. In the hierarchical softmax, tree nodes
-    take the place of output words. Their rows are not divided into halves, and ``begin`` is 0.
+    If a word has only one gradient in the step, there is nothing to add up. When all rows have been
+    added, the caller calls `keep_lists`, which removes the lists of such words unless it is told to
+    keep every list. In the hierarchical softmax, tree nodes take the place of output words. Their
+    rows are not divided into halves, and ``begin`` is 0.
 
     Parameters
     ----------
@@ -129,12 +130,13 @@ def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lis
     """For each input word of a training step, list where its gradients will be kept and added up.
 
     This is part of preparing the step (`plan`). Input words are the words whose input vectors the
-    step reads: for skip-gram the center words, for CBOW the words of all windows. The text of the
-    step is divided into two halves, and a half into strips. Each occurrence of an input word in a
-    strip has a row of the gradient buffer, for its gradient. If a word has at least two rows in the
-    step, they form a list, in the order of the text. Gradients are added up separately for each
-    half, so the list marks where the second half begins (``Lists.next``). With subwords, a word
-    with one row has a list, too. Returns the number of lists.
+    step reads: for skip-gram the center words, for CBOW the words of all windows. The center words
+    of the step are divided into two halves, and a half into strips. Each strip has a row of the
+    gradient buffer for every position of the text at which it reads an input word. With CBOW,
+    windows overlap, so several strips may have a row for the same position. If a word has at least
+    two rows in the step, they form a list, in ascending order of row number. Gradients are added up
+    separately for each half, so the list marks where the second half begins (``Lists.next``). With
+    subwords, a word with one row has a list, too. Returns the number of lists.
 
     If `Sizes.halves` is true, a whole half is computed by one thread, which adds up the gradients
     of a word as it goes, in the word's first row in this half. The list then has only the first row
@@ -179,13 +181,13 @@ def list_band(
     """For each output word of a training step, list where its gradients will be kept and added up.
 
     This is part of preparing the step (`plan`), for negative sampling. Output words are the words
-    to be predicted, and the noise words. The text of the step is divided into two halves, a half
-    into strips, and a strip into tiles, groups of center words that share noise words. Each
-    occurrence of an output word in a strip has a row of the gradient buffer, for its gradient. If a
-    word has at least two rows in the step, they form a list. It is ordered by tile; in each tile,
-    the rows of words to predict come before those of noise words. Gradients are added up separately
-    for each half, so the list marks where the second half begins (``Lists.next``). Returns the
-    number of lists.
+    to be predicted, and the noise words. The center words of the step are divided into two halves,
+    a half into strips, and a strip into tiles, groups that share noise words. Each strip has a row
+    of the gradient buffer for every position of the text whose word it may predict, and for each of
+    its noise words. Several strips may have a row for the same position. If a word has at least two
+    rows in the step, they form a list. It is ordered by tile; in each tile, the rows of words to
+    predict come before those of noise words. Gradients are added up separately for each half, so
+    the list marks where the second half begins (``Lists.next``). Returns the number of lists.
 
     If `Sizes.halves` is true, a whole half is computed by one thread, which adds up the gradients
     of a word as it goes, in the word's first row in this half. The list then has only the first row

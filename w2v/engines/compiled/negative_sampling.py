@@ -517,8 +517,8 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
     - The curvature bound of x is Σ_j H_j |y_j|². It is returned, as a SIMD vector whose lanes the
       caller, `sum_curvature`, must add up.
     - The bound of y_j is a sum over center words. The term of this center word is H_j |x|². It is
-      added to row ``p`` of ``own.sums``, which has a column for each output vector of the tile. For
-      CBOW, the bound of the center word's own output vector has only this term, which is stored.
+      added to row ``p`` of ``own.sums``, which has a column for each output vector of the tile. The
+      caller has set all elements of ``own.sums`` to zero before the tile's first center word.
 
     Parameters
     ----------

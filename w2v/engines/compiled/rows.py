@@ -36,7 +36,9 @@ ALONE = -2
 (`structures.Lists`)."""
 
 TINY = np.float32(1e-30)
-"""A smaller curvature is replaced by this value, to avoid dividing by 0."""
+"""The smallest number by which `limit` divides, so that it never divides by 0. `limit` divides 2 by
+an upper bound on the curvature of the loss, which is its second derivative with respect to a vector
+of the model. The result limits the step size of this vector."""
 
 
 @inner

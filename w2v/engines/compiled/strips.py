@@ -5,10 +5,10 @@ each of `Sizes.tile` consecutive center words, which are computed together. Only
 hierarchical softmax, the center words of a tile are not consecutive: they are sorted by their paths
 in the Huffman tree (``cbow_hierarchical.py``).
 
-`compute_strip` goes through the tiles of a strip; the other functions are parts of it, or of
-``cbow_hierarchical.py``. What differs between skip-gram and CBOW is in ``windows.py``, and what
-differs between losses in ``negative_sampling.py`` and ``hierarchical.py``; this module calls the
-functions of all three.
+`compute_strip` goes through the tiles of a strip. The other functions are called by it, by the
+functions in ``cbow_hierarchical.py``, or by both. What differs between skip-gram and CBOW is in
+``windows.py``, and what differs between losses in ``negative_sampling.py`` and ``hierarchical.py``;
+this module calls the functions of all three.
 """
 
 import numpy as np

@@ -56,10 +56,11 @@ memory: a strip also has buffer rows for the m words before and the m words afte
 window size."""
 
 SORTED_TILES = 4
-"""For CBOW with the hierarchical softmax, whose center words are sorted by their tree paths: the
-number of tiles of a job, the work that one thread takes at a time. A tree node has one row of the
-gradient buffer for each job, to which the tiles of the job add their gradients in order. In longer
-jobs, more tiles would share a row, but there would be fewer jobs than some machines have cores."""
+"""The number of tiles of a job, for CBOW with the hierarchical softmax. A tile is a group of center
+words with similar tree paths, which are scored together. A job is the work that one thread takes at
+a time. The tiles of a job add their gradients of the same tree node to one row of the gradient
+buffer. The rows of different jobs must be added up later, so longer jobs would save work. But there
+would then be fewer jobs than some machines have cores."""
 
 NODE_TILE = 128
 """The maximum number of center words in a tile, for skip-gram with the hierarchical softmax. A tile
@@ -103,11 +104,11 @@ class Parts(NamedTuple):
         - ``subword_gradient="exact"``: 1 if both are true, else 1 / n.
         - ``subword_gradient="fasttext"``: n if both are true, else 1.
     totals : float32 (V,)
-        For each word with n summands: the sum of n weights of 1 / n, which is 1 up to rounding. It
-        is a factor of the curvature bound that limits the step size of the word's rows, because the
-        bound for a weighted sum contains the sum of the weights. If `Problem.by_rows` is true, it
-        is 1, too, not the sum of `weights`: CBOW then takes the mean of all rows in a window, in
-        which the weights of these rows add up to 1.
+        For each word, a factor of the curvature bound that limits the step size of the word's rows.
+        The bound for the rows of a weighted sum contains the sum of the weights. For a mean, this
+        sum is 1 up to rounding, and so is the factor. If `Problem.by_rows` is false, the mean is
+        the word's vector. If `Problem.by_rows` is true, it is the mean of all rows of all words in
+        a window. Its weights are then not those in `weights`, which are all 1.
     """
 
     starts: I32
@@ -293,8 +294,9 @@ class Sizes(NamedTuple):
         With subwords: the largest possible number of distinct words whose vectors are read for the
         input rows of a step; else 0.
     entries
-        With subwords, where a word's vector is a weighted sum of rows: the largest possible number
-        of summands of the distinct words of a step, all words together; else 0.
+        With subwords, a word's vector is a weighted sum of rows. This attribute is the largest
+        possible number of these summands, over all distinct input words of a step together. Without
+        subwords, it is 0.
     windows
         True for CBOW, where an input row is the sum or mean of the vectors of the words in a
         window; False for skip-gram, where it is the vector of one word.
@@ -404,8 +406,9 @@ class Plans(NamedTuple):
     - ``contexts``: the number of words that a tile may predict, rounded up to a multiple of `MR`,
       because `MR` output vectors are processed together.
     - ``depth``: the number of nodes on the longest tree path.
-    - ``entries``: with subwords, where a word's vector is a weighted sum of rows, the largest
-      possible number of summands of a step's distinct words together.
+    - ``entries``: 0 without subwords. With subwords, a word's vector is a weighted sum of rows.
+      ``entries`` is the largest possible number of these summands, over all distinct input words of
+      a step together.
 
     How many elements of `part_rows` a step uses is stored in ``Shard.several``; the elements after
     them have no meaning.
@@ -414,7 +417,9 @@ class Plans(NamedTuple):
     ----------
     ids, documents : int32 (n, step + tile + 2 m)
         The words of the text, beginning m positions before the step's first center word, and the
-        numbers of their documents; -1 where there is no word.
+        numbers of their documents; -1 where there is no word. The last window of a full step ends
+        at element step + 2 m - 1. Some of the ``tile`` elements after it may be read, too, because
+        output vectors are processed `MR` at a time.
     noise : int32 (n, tiles * Sizes.noise)
         For negative sampling: the noise words of each tile.
     center, outside
@@ -574,9 +579,9 @@ class Shard(NamedTuple):
     tallies : float64 (steps * tiles, 2)
         The summed weight of pairs, and their summed loss. A tile is a group of center words that
         are computed together, and a strip is a sequence of tiles. A step has up to ``tiles`` tiles,
-        with a row for each. The row of the first tile of a strip holds the sums over the strip, and
-        the others are zero. For CBOW with the hierarchical softmax, the row of the first of every
-        `SORTED_TILES` tiles, which are a job, holds the sums over the job.
+        with a row for each. The sums over a strip are in the row of its first tile; the other rows
+        are zero. For CBOW with the hierarchical softmax, jobs take the place of strips. A job is
+        `SORTED_TILES` successive tiles, and the sums over it are in the row of its first tile.
     """
 
     jobs: I64
@@ -652,21 +657,24 @@ class Planning(NamedTuple):
 class Tile(NamedTuple):
     """The working memory of a thread for one tile: center words that are computed together.
 
-    It has the vectors of the tile, their scores (the dot products of input and output vectors), and
-    where the gradients go. ``tile`` is the number of center words. ``width`` is the dimension of
-    the vectors, rounded up to a multiple of `LANES`. A strip is a sequence of tiles. ``rows`` and
-    ``size`` are large enough for the output vectors and the scores of any tile; with negative
-    sampling, ``rows`` is large enough for the vectors of all words that a strip may predict. What
-    an attribute has depends on the model and the loss:
+    It has copies of vectors, the scores (the dot products of input and output vectors), and where
+    the gradients go. ``tile`` is the number of center words. ``width`` is the dimension of the
+    vectors, rounded up to a multiple of `LANES`. A strip is a sequence of tiles. ``rows`` is large
+    enough for the words that any strip may predict, and for the tree nodes of any tile. ``size`` is
+    large enough for the scores of any tile. What `R`, `norms`, `lows` and `highs` have depends on
+    the model and the loss:
 
-    - Skip-gram with negative sampling: `lows` and `highs` have each center word's window, as far as
-      its document goes. `R` has the output vectors of the words in and around all tiles of the
-      strip; a tile loads only those that earlier tiles of the strip have not loaded.
-    - CBOW with negative sampling: `lows` and `highs` have the center word itself, or an empty range
-      if its window has no other word. `R` is not used. `norms` has the squared lengths of the
-      output vectors of the center words of all tiles of the strip.
+    - Skip-gram with negative sampling: `R` has the output vectors of the words in and around all
+      tiles of the strip; a tile copies only those that earlier tiles of the strip have not copied.
+      `lows` and `highs` have each center word's window, as far as its document goes.
+    - CBOW with negative sampling: `R` is not used, because the output vectors of center words are
+      read directly from the model. `norms` has their squared lengths, for all tiles of the strip.
+      `lows` and `highs` have the center word itself, or an empty range if its window has no other
+      word.
     - The hierarchical softmax: `R` has the vectors of the tile's tree nodes. `lows` and `highs` are
       as above for skip-gram, and not used for CBOW.
+
+    With negative sampling, the output vectors of noise words are in ``Band.N``.
 
     Attributes
     ----------
@@ -677,9 +685,9 @@ class Tile(NamedTuple):
     C : float32 (tile, width)
         The input vectors of the tile.
     R : float32 (rows, width)
-        The output vectors.
+        Copies of output vectors, or of the vectors of tree nodes, as described above.
     center_norms, norms : float32 (tile,), float32 (rows + LANES,)
-        The squared lengths of the rows of C, and of the output vectors. `norms` has `LANES` more
+        The squared lengths of the rows of `C`, and of the output vectors. `norms` has `LANES` more
         elements, because whole SIMD vectors are read.
     scores : float32 (size,)
         The scores; then the negative derivative of the loss with respect to each.
@@ -850,7 +858,7 @@ class Nodes(NamedTuple):
     sums : float32 (2 * columns, MR)
         For skip-gram, for each branch of each node and each center word of a group: the summed
         weight of the center word's pairs with words whose tree paths take this branch. Row
-        2 * column + code is for the branch of this code, 0 or 1, of the node of this column.
+        2 * c + b is for branch b (0 or 1) of the node that has column c in the matrix of scores.
     curvature : float32 (columns, MR)
         For each node, `MR` summands, one for each position in a group of center words. Their sum is
         a bound on the curvature (second derivative) of the loss with respect to the node's vector.

@@ -381,8 +381,9 @@ def list_paths(
     node of each tile. A job, which one thread computes, is up to `SORTED_TILES` consecutive tiles.
     All gradients of a node in a job are added to one row, that of the first tile of the job that
     has the node. Such rows of a node, one from each job that has it, are added up at the end of the
-    step, so they form a list (`list_rows`). A node that only one tile of the step has gets no list.
-    Returns the number of lists.
+    step, so they form a list (`list_rows`). If several tiles have a node, but are all in one
+    job, its list has one row. A node that only one tile of the step has gets no list, because its
+    gradient updates the model at once. Returns the number of lists.
 
     Parameters
     ----------

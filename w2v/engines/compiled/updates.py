@@ -117,9 +117,10 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
 
     A training step is one update of the model. A vector, of a word or a tree node, may get several
     gradients in it. They are rows of a buffer, and a list links the rows of one vector.
-    `move_words` calls this function to update the vector in the model. `sum_words` calls it, with
-    subwords, to store the sum. The order of the additions is fixed, so that the result does not
-    depend on the number of threads:
+    `move_words` calls this function to update the vector in the model. If the model has subwords,
+    `sum_words` calls it with a row of zeros and a ``step`` of 1, so that the row becomes the sum.
+    The order of the additions is fixed, so that the result does not depend on the number of
+    threads:
 
     - The rows of a word are added up separately for each half of the step's text, in the order of
       the list. Then the two sums are added. If `Sizes.halves` is true, the list has at most one row
@@ -290,7 +291,9 @@ def sum_words(
     - in ``buffer.words``, in place of the word's vector: the sum of its gradients, with reversed
       sign (the direction of descent);
     - in ``buffer.word_curvature``: an upper bound on the curvature (second derivative) of the loss
-      with respect to the vector, times the word's factor ``Parts.totals`` (1 up to rounding).
+      with respect to the vector, times ``Parts.totals``. This factor, 1 up to rounding, is the
+      sum of the weights of the word's rows in their mean. The bound for each of these rows contains
+      the factor, because the rows are updated together.
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     words, heads, after = plans.center.words[n], plans.center.heads[n], plans.center.next[n]

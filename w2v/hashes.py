@@ -38,12 +38,10 @@ class FileHashes:
     Parameters
     ----------
     database
-        The SQLite file in which the hashes are stored; it is created if needed. None: every file is
-        read.
+        The SQLite file of the hashes, created if needed; None: every file is read.
     trust
-        Whether the hashes of unchanged files are taken from the database. Otherwise every file is
-        read, and a warning is issued if a file has the stored size, inode and times, but another
-        hash.
+        Whether the stored hashes of unchanged files are used. Otherwise every file is read, and a
+        warning is issued if an apparently unchanged file has another hash.
 
     Attributes
     ----------

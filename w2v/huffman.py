@@ -9,11 +9,8 @@ from numpy.typing import NDArray
 class HuffmanTree:
     """The Huffman tree of a vocabulary: each word is a leaf, and frequent words have short paths.
 
-    The tree minimizes the mean length of a path from the root to a leaf, weighted by the counts of
-    words. It has V leaves and V - 1 inner nodes. The inner nodes are numbered from 0 in the order
-    of their creation; the last one is the root. Ties between equal counts are broken as in
-    word2vec's code: an inner node is merged before a leaf, an older inner node before a newer one,
-    and a later word before an earlier one.
+    The V - 1 inner nodes are numbered from 0 in the order of their creation; the last one is the
+    root. Ties between equal counts are broken as in word2vec's code.
 
     Parameters
     ----------
@@ -27,8 +24,8 @@ class HuffmanTree:
     nodes : int32 (total length of all paths,)
         The inner nodes on each path, beginning at the root.
     codes : int8, same shape as `nodes`
-        The branch taken at each of these nodes: 0 to the child with the smaller count (of equal
-        counts, to the one that is merged first by the rule above), or 1 to the other.
+        The branch taken at each of these nodes: 0 to the child with the smaller count, 1 to the
+        other.
     lengths : int64 (V,)
         The number of inner nodes on each path.
 
@@ -39,8 +36,8 @@ class HuffmanTree:
 
     References
     ----------
-    Huffman (1952), A method for the construction of minimum-redundancy codes. Two sorted lists of
-    candidates take the place of a heap (van Leeuwen 1976).
+    Huffman (1952), A method for the construction of minimum-redundancy codes. Two sorted lists take
+    the place of a heap (van Leeuwen 1976).
     """
 
     def __init__(self, counts: NDArray[Any]) -> None:
@@ -85,6 +82,8 @@ def _build(counts: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
     parents, codes = np.full(2 * size - 1, -1, np.int32), np.zeros(2 * size - 1, np.int8)
     leaf, node = size - 1, 0  # the rarest leaf, and the oldest inner node, not yet used
     for made in range(size - 1):
+        # Of equal counts, an inner node is merged before a leaf, an older inner node before a newer
+        # one, and a later word before an earlier one.
         children = []
         for code in (0, 1):
             if leaf >= 0 and (node >= len(inner) or leaves[leaf] < inner[node]):
@@ -105,18 +104,17 @@ def _paths(
     Parameters
     ----------
     parents, codes : (2 V - 1,)
-        For each node, its parent, and the branch that leads to it from the parent, 0 or 1. The V
-        leaves come first, then the V - 1 inner nodes. Inner nodes are numbered from 0: node i has
-        the index V + i in these arrays. A parent is given as this number i; for the root, it is -1.
+        The parent of each node, and the branch from the parent, 0 or 1. The V leaves come first,
+        then the inner nodes. A parent is the number of an inner node, from 0; -1 for the root.
 
     Returns
     -------
     starts : int64 (V + 1,)
         The path of word w is ``nodes[starts[w] : starts[w + 1]]``.
     nodes : int32 (total length of all paths,)
-        The numbers, from 0, of the inner nodes on each path, beginning at the root.
+        The numbers of the inner nodes on each path, beginning at the root.
     codes : int8, same shape as `nodes`
-        The branch taken at each of these nodes, 0 or 1.
+        The branch taken at each of these nodes.
     """
     size = (len(parents) + 1) // 2
     depths = np.zeros(len(parents), np.int64)

@@ -17,16 +17,16 @@ def one_process_at_a_time(function: Callable[..., Any], *sources: Path) -> Itera
     """Hold a lock during a ``with`` block, in which the caller makes Numba compile a function.
 
     Other processes wait for the lock, and then load the compiled code from Numba's cache on disk.
-    On systems other than POSIX, such as Windows, nothing is done.
+    On systems other than POSIX, nothing is done.
 
     Parameters
     ----------
     function
         A function that Numba compiles with ``cache=True``. All functions of its file share a lock.
     sources
-        Other files whose code is compiled into the function. Numba itself notices only changes of
-        the function's own file. Therefore, code that Numba has cached for the function's file is
-        deleted before the block if it is older than one of `sources`.
+        Other files whose code is compiled into the function. Numba notices only changes of the
+        function's own file. Therefore, Numba's cached code for that file is deleted before the
+        block if it is older than one of `sources`.
     """
     try:
         import fcntl

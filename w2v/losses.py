@@ -56,16 +56,15 @@ class Loss(Settings, ABC):
     name
         The name of the loss in ``conf/loss`` and in lists of runs.
     step
-        The class of the training step, a `w2v.engines.step.Step`. It is given as the text
-        ``module:class``, so that it is imported only when it is needed.
+        The class of the training step, a `w2v.engines.step.Step`, as the text ``module:class``. It
+        is imported only when it is needed.
     changes_objective
-        The names of the settings that change what the loss measures. Values of the loss can be
-        compared only between runs with equal values of these settings.
+        The names of the settings that change what the loss measures. Only runs with equal values of
+        these settings have comparable losses.
     output_vectors
         What the output vectors represent: ``words``, or the ``inner nodes`` of a tree.
     has_state
-        Whether this loss can be trained by an optimizer that keeps numbers in addition to the
-        vectors, such as Adagrad's sums of squared gradients.
+        Whether the loss can be trained by an optimizer with a state, such as Adagrad.
     """
 
     name: ClassVar[str]

@@ -38,23 +38,21 @@ def read_manifests(
 ) -> list[Manifest]:
     """Return the manifests of the cached results in a folder, the most recently used first.
 
-    A manifest is the JSON object that describes a result: its settings, input files and code. The
-    `MOST_READ` most recently used results are read, or all if there are fewer. Those whose manifest
-    is missing or damaged are skipped.
+    A manifest is the JSON object that describes a result. Only the `MOST_READ` most recently used
+    results are read. Those whose manifest is missing or damaged are skipped.
 
-    In a stored manifest, the value of ``code`` is a hash, which identifies another JSON file with a
-    hash of each source file. In the returned manifests, the value of ``code`` is the content of
-    this other file; ``code`` is left out if the file cannot be read.
+    In a stored manifest, ``code`` is a hash that identifies another JSON file, with a hash of each
+    source file. In the returned manifests, ``code`` is the content of that file; it is left out if
+    the file cannot be read.
 
     Parameters
     ----------
     folder
         A folder with a subfolder for each result. If it does not exist, the list is empty.
     name
-        The name of the file in a subfolder that holds the manifest.
+        The file name of a manifest in its subfolder.
     code_path
-        A function that returns the path of this other file, given `folder` and the stored value of
-        ``code``.
+        A function of `folder` and the stored ``code``: the path of the other file.
     """
     found: list[Manifest] = []
     with suppress(OSError):
@@ -158,22 +156,16 @@ def upstream_reasons(
     old: Mapping[str, str],
     manifests: Callable[[str], Sequence[Manifest]],
 ) -> Iterator[str]:
-    """Compare the upstream results of two results, and yield phrases that say how they differ.
+    """Yield phrases that say how the upstream results of two results differ.
 
-    Each stage of the pipeline makes a result from results of earlier stages, its upstream results.
-    For each earlier stage, the two results that it made are compared. If they are not the same, the
-    phrases say how their manifests (descriptions) differ, as found by `reasons`. The upstream
-    results of these two are then compared in the same way. If the cache lacks one of the two
-    manifests, the phrase only names the stage, as in ``vocab is another one``.
+    The upstream results are those of earlier stages of the pipeline, from which a result was made.
+    If the two results of a stage are not the same, the phrases say how their manifests
+    (descriptions) differ (`reasons`), and their own upstream results are compared in turn. If the
+    cache lacks one of the manifests, the phrase only names the stage, as in ``vocab is another
+    one``.
 
-    Parameters
-    ----------
-    new, old
-        The cache keys of the upstream results, by the name of the stage that made them: `new` those
-        of a result that is wanted, `old` those of a cached result.
-    manifests
-        A function that takes the name of a stage, and returns the manifests of the stage's results
-        in the cache.
+    `new` and `old` are the cache keys of the upstream results, by stage, for a wanted and a cached
+    result. `manifests` is a function that returns the manifests of a stage's cached results.
     """
     for stage, key in new.items():
         if key == old.get(stage):

@@ -27,12 +27,12 @@ class Model(NamedTuple):
     Attributes
     ----------
     center : float32 (V, d)
-        v_w, the input vector of each word, used as its word vector by default. With subwords, the
-        shape is (V + buckets, d): one row for each word, then the rows of n-grams. The vector of a
-        word is then the mean of its own row and the rows of its n-grams.
+        v_w, the input vector of each word, used as its word vector by default. With subwords, rows
+        of n-grams follow: (V + buckets, d). The vector of a word is then the mean of its own row
+        and the rows of its n-grams.
     outside : float32 (V, d)
-        u_w, the output vector of each word, with which the word is scored as a prediction. With the
-        hierarchical softmax, these are the vectors of the inner nodes of the tree, (V - 1, d).
+        u_w, the output vector of each word, with which it is scored as a prediction. With the
+        hierarchical softmax, these are the vectors of the tree's inner nodes, (V - 1, d).
     """
 
     center: NDArray[np.float32]

@@ -1,18 +1,15 @@
 """Reference implementations of the losses and their gradients for one center word.
 
-``w2v/README.md`` derives every formula. The training engines are tested against this module.
-The settings of the losses are in `w2v.losses`.
+``w2v/README.md`` derives the formulas. The training engines are tested against this module.
 
-Each loss J depends only on the scores ``s = U v``, where ``v`` is an input vector, and the rows of
-``U`` are output vectors. Each function therefore computes the scores, then the loss and ``g =
-dJ/ds``, and finally, by the chain rule, ``dJ/dv = Uᵀ g`` and ``dJ/dU = g vᵀ``. An architecture
-(`skipgram`, `cbow`, `subword_skipgram`) determines which vector ``v`` predicts which words, for any
-of the losses.
+Each loss J depends only on the scores s = U v, where v is an input vector, and the rows of U are
+output vectors. With g = dJ/ds, the gradients are dJ/dv = Uᵀ g and dJ/dU = g vᵀ. An architecture
+(`skipgram`, `cbow`, `subword_skipgram`) determines which vector v predicts which words, for any of
+the losses.
 
-Losses and gradients are computed in float64; results are rounded once, to the dtype of the input.
-Finite input gives finite output and no warning. If an intermediate result overflows, it is computed
-again from numbers that are scaled down. A result outside the range of its dtype is clipped to the
-largest or smallest number of the dtype.
+Losses and gradients are computed in float64 and rounded once, to the dtype of the input. Finite
+input gives finite output and no warning: what overflows on the way is computed again from numbers
+that are scaled down, and results are clipped to the finite range of their dtype.
 """
 
 import operator
@@ -78,8 +75,6 @@ def naive_softmax(
 ) -> LossAndGradients:
     """Compute the exact softmax loss of one (center, outside) pair: J = -log softmax(U v)[o].
 
-    In the gradients, ŷ is softmax(U v), and y is the one-hot vector of o.
-
     Parameters
     ----------
     center_vector : (d,)
@@ -92,27 +87,20 @@ def naive_softmax(
     Returns
     -------
     loss : scalar
+        In the common dtype of v and U, like the gradients.
     grad_center : (d,)
-        Uᵀ(ŷ - y).
+        Uᵀ(ŷ - y), where ŷ is softmax(U v), and y is the one-hot vector of o.
     grad_outside : (V, d)
         (ŷ - y) vᵀ.
-
-        All three in the common dtype of `center_vector` and `outside_vectors`.
 
     Raises
     ------
     InputError
-        If a shape, a dtype or the index is wrong, or a vector is not finite.
-
-    Notes
-    -----
-    O(V d).
+        A shape, a dtype or the index is wrong, or a vector is not finite.
 
     References
     ----------
-    Mikolov, Chen, Corrado & Dean 2013, "Efficient Estimation of Word Representations in Vector
-    Space"; the form with separate input and output vectors is Mikolov, Sutskever, Chen, Corrado &
-    Dean 2013, "Distributed Representations of Words and Phrases and their Compositionality", eq. 2.
+    Mikolov et al. 2013, "Distributed Representations of Words and Phrases", eq. 2.
     """
     v, U, dtype = _center_and_outside(center_vector, outside_vectors)
     o = _index("outside_index", outside_index, len(U))
@@ -149,34 +137,28 @@ def negative_sampling(
     outside_index : int
         o, the row of the outside word.
     negative_indices : (K,) int
-        The rows drawn as noise. A row may be drawn several times and may be `outside_index`; each
-        draw counts. The list may be empty.
+        The rows k drawn as noise. A row may be drawn several times, and may be o; each draw counts.
+        May be empty.
     outside_vectors : (V, d)
-        U. Only the rows that the indices name are read.
+        The output vectors u. Only the indexed rows are read.
 
     Returns
     -------
     loss : scalar
+        In the common dtype of the vectors, like the gradients.
     grad_center : (d,)
-        -(1 - σ(u_o·v)) u_o + Σ_k σ(u_k·v) u_k.
+        (σ(u_o·v) - 1) u_o + Σ_k σ(u_k·v) u_k.
     grad_outside : (V, d)
-        -(1 - σ(u_o·v)) v in row o, plus σ(u_k·v) v in row k for each draw of k; zero elsewhere.
-
-        All three in the common dtype of `center_vector` and `outside_vectors`.
+        (σ(u_o·v) - 1) v in row o, plus σ(u_k·v) v in row k for each draw; else zero.
 
     Raises
     ------
     InputError
-        If a shape, a dtype or an index is wrong, or a vector that is read is not finite.
-
-    Notes
-    -----
-    O(K d), apart from filling `grad_outside` with zeros.
+        A shape, a dtype or an index is wrong, or a vector that is read is not finite.
 
     References
     ----------
-    Mikolov, Sutskever, Chen, Corrado & Dean 2013, "Distributed Representations of Words and Phrases
-    and their Compositionality", eq. 4.
+    Mikolov et al. 2013, "Distributed Representations of Words and Phrases", eq. 4.
     """
     v, U, dtype = _center_and_outside(center_vector, outside_vectors)
     o = _index("outside_index", outside_index, len(U))
@@ -198,46 +180,39 @@ def hierarchical_softmax(
 ) -> LossAndGradients:
     """Compute the hierarchical-softmax loss of one pair: J = -Σ_l log σ(±n_l·v).
 
-    The words are the leaves of a binary tree. The sum is over the inner nodes n_l on the path from
-    the root to the outside word. The sign is + if the path takes the branch of code 0 at this node,
-    and - if it takes the branch of code 1.
+    The sum is over the inner nodes on the path from the root of a binary tree to the outside word;
+    n_l is the vector of a node. The sign is + if the path takes the branch of code 0 at the node,
+    and - for code 1.
 
     Parameters
     ----------
     center_vector : (d,)
         v, the input vector of the center word.
     path_nodes : (L,) int
-        The rows of the inner nodes on the path from the root to the outside word, as
-        `w2v.huffman.HuffmanTree` numbers them.
+        The rows of the inner nodes on the path (see `w2v.huffman.HuffmanTree`).
     path_codes : (L,) int
-        The branch that the path takes at each of these nodes, 0 or 1.
+        The code of the branch that the path takes at each of these nodes, 0 or 1.
     node_vectors : (V - 1, d)
-        The vectors of the inner nodes. Only those on the path are read.
+        The vectors of the inner nodes. Only the rows on the path are read.
 
     Returns
     -------
     loss : scalar
+        In the common dtype of the vectors, like the gradients.
     grad_center : (d,)
         Σ_l (σ(n_l·v) - 1 + code_l) n_l.
     grad_nodes : (V - 1, d)
-        (σ(n_l·v) - 1 + code_l) v in the rows of the path; zero elsewhere.
-
-        All three in the common dtype of `center_vector` and `node_vectors`.
+        (σ(n_l·v) - 1 + code_l) v in the rows of the path; else zero.
 
     Raises
     ------
     InputError
-        If a shape, a dtype, an index or a code is wrong, or a vector that is read is not finite.
-
-    Notes
-    -----
-    O(L d), apart from filling `grad_nodes` with zeros.
+        A shape, a dtype, an index or a code is wrong, or a vector that is read is not finite.
 
     References
     ----------
-    Morin & Bengio 2005, "Hierarchical Probabilistic Neural Network Language Model"; Mikolov,
-    Sutskever, Chen, Corrado & Dean 2013, "Distributed Representations of Words and Phrases and
-    their Compositionality", eq. 3.
+    Morin & Bengio 2005, "Hierarchical Probabilistic Neural Network Language Model". Mikolov et al.
+    2013, "Distributed Representations of Words and Phrases", eq. 3.
     """
     v, N, dtype = _center_and_outside(center_vector, node_vectors, "node_vectors")
     rows = _indices("path_nodes", path_nodes, len(N))
@@ -258,29 +233,22 @@ def _logistic_terms(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
 ) -> LossAndGradients:
-    """Return J = -Σ_i log σ(sign_i u_i·v) and its gradients.
+    """Return J = -Σ_i log σ(sign_i u_i·v), and its gradients in v and the output vectors.
 
-    The losses of negative sampling and of the hierarchical softmax have this form.
+    Negative sampling and the hierarchical softmax have this form.
 
     Parameters
     ----------
     v : (d,)
         The input vector.
     u : (n, d)
-        The output vectors, one for each term of the sum; a vector may occur several times.
+        The output vector of each term; a vector may occur several times.
     rows : (n,) int
         The row of each u_i in the matrix of output vectors.
     signs : (n,)
         1 or -1 for each term.
-    shape
-        The shape of the matrix of output vectors.
-    dtype
-        The dtype of the results.
-
-    Returns
-    -------
-    loss, grad_v, grad_outputs
-        J, and its gradients with respect to v and to the matrix of output vectors.
+    shape, dtype
+        The shape of the matrix of output vectors, and the dtype of the results.
     """
     x = signs * _product(u, v)
     loss = -_log_sigmoid(x).sum()
@@ -307,44 +275,33 @@ def skipgram(
 ) -> LossAndGradients:
     """Compute the skip-gram loss of one window: the sum of `loss` over the outside words.
 
+    The results have the common dtype of the two matrices; the gradients have their shapes.
+
     Parameters
     ----------
-    center_index : int
-        c, the row of the center word.
     outside_indices : (n,) int
-        The outside words of the window in order; a word may occur twice. If there are none, the
-        loss and its gradients are zero.
+        A word may occur twice. If there are none, the results are zero.
     center_vectors : (V, d)
-        Input vectors.
+        The input vectors.
     outside_vectors : (V, d)
-        Output vectors; for the hierarchical softmax those of the inner nodes, (V - 1, d).
+        The output vectors; for the hierarchical softmax those of the inner nodes, (V - 1, d).
     loss : callable
-        ``(center_vector, outside_index, outside_vectors) -> loss, grad_center, grad_outside``,
-        called with these three positional arguments, in float64, once for each outside word, in
-        order.
+        ``(center_vector, outside_index, outside_vectors) -> loss, grad_center, grad_outside``, such
+        as `naive_softmax`. It is called with float64 vectors and these three positional arguments,
+        once for each outside word, in order.
 
     Returns
     -------
-    loss : scalar
-    grad_centers : (V, d)
-        Zero in all rows but c.
-    grad_outside : shape of `outside_vectors`
-
-        All three in the common dtype of `center_vectors` and `outside_vectors`.
+    loss, grad_centers, grad_outside
 
     Raises
     ------
     InputError
-        If a shape, a dtype or an index is wrong; and what `loss` raises.
-
-    Notes
-    -----
-    If `loss` clips a result to the largest float64, the clipped number enters the sum.
+        A shape, a dtype or an index is wrong, or `loss` raises it.
 
     Examples
     --------
-    `naive_softmax` can be passed directly. For `negative_sampling`, a closure passes new draws for
-    each outside word:
+    With negative sampling, whose noise words are drawn anew for each outside word:
 
     >>> rng = np.random.default_rng(0)
     >>> C, U = rng.normal(size=(2, 50, 8))
@@ -375,51 +332,42 @@ def cbow(
     combine: str = "mean",
     context_gradient: str = "exact",
 ) -> LossAndGradients:
-    """Compute the CBOW loss of one window, in which the context words predict the center word.
+    """Compute the CBOW loss of one window, in which the n context words predict the center word.
+
+    The results have the common dtype of the two matrices; the gradients have their shapes.
 
     Parameters
     ----------
-    center_index : int
-        c, the index of the center word. It is also its row in `output_vectors`, unless these are
-        the vectors of inner nodes.
     context_indices : (n,) int
-        The other words of the window, rows of `input_vectors`; a word may occur twice. If there are
-        none, the loss and its gradients are zero.
+        A word may occur twice, and then gets its gradient twice. If there are none, the results are
+        zero.
     input_vectors : (V, d)
         The input vector of each word.
     output_vectors : (V, d)
-        Output vectors; for the hierarchical softmax those of the inner nodes, (V - 1, d).
+        The output vectors; for the hierarchical softmax those of the inner nodes, (V - 1, d).
     loss : callable
-        ``(h, center_index, output_vectors) -> loss, grad_h, grad_outputs``, called with these three
-        positional arguments, in float64; once, or not at all without context words.
+        ``(h, center_index, output_vectors) -> loss, grad_h, grad_outputs``, such as
+        `naive_softmax`; called with float64 vectors and these three positional arguments.
     combine : "mean" or "sum"
-        h is the mean, or the sum, of the vectors of the context words.
+        Whether h is the mean or the sum of the input vectors of the context words.
     context_gradient : "exact" or "word2vec"
-        ``exact``: each context word gets the gradient with respect to h, divided by n if h is the
-        mean; this is the gradient of the loss. ``word2vec``: each context word gets the gradient
-        with respect to h undivided, even if h is the mean, as in word2vec.c and gensim; then
-        `grad_inputs` is not the gradient of the loss.
+        What each context word gets. ``exact``: the gradient of the loss, which is grad_h / n for a
+        mean and grad_h for a sum. ``word2vec``: grad_h also for a mean, as in word2vec.c and
+        gensim; for a mean, `grad_inputs` is then not the gradient of the loss.
 
     Returns
     -------
-    loss : scalar
-    grad_inputs : (V, d)
-        Zero except in the rows of context words. A word that occurs twice gets its part twice.
-    grad_outputs : shape of `output_vectors`
-
-        All three in the common dtype of `input_vectors` and `output_vectors`.
+    loss, grad_inputs, grad_outputs
 
     Raises
     ------
     InputError
-        If a shape, a dtype, an index, `combine` or `context_gradient` is wrong; and what `loss`
-        raises.
+        A shape, a dtype, an index, `combine` or `context_gradient` is wrong, or `loss` raises it.
 
     References
     ----------
-    Mikolov, Chen, Corrado & Dean 2013, "Efficient Estimation of Word Representations in Vector
-    Space". On the gradient: İrsoy, Benton & Stratos 2021, "Corrected CBOW Performs as well as
-    Skip-gram".
+    Mikolov et al. 2013, "Efficient Estimation of Word Representations in Vector Space". On the
+    gradient: İrsoy, Benton & Stratos 2021, "Corrected CBOW Performs as well as Skip-gram".
     """
     V, U = _two_matrices("input_vectors", input_vectors, "output_vectors", output_vectors)
     for name, value, choices in (
@@ -446,46 +394,41 @@ def subword_skipgram(
 ) -> LossAndGradients:
     """Compute the loss of one window of skip-gram with subwords (n-grams).
 
-    The input vector v is the mean of the center word's row and the rows of its n-grams.
+    The input vector v is the mean of the rows of the center word and of its n-grams. The results
+    have the common dtype of the two matrices; the gradients have their shapes.
 
     Parameters
     ----------
     word_rows : (n,) int
-        The rows of `input_vectors` whose mean is v: the row of the center word, and one for each of
-        its n-grams. N-grams with the same hash share a row, so a row may occur twice.
+        The rows whose mean is v; not empty. N-grams with the same hash share a row, so a row may
+        occur twice; it then gets its gradient twice.
     outside_indices : (k,) int
-        The outside words of the window in order; a word may occur twice. If there are none, the
-        loss and its gradients are zero.
+        A word may occur twice. If there are none, the results are zero.
     input_vectors : (V + buckets, d)
         The rows of words, then those of n-grams.
     output_vectors : (V, d)
-        Output vectors; for the hierarchical softmax those of the inner nodes, (V - 1, d).
+        The output vectors; for the hierarchical softmax those of the inner nodes, (V - 1, d).
     loss : callable
-        ``(v, outside_index, output_vectors) -> loss, grad_v, grad_outputs``, called with these
-        three positional arguments, in float64, once for each outside word, in order.
+        ``(v, outside_index, output_vectors) -> loss, grad_v, grad_outputs``, such as
+        `naive_softmax`. It is called with float64 vectors and these three positional arguments,
+        once for each outside word, in order.
     subword_gradient : "exact" or "fasttext"
-        ``exact``: each row gets the gradient with respect to v, divided by n; this is the gradient
-        of the loss. ``fasttext``: each row gets the gradient with respect to v undivided, as in
-        fastText; then `grad_inputs` is not the gradient of the loss.
+        What each row gets. ``exact``: the gradient of the loss, grad_v / n. ``fasttext``: grad_v,
+        as in fastText; then `grad_inputs` is not the gradient of the loss.
 
     Returns
     -------
-    loss : scalar
-    grad_inputs : (V + buckets, d)
-        Zero except in the rows of `word_rows`. A row that occurs twice gets its part twice.
-    grad_outputs : shape of `output_vectors`
-
-        All three in the common dtype of `input_vectors` and `output_vectors`.
+    loss, grad_inputs, grad_outputs
 
     Raises
     ------
     InputError
-        If a shape, a dtype, an index or `subword_gradient` is wrong, or `word_rows` is empty; and
-        what `loss` raises.
+        A shape, a dtype, an index or `subword_gradient` is wrong, `word_rows` is empty, or `loss`
+        raises it.
 
     References
     ----------
-    Bojanowski, Grave, Joulin & Mikolov 2017, "Enriching Word Vectors with Subword Information".
+    Bojanowski et al. 2017, "Enriching Word Vectors with Subword Information".
     """
     T, U = _two_matrices("input_vectors", input_vectors, "output_vectors", output_vectors)
     if subword_gradient not in ("exact", "fasttext"):
@@ -510,29 +453,19 @@ def _predict(
 ) -> LossAndGradients:
     """Return the loss of predicting several words from one input vector, and its gradients.
 
-    `skipgram`, `cbow` and `subword_skipgram` call this function. The loss is the sum over the
-    words. The input vector is v = Σ_j weights[j] inputs[rows[j]].
+    The input vector is v = Σ_j weights[j] inputs[rows[j]]. The losses of the words are added up.
+    The results have the common dtype of `inputs` and `outputs`, the matrices of input and output
+    vectors.
 
     Parameters
     ----------
-    inputs, outputs
-        The matrices of input and of output vectors.
-    rows, weights : (n,)
-        The rows of `inputs` that v is a weighted sum of, and their weights.
-    shares : (n,)
-        The gradient with respect to v, times shares[j], is added to row rows[j] of `grad_inputs`;
-        the other rows are zero. If the shares equal the weights, `grad_inputs` is the true gradient
-        of the loss.
+    rows, weights, shares : (n,)
+        The gradient in v, times shares[j], is added to row rows[j] of the gradient of `inputs`. If
+        the shares equal the weights, this is the true gradient.
     targets : (k,) int
         The words to predict.
     loss
-        The function that computes the loss for one target word, and its gradients.
-
-    Returns
-    -------
-    loss, grad_inputs, grad_outputs
-        In the common dtype of `inputs` and `outputs`. The gradients have the shapes of these
-        matrices.
+        Computes the loss for one target word, and its gradients.
     """
     dtype = np.result_type(inputs, outputs)
     # Partial sums of scaled terms cannot overflow. The scale is a power of two, which is exact.

@@ -116,26 +116,15 @@ SPACING = np.uint32(0x9E3779B9)
 def draw_evenly(key: Key, purpose: int, numbers: NDArray[np.int64], parts: int) -> UInt32Array:
     """Return a random 32-bit integer for each counter, evenly spread for consecutive counters.
 
-    These integers serve to draw noise words, which then occur almost exactly as often as their
-    probabilities say.
-
-    The counters are divided into groups of consecutive ones; the number of counters in a group is
-    `parts`. If the range of 32-bit integers is divided into `parts` equal intervals, the integers
-    of a group are one from each interval (up to rounding).
-    For N consecutive groups together, the number of integers in an interval of any length differs
-    from the expected number by less than 6 if N is at most 100,000, and by O(log N) in general.
-
-    Group g consists of the counters g * parts + i, where i = 0, ..., parts - 1. Such a counter gets
-    the integer start + shift_g + i * (2**32 // parts), modulo 2**32:
-
-    - start is random (a function of the key and the purpose), so that each integer is uniformly
-      distributed;
-    - shift_g = (g * `SPACING` mod 2**32) // parts, an additive recurrence with the golden ratio.
+    Equal arguments give equal integers. If noise words are drawn by these integers, they occur
+    almost exactly as often as their probabilities say. A group is `parts` consecutive counters, the
+    first a multiple of `parts`; its integers are one from each of `parts` equal intervals of the
+    32-bit range, up to rounding. In N consecutive groups, the number of integers in any interval
+    differs from the expected number by less than 6 if N is at most 100,000, and by O(log N) in
+    general.
 
     Parameters
     ----------
-    key
-        The key of the draws. Equal keys, purposes and counters give equal integers.
     purpose
         A number that separates draws for different purposes under the same key.
     numbers : int64
@@ -151,6 +140,8 @@ def draw_evenly(key: Key, purpose: int, numbers: NDArray[np.int64], parts: int) 
     ----------
     L. Kuipers and H. Niederreiter (1974), Uniform distribution of sequences, chapter 2.3.
     """
+    # The start is random, so that each integer is uniformly distributed. Groups are shifted by an
+    # additive recurrence with the golden ratio.
     start, _ = draw(key, purpose, np.zeros(1, np.int64))
     groups, places = np.divmod(numbers, parts)
     moved: UInt32Array = groups.astype(np.uint32) * SPACING // np.uint32(parts)
@@ -186,16 +177,14 @@ def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[n
 def keep_thresholds(counts: NDArray[np.int64], threshold: float) -> UInt32Array:
     """Return an integer for each word, by which sub-sampling decides whether to keep the word.
 
-    For each occurrence of a word, a random 32-bit integer is drawn. The occurrence is kept if this
-    integer is at most the integer of the word, p * 2**32 - 1 (rounded, and not below 0). Here, p is
-    the probability of keeping the word: ``min(1, sqrt(t / f) + t / f)`` for a word of relative
-    frequency f, as in word2vec's code. Integers, unlike floats, are compared in the same way by all
-    implementations of the training.
+    An occurrence of the word is kept if a random 32-bit integer is at most this integer,
+    ``p * 2**32 - 1`` (rounded, and not below 0). p is the probability of keeping the word:
+    ``min(1, sqrt(t / f) + t / f)`` for a relative frequency f, as in word2vec's code. Integers,
+    unlike floats, are compared in the same way by all implementations of the training.
 
     Parameters
     ----------
     counts : int64 (V,)
-        How often each word occurs.
     threshold
         The threshold t of sub-sampling; 0 keeps every word.
 
@@ -211,29 +200,23 @@ def keep_thresholds(counts: NDArray[np.int64], threshold: float) -> UInt32Array:
 class NoiseDistribution:
     """Maps random 32-bit integers to noise words.
 
-    The probability of a word is proportional to count ** exponent. Each word has an interval of the
-    32-bit integers, in the order of the vocabulary, and an integer yields the word in whose
-    interval it is. Words that never occur have probability 0; but the integer 0 always yields the
-    first word, even if it never occurs.
+    The probability of a word is proportional to count ** exponent. An integer yields the word in
+    whose interval it is; the intervals are in the order of the vocabulary. Words that never occur
+    are not drawn, but the integer 0 always yields the first word.
 
     Parameters
     ----------
     counts : int64 (V,)
-        How often each word occurs. At least one count is not 0.
-    exponent
-        The exponent of the counts.
+        How often each word occurs; not all 0.
 
     Attributes
     ----------
     probabilities : float64 (V,)
-        The probability of each word.
     last : uint32 (V,)
-        The last integer of each word's interval. The values do not decrease.
+        The last integer of each word's interval.
     start : int32 (V,)
-        A table that shortens the search for the word of an integer x. Let c be
-        floor(x V / 2**32). The search can begin at the word ``start[c]``, because the word of x is
-        this word or a later one: ``start[c]`` is the word of the smallest integer with the same c,
-        which is ceil(c 2**32 / V).
+        A table that shortens the search for the word of an integer x: it is the word
+        ``start[x * V // 2**32]`` or a later one.
     """
 
     def __init__(self, counts: NDArray[np.int64], exponent: float) -> None:

@@ -20,28 +20,26 @@ def source_digests(
 ) -> dict[str, str]:
     """Return the hash of the source file of a module, and of each module that it imports.
 
-    Imports from `packages` are followed, direct and indirect ones, also inside functions. The
+    Direct and indirect imports from `packages` are followed, also those inside functions. The
     module of a class that is named in a string, such as "w2v.engines.softmax:SoftmaxStep", counts
     as imported. The ``__init__.py`` of a package is hashed only if the package itself, or a name
     from it, is imported.
 
     Parameters
     ----------
-    module
-        The name of the module.
     packages
         The packages whose modules are followed, each with a dot at its end, such as ``"w2v."``.
     without
-        Names of imported modules that are neither hashed nor searched for imports.
+        Imported modules that are neither hashed nor searched for imports.
     data
-        Glob patterns of other files that modules read, by the name of the module; these files are
-        hashed, too. A pattern is relative to the folder of its module.
+        For the name of a module, a glob pattern of other files to hash, relative to the module's
+        folder.
 
     Returns
     -------
     dict
-        The first 16 hexadecimal digits of the SHA-256 of each file. Keys are file paths relative to
-        the folder that contains the outermost package.
+        The first 16 hexadecimal digits of each file's SHA-256, by path relative to the folder that
+        contains the outermost package.
     """
     found: dict[str, Path] = {}
     waiting = [module]

@@ -18,23 +18,21 @@ class Sums:
     """n weighted sums of rows of a matrix, in compressed sparse row (CSR) form.
 
     Input vectors are such sums: with CBOW, of the vectors of context words; with n-grams, of the
-    row of a word and the rows of its n-grams.
-
-    An entry is one occurrence of a row in a sum, and E is the number of all entries. Sum i consists
-    of the entries ``starts[i]`` to ``starts[i + 1] - 1`` of the other arrays; it may be empty. If
-    `starts`, `weights` and `shares` are None, sum i is the single row ``ids[i]``.
+    row of a word and the rows of its n-grams. An entry is one occurrence of a row in a sum; there
+    are E of them. If `starts`, `weights` and `shares` are None, sum i is the single row ``ids[i]``,
+    with the weight 1.
 
     Attributes
     ----------
     ids : int32 (E,)
-        The row of each entry. A row may occur several times in a sum.
+        The row of each entry.
     starts : int32 (n + 1,)
-        The index of the first entry of each sum, followed by E.
+        Sum i has the entries ``starts[i]`` to ``starts[i + 1] - 1``; it may be empty.
     weights : float32 (E,)
         The weight of each row in its sum.
     shares : float32 (E,)
-        In training, an entry adds to the gradient of its row the gradient of the loss with respect
-        to the sum, times the share. If all shares equal the weights, this is the true gradient.
+        In training, the gradient of a sum times the share is added to the gradient of the entry's
+        row. With the weights as shares, this is the exact gradient.
     """
 
     ids: I32
@@ -67,9 +65,8 @@ class Sums:
     def equal(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Group equal sums, so that the caller can compute one sum for each group.
 
-        Each of the n sums is a weighted sum of rows of a table. If `starts` is None, each sum is a
-        single row with the weight 1, and the sums of the same row form a group. Otherwise sums may
-        have several rows and are not compared: each is a group of its own.
+        If `starts` is None, each of the n sums is a single row, and the sums of the same row form a
+        group. Otherwise sums are not compared: each is a group of its own.
 
         Returns
         -------
@@ -108,23 +105,20 @@ class Sums:
     def matrix(self, values: F32 | None) -> "tuple[I32, sp.csr_array]":
         """Return a sparse matrix with a row for each sum and a column for each table row in use.
 
-        The n sums add up rows of a table. An entry is one occurrence of a table row in a sum; there
-        are E entries. Each has a weight, by which the table row is multiplied in the sum, and a
-        share, by which the gradient of the sum is multiplied to get that of the table row. With
-        the weights, the matrix times the table rows in use gives the sums. With the shares, its
-        transpose times the gradients of the sums gives the gradients of these table rows.
+        The n sums add up rows of a table; an entry is one occurrence of a table row in a sum. With
+        `weights` as values, the matrix times the table rows in use gives the sums. With `shares`,
+        its transpose times the gradients of the sums gives the gradients of these table rows.
 
         Parameters
         ----------
         values : float32 (E,)
-            A number for each entry: the attribute `weights` or `shares`. None means that every
-            number is 1. (If each sum is a single table row, both attributes are None.)
+            A number for each of the E entries: the attribute `weights` or `shares`. None: each is
+            1.
 
         Returns
         -------
         rows : int32 (m,)
-            The indices of the m distinct table rows that occur in the sums, ascending. Column j of
-            the matrix stands for table row ``rows[j]``.
+            The indices of the m table rows in use, ascending.
         matrix : sparse (n, m)
             Element (i, j) is the total of `values` over the entries of sum i with table row
             ``rows[j]``.

@@ -67,12 +67,11 @@ def measure(path: Path, stage: str, key: str, kind: str) -> Item:
 def prune(outputs: Path, stages: Sequence[str], older: float, to: float, dry: bool) -> list[Item]:
     """Delete unfinished, damaged and old items of the cache; return the items that were deleted.
 
-    An item is a cache entry or a training checkpoint. `stages` names the stages whose items may be
-    deleted (``checkpoints``: the checkpoints); empty: all. Unfinished and damaged entries, and
-    items not used for `older` days, are deleted. Then the least recently used items are deleted
-    until the rest has at most `to` bytes. If `older` or `to` is infinite, it sets no limit. Items
-    that a run in progress makes or uses, or that cannot be deleted, are kept. With `dry`, the same
-    items are returned, but not deleted. `outputs` has the folders ``cache`` and ``checkpoints``.
+    An item is a cache entry or a training checkpoint. Unfinished and damaged entries, and items not
+    used for `older` days, are deleted; then the least recently used items, until the rest has at
+    most `to` bytes. Infinity means no limit. Items that are in use or cannot be deleted are kept.
+    With `dry`, the same items are returned, but kept. `stages` names the stages to prune (empty:
+    all; ``checkpoints``: the checkpoints). `outputs` has the folders ``cache`` and ``checkpoints``.
     """
     garbage = ("part", "damaged")
     found = list_items(outputs, stages)

@@ -87,15 +87,14 @@ def find_or_make(
     """Return the cache entry for `key`; compute it if it is missing or damaged.
 
     `folder` holds the entries of one stage. `make` writes the result into the empty folder that it
-    is given, and returns facts about the result. `about` is other metadata (`Stage.about`), such as
-    ``settings``. Both are saved in ``manifest.json``: the facts as ``facts``, and the items of
-    `about` beside it. But the item ``code``, the hashes of source files, is saved in a file of its
-    own (`keep_code`). With `verify`, the SHA-256 of files is checked, otherwise the size.
+    is given, and returns facts about the result. These facts are saved in ``manifest.json``, with
+    the metadata `about`, which must have ``settings`` and ``upstream`` (see `Stage.about`). With
+    `verify`, the SHA-256 of files is checked, otherwise only the size.
 
     A damaged entry is renamed. If its files have the right sizes, but wrong content, earlier runs
-    may have used it. Then all results made from it are renamed, too. So are all checkpoints of
-    trainings, as they do not name their sources. `on_damaged` gets the damaged entry's old and new
-    path, a description of the damage, and the old paths of everything else that was renamed.
+    may have used it. Then all results made from it, and all checkpoints, are renamed, too.
+    `on_damaged` gets the old and new path, a description of the damage, and the old paths of
+    everything else that was renamed.
     """
     if found := find(folder, key, verify):
         return found

@@ -39,43 +39,34 @@ def benchmark(
 ) -> dict[str, Any]:
     """Train with each engine and number of threads in turn, and return the measurements.
 
-    A round has one training with each engine and number of threads. The first round is a warm-up,
-    whose measurements are left out. ``settings.repeats`` further rounds follow.
+    Each combination is trained once as a warm-up, which is not counted, and then
+    ``settings.repeats`` times. Engines that cannot train the objective are left out.
 
     Parameters
     ----------
     files
         The corpus folder (`w2v.text.tokens`), the file of the vocabulary, and the ``.npy`` file
-        with the vocabulary id of each type (distinct token) of the corpus.
-    objective
-        The architecture and the loss.
+        with the vocabulary id of each type (distinct token).
     train
-        The settings of the trainings; only the schedule, ``heldout`` and ``heldout_seed`` (the
-        documents that are held out), and ``bootstrap`` (whether to train on a bootstrap sample of
-        the other documents) are used.
-    settings
-        The engines, the numbers of threads and the number of repeats. Engines that cannot train the
-        objective are left out.
-    seed
-        The seed of the trainings.
+        Only the schedule, ``heldout``, ``heldout_seed`` and ``bootstrap`` are used.
     threads
         The number of threads if ``settings.threads`` is None.
     precision
         The precision of matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
     on_trial
-        A function that is called with a line of text about each training when it has ended.
+        Called with a line of text when a training has ended.
 
     Returns
     -------
     dict
-        ``trials``, one dictionary for each training after the warm-up, with its measurements;
-        ``rows``, the result of `summarize` for ``trials``; and ``matrices_mb`` and ``tokens_mb``,
-        the size of the model in memory and of the file ``tokens.npy``, in MiB.
+        ``trials``, the measurements of each training; ``rows``, their summary by `summarize`;
+        ``matrices_mb`` and ``tokens_mb``, the size of the model and of the file ``tokens.npy``, in
+        MiB.
 
     Raises
     ------
     InputError
-        None of the engines can train the objective, or the settings or the data are invalid.
+        No engine can train the objective, or the settings or the data are invalid.
     RuntimeError
         A training ended with another error.
     """
@@ -113,23 +104,18 @@ def benchmark(
 def summarize(trials: Sequence[Mapping[str, Any]], flops: float) -> list[dict[str, Any]]:
     """Return medians over repeated trainings, one dictionary per engine and number of threads.
 
-    The medians are those of speed (words/s and GFLOP/s), memory and compile time, and of the
-    GFLOP/s of NumPy's matrix product. Each dictionary also has the lowest and the highest words/s,
-    the held-out loss of the last training that has one, and three ratios of medians:
+    `trials` has the measurements of each training; `flops` is the number of floating-point
+    operations of one training. The medians are those of speed (words/s and GFLOP/s), memory and
+    compile time, and of the GFLOP/s of NumPy's matrix product. Each dictionary also has the lowest
+    and the highest words/s, the held-out loss of the last training that has one, and ratios of
+    medians:
 
     - ``of_sgemm``: GFLOP/s, divided by the GFLOP/s of the matrix product;
-    - ``times_gensim``: words/s, divided by gensim's words/s with the same number of threads;
-    - ``scaling``: words/s, divided by the engine's words/s with the number of threads of its first
+    - ``times_gensim``: words/s, divided by gensim's with the same number of threads;
+    - ``scaling``: words/s, divided by the engine's with the number of threads of its first
       training in `trials`.
 
     A value that is not known is None.
-
-    Parameters
-    ----------
-    trials
-        The measurements of each training.
-    flops
-        The number of floating-point operations of one training.
     """
     groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for trial in trials:

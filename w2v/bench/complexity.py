@@ -35,8 +35,8 @@ class Slope(NamedTuple):
     loss
         The name of the loss.
     way
-        How the loss was timed: the name of the engine that trained with it; or `PAIRWISE` for the
-        function `w2v.losses.naive_softmax`, which takes one pair at a time and is no engine.
+        How the loss was timed: the name of an engine, or `PAIRWISE` for the function
+        `w2v.losses.naive_softmax`, which takes one pair at a time.
     axis
         What x is: ``vocabulary`` (V), ``negatives`` (K) or ``scores`` (dot products per pair).
     first, last
@@ -44,9 +44,9 @@ class Slope(NamedTuple):
     slope
         The exponent.
     low, high
-        The ends of the 95 % confidence interval of the exponent.
+        The 95 % confidence interval of the exponent.
     timings
-        The number of timings that the exponent is fitted to.
+        The number of timings in the fit.
     """
 
     loss: str
@@ -72,22 +72,16 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Measure the training time per pair for several vocabulary sizes V and noise word counts K.
 
-    The exact softmax is timed for each V, with `engine` and with `w2v.losses.naive_softmax`.
-    Negative sampling is timed for each V at one K, and for each K at one V, with `engine` and with
-    gensim. A loss that an engine cannot train is not timed with it.
+    The exact softmax is timed for each V, with `engine` and with `w2v.losses.naive_softmax`, which
+    takes one pair at a time. Negative sampling is timed for each V at one K, and for each K at one
+    V, with `engine` and with gensim. What an engine cannot train is left out.
 
     Parameters
     ----------
     objective
-        The architecture and its settings. Its loss is not used, and frequent words are not
-        sub-sampled.
+        The architecture and its settings. Its loss and its sub-sampling are not used.
     settings
         The values of V and K, and how often and for how long each is timed.
-    engine
-        The name of the engine to time, such as ``numba``, which trains in batches. It is compared
-        with gensim and `w2v.losses.naive_softmax`, which take one pair at a time.
-    seed, threads
-        The seed of the text and of the vectors, and the number of threads of each engine.
     precision
         The precision of matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
     on_round
@@ -96,9 +90,9 @@ def measure(
     Returns
     -------
     list of dict
-        One for each timing: ``loss``, ``way`` (the name of the engine, or `PAIRWISE` for
-        `w2v.losses.naive_softmax`), ``vocabulary`` (V), ``negatives`` (K, or None for the softmax),
-        ``repeat`` (the number of the repetition), and the results of `time_pair`.
+        One for each timing: ``loss``, ``way`` (the engine, or `PAIRWISE` for `naive_softmax`),
+        ``vocabulary`` (V), ``negatives`` (K; None for the softmax), ``repeat`` (the number of the
+        repetition), and the results of `time_pair`.
     """
     timings = []
     plain = replace(objective, subsample=0.0)
@@ -132,24 +126,19 @@ def measure(
 def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, Timings, Timings]]:
     """Yield two groups of timings for each loss and each way in which it was timed.
 
-    A way is an engine that trains with the loss. The exact softmax is also timed in a second way,
-    without an engine: by the function `w2v.losses.naive_softmax`, which takes one pair at a time.
-
-    The first group shows how the time depends on the vocabulary size V, and the second how it
-    depends on the number of noise words K.
-
     Yields
     ------
     loss : str
         The name of the loss.
     way : str
-        The name of the engine, or `PAIRWISE` for `w2v.losses.naive_softmax`.
+        The name of an engine, or `PAIRWISE` for the function `w2v.losses.naive_softmax`, which
+        takes one pair at a time.
     over_vocabulary : list of dict
-        The timings for every V. For negative sampling, each of them has the same K, which is
-        ``settings.at_negatives``.
+        The timings for all vocabulary sizes; for negative sampling, those with
+        ``settings.at_negatives`` noise words.
     over_negatives : list of dict
-        The timings for every K. Each of them has the same V, which is ``settings.at_vocabulary``.
-        The softmax has no noise words; for it, these are simply the timings with this V.
+        The timings with the vocabulary size ``settings.at_vocabulary``; for negative sampling, for
+        all numbers of noise words.
     """
     for loss, way in dict.fromkeys((timing["loss"], timing["way"]) for timing in timings):
         own = [timing for timing in timings if (timing["loss"], timing["way"]) == (loss, way)]
@@ -160,16 +149,14 @@ def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, T
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
     """Fit power laws to timings: the time per pair is assumed to be proportional to x^exponent.
 
-    A loss is timed in one or more ways. A way is an engine that trains with the loss. The exact
-    softmax is also timed in a further way, without an engine: by the function
-    `w2v.losses.naive_softmax`, which takes one pair at a time. The list has one or two fits for
-    each loss and way, each over a single variable x:
+    Each loss was timed in one or more ways: with engines and, for the exact softmax, with
+    `w2v.losses.naive_softmax`, which takes one pair at a time. For each loss and way, there is one
+    fit for each of these x:
 
-    - x is the size of the vocabulary, V: for every loss and way;
-    - x is the number of noise words, K: for negative sampling;
-    - x is the number of dot products per pair: for the exact softmax trained by an engine. With
-      skip-gram, this number is below V, because the pairs of a batch that have the same center word
-      share dot products. (`naive_softmax` shares none: there, the number is V.)
+    - the size of the vocabulary, V;
+    - for negative sampling, the number of noise words, K;
+    - for the exact softmax with an engine, the number of dot products per pair. With skip-gram, it
+      is below V, because pairs of a batch with the same center word share dot products.
     """
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):
@@ -184,18 +171,17 @@ def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
 def fit_slope(loss: str, way: str, axis: str, timings: Timings) -> Slope:
     """Fit the slope of log(seconds per pair) over log(x) by least squares.
 
-    x is the vocabulary size, the number of noise words or the number of dot products per pair.
-    Only the larger half of the distinct values of x is used, because the part of the time that does
-    not depend on x distorts the slope where x is small. If this half has fewer than three values,
-    the three largest values are used.
+    Only the larger half of the distinct values of x is used, and at least the three largest: where
+    x is small, the part of the time that does not depend on x distorts the slope.
 
     Parameters
     ----------
     loss, way
-        The names of the loss and of the engine (or `PAIRWISE` for `w2v.losses.naive_softmax`),
-        which are copied into the result.
+        Names of the loss and of the engine (or `PAIRWISE` for `w2v.losses.naive_softmax`), which
+        are copied into the result.
     axis
-        What x is: ``vocabulary``, ``negatives`` or ``scores``; see `Slope`.
+        What x is: ``vocabulary`` (its size), ``negatives`` (the number of noise words) or
+        ``scores`` (the dot products per pair).
     timings
         The timings to fit, as `measure` returns them.
     """

@@ -40,31 +40,27 @@ def time_pair(
 ) -> dict[str, float]:
     """Return the training time per (center, outside) pair: the shortest that is measured.
 
-    Pairs are counted as in `w2v.training.cost.Work`; with CBOW, each predicted word counts as one.
+    With CBOW, each predicted word counts as one pair.
 
     Parameters
     ----------
     way
         The name of an engine, or `PAIRWISE` for the reference function of the exact softmax, which
-        computes the loss and the gradients of one pair.
-    objective
-        The architecture and the loss. `PAIRWISE` uses only its dimension of vectors.
+        uses only the dimension of `objective`.
     size
-        The number of words in the vocabulary, V.
+        The number of words in the vocabulary.
     seed
         The seed of the random text and the initial vectors.
-    threads
-        The number of threads of the engine.
     least
         Measurements are repeated until they have taken this many seconds together.
     precision
-        The precision of matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
+        The precision of matrix products of ``engine="jax"``.
 
     Returns
     -------
     dict
-        ``seconds_per_pair``, and ``scores_per_pair``: for each pair, the number of dot products of
-        an input and an output vector.
+        ``seconds_per_pair``, and ``scores_per_pair``: the number of dot products of an input and an
+        output vector per pair.
     """
     if way == PAIRWISE:
         random = generator(seed, "reference", size)

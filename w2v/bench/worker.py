@@ -47,19 +47,15 @@ def run_worker(
     vocabulary, ids
         The file of the vocabulary, and the ``.npy`` file with the vocabulary id of each type
         (distinct token) of the corpus.
-    objective
-        The architecture and the loss.
-    schedule
-        The number of epochs and the learning rate.
-    engine, threads
-        The name of the engine, and its number of threads.
+    engine
+        The name of the engine.
     settings
-        Other arguments of `w2v.training.train.train`. JSON must be able to represent their values.
+        Other arguments of `w2v.training.train.train`, with values that JSON can represent.
 
     Returns
     -------
     dict
-        ``words_per_second``, ``heldout_loss``, ``peak_mb`` and the other results of `train_once`.
+        The results of `train_once`, such as ``words_per_second``, ``heldout_loss`` and ``peak_mb``.
 
     Raises
     ------

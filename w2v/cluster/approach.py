@@ -1,20 +1,16 @@
 """Estimate how close a round of training brings each row of the model to its local optimum.
 
 In a round, several workers start from the same model, and each trains on its own part of the text.
-
-Near the optimum, the gradient of a row is its distance from the optimum times the curvature c of
-the loss. A worker that makes n small steps with the learning rate lr therefore covers the fraction
-1 - exp(-a) of the distance, with a = lr n c.
+Near the optimum, n small steps with the learning rate lr cover the fraction 1 - exp(-a) of the
+distance to it. Here a = lr n c, and c is the curvature (second derivative) of the loss.
 
 A term of the loss, such as -log σ(u·v), has a curvature in v of at most u uᵀ / 4. So c is estimated
-as a constant times a mean squared length m. For a row of the input matrix, m is the mean over the
-rows of the output matrix, and vice versa. The function `approach` returns lr n m, which does not
-include the constant. `w2v.cluster.kernels` multiplies it by a measured constant to get a.
+as a constant times m, the weighted mean of u·u over the rows of the matrix that has u. The function
+`approach` returns lr n m; `w2v.cluster.kernels` multiplies it by measured constants.
 
-If workers trained one after another, the fraction exp(-j a) of the distance would be left after j
-of them. So k of them would cover (1 - exp(-k a)) / (1 - exp(-a)) times the distance that the first
-one covers. By this formula, ``combine=sequential`` estimates from the changes of the workers what
-training in sequence would have given.
+If k workers trained one after another, they would cover (1 - exp(-k a)) / (1 - exp(-a)) times the
+distance that the first one covers. By this formula, ``combine=sequential`` estimates from the
+changes of the workers what training in sequence would have given.
 """
 
 import numpy as np
@@ -32,18 +28,17 @@ F64 = NDArray[np.float64]
 def row_terms(task: Task) -> tuple[F64, F64]:
     """Return for each row of the model how many terms of the loss contain it, per word of the text.
 
-    For each predicted word, noise word or inner node, the loss has one term. A term contains the
-    output vector of this word or node, and the input vector that predicts it. The numbers are
+    With negative sampling, there is a term for each predicted word and each noise word; with the
+    hierarchical softmax, for each inner node on the path of each predicted word. The numbers are
     expected values.
 
     Returns
     -------
     center : float64 (rows,)
-        A number for each row of the input matrix. With CBOW, it is too low: each word of the text
-        counts for one window only, although its row is part of the input vector of every window in
-        which it is a context word.
+        For the input matrix. The numbers are too low with CBOW: each word of the text counts for
+        only one of the windows in which it is a context word.
     outside : float64 (rows,)
-        A number for each row of the output matrix.
+        For the output matrix.
 
     Raises
     ------
@@ -75,24 +70,21 @@ def row_terms(task: Task) -> tuple[F64, F64]:
 def approach(terms: tuple[F64, F64], steps: tuple[float, float]) -> NDArray[np.float32]:
     """Return a measure of how far each row of the model moves towards its optimum in a round.
 
-    In a round, each worker trains on its part of the text. The larger the measure of a row, the
-    closer a worker brings the row to its optimum. The measure is the row's element of `terms` times
-    its matrix's element of `steps`.
+    The measure is the row's element of `terms` times the element of `steps` for the row's matrix.
+    Both arguments have an item for the input matrix and one for the output matrix.
 
     Parameters
     ----------
     terms
-        Two arrays, for the rows of the input matrix and of the output matrix, from `row_terms`: how
-        many terms of the loss contain the row, on average, per word of text.
+        How many terms of the loss contain each row, per word of text (`row_terms`).
     steps
-        Two numbers, for the input matrix and the output matrix: the learning rate, times the number
-        of words on which a worker trains in the round, times the mean squared length of the rows of
-        the other matrix (`mean_square`).
+        The learning rate, times the number of words on which a worker trains in the round, times
+        the mean squared length of the rows of the other matrix (`mean_square`).
 
     Returns
     -------
     float32 (rows,)
-        The measures of the rows of the input matrix, followed by those of the output matrix.
+        The rows of the input matrix come first.
     """
     return np.concatenate([n * step for n, step in zip(terms, steps, strict=True)]).astype(
         np.float32

@@ -1,20 +1,19 @@
 """Combine the changes that several workers made to the same model into one change.
 
-In a round, all workers start from the same model, and several of them may change the same row. Let
-the changes of a row be the differences from its value before the round. The combined change is
+Several workers may change the same row. A change is the value of a row after a worker's training,
+minus its value before. The combined change is
 
-- ``sum``: their sum;
+- ``sum``: the sum of the changes;
 - ``mean``: their mean over the workers that changed the row;
 - ``orthogonal``: the sum of the part of each change that is orthogonal to the sum so far. Equal
   changes count once, and orthogonal changes count in full;
-- ``sequential``: an estimate of the change if the workers had trained one after another (see
-  `w2v.cluster.approach`). This is close to the sum for rare words and to the mean for frequent
-  ones.
+- ``sequential``: an estimate of the change if the workers had trained one after another
+  (`w2v.cluster.approach`). It is close to the sum for rare words and to the mean for frequent ones.
 
 References
 ----------
-``orthogonal`` is the model combiner of Gill et al. (2021), Distributed Training of Embeddings using
-Graph Analytics; Maleki, Musuvathi and Mytkowicz (2018) derive it.
+For ``orthogonal``: Gill et al. (2021), Distributed Training of Embeddings using Graph Analytics;
+derived by Maleki, Musuvathi and Mytkowicz (2018).
 """
 
 from collections.abc import Sequence
@@ -75,18 +74,16 @@ def combine(
     how
         How changes of the same row are combined, one of `w2v.cluster.settings.COMBINERS`.
     approach : float32 (rows,)
-        A number for each row, 0 or more, which says how close the training of one worker brings the
-        row to its optimum: 0 means not at all, and larger means closer. Only ``sequential`` uses
-        it, to estimate the change if the workers trained one after another. If the number is 0, the
-        changes of the workers are added up; the larger it is, the less each further worker adds.
-        The numbers come from `w2v.cluster.approach.approach`. With other methods, this may be None.
+        How close one worker brings each row to its optimum, 0 or more (`w2v.cluster.approach`).
+        Only ``sequential`` needs it: with 0, changes are added up; the larger it is, the less each
+        further worker adds.
 
     Returns
     -------
     Rows
-        All rows that were changed, with their new values: the values before plus the combined
-        changes. A row that only one worker changed has exactly the value given by this worker. The
-        values of a row are the same, bit for bit, whichever other rows are combined in this call.
+        All changed rows, with their new values. A row that only one worker changed has exactly this
+        worker's value. The value of a row is the same, bit for bit, whichever other rows are
+        combined in the call.
     """
     if len(changes) == 1:
         return changes[0]

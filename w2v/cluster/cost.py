@@ -51,17 +51,16 @@ def message_bytes(task: Task, words: int) -> int:
 def replica_bytes(task: Task, words: int, workers: int) -> int:
     """Estimate the memory in bytes that training takes in one process, without the text.
 
-    Training proceeds in rounds: each worker trains on its part of the text, and then the processes
-    exchange the changes of all workers, and each process combines a part of them. A process
-    therefore holds the model before the round, the model in training, the changes of its own
-    workers, and the part of all changes that it combines.
+    A process holds two copies of the model, before and after training on its parts of the text. It
+    also holds the changes of its own workers, and a part of the changes of all workers, which it
+    combines.
 
     Parameters
     ----------
     task
         The training task: the model, the objective and the counts of the words.
     words
-        The number of words that a worker trains on in a round.
+        The number of words that a worker trains on before changes are combined.
     workers
         The number of workers in this process.
     """

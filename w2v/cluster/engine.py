@@ -79,8 +79,8 @@ class Pool(Protocol):
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
         """Train one round with all workers, and apply their combined changes to the model.
 
-        Each process has a copy of the model. Each worker trains on its part of the text; then the
-        changes of all workers are combined, and all processes apply the result to their copies.
+        Each worker trains on its part of the text. Then the changes of all workers are combined,
+        and each process applies the result to its copy of the model.
 
         Parameters
         ----------
@@ -90,12 +90,6 @@ class Pool(Protocol):
             How the changes of the workers are combined, for example as their mean.
         table : float32 (rows, d)
             The model before the round, for processes whose copy is outdated.
-
-        Returns
-        -------
-        Round
-            The report of each worker, the changed rows of the model with their new values, and the
-            seconds spent on combining and applying changes.
         """
         ...
 
@@ -110,17 +104,16 @@ class Costs:
     Attributes
     ----------
     workers, processes
-        The number of workers, which is constant, and the number of processes that trained in the
-        last round. A process runs one or more workers, one after another.
+        The number of workers, and of the processes that trained in the last round. A process runs
+        one or more workers, one after another.
     rounds
         The number of rounds.
     computing, combining, waiting
-        The seconds of all rounds, averaged over processes, that were spent on training; on
-        combining and applying changes; and on waiting for other processes and messages.
-    changed_bytes
-        The size of the rows that workers changed, summed over workers and rounds.
-    combined_bytes
-        The size of the combined rows, summed over rounds.
+        The seconds spent on training; on combining and applying changes; and on waiting for other
+        processes and messages. They are summed over rounds, and averaged over processes.
+    changed_bytes, combined_bytes
+        The size of the rows that workers changed, summed over workers and rounds, and of the
+        combined rows, summed over rounds.
     bytes_per_word
         The bytes sent per word trained on, if each process is on a machine of its own: the changed
         rows once, and the combined rows to each process.
@@ -138,18 +131,16 @@ class Costs:
 
 
 class ClusterEngine:
-    """An engine that trains one model with several workers.
+    """An engine that trains one model with several workers (see `w2v.engines.Engine`).
 
-    It implements `w2v.engines.Engine`. Training proceeds in rounds: each worker trains on its part
-    of the text, and then the changes of all workers are combined. The result depends on the number
-    of workers, but not on the number of processes or machines.
+    In each round, each worker trains on its part of the text, and then the changes of all workers
+    are combined. The result depends on the number of workers, but not on the number of processes or
+    machines.
 
     Parameters
     ----------
     engine
         The name of the engine that each worker uses.
-    task
-        The training task.
     text
         The text whose shards (parts) are given to `train`.
     pool
@@ -157,9 +148,8 @@ class ClusterEngine:
     workers
         The number of workers.
     words
-        The number of tokens that each worker gets in a round; a round has `workers` times as many.
-        Rounds at the start of training are shorter if `words` is above `MIN_ROUND_WORDS`, and the
-        last round of a shard may have up to 1.5 times as many tokens as the others.
+        The number of tokens per worker and round. Rounds at the start of training may be shorter,
+        and the last round of a shard up to 1.5 times as long.
     how
         How changes are combined, one of `w2v.cluster.settings.COMBINERS`.
     """
@@ -245,9 +235,8 @@ class ClusterEngine:
     def _steps(self, rate: float, spans: Spans) -> tuple[float, float]:
         """Return two numbers: how strongly a round changes the input and the output matrix.
 
-        In a round, each worker trains on its part of the text, and then their changes are combined.
-        Only ``sequential``, one of the ways to combine them, needs the numbers (`Way.steps`); for
-        other ways, both are 0. For a matrix, the number is the product of the learning rate, the
+        They are needed only if the workers' changes are combined by ``sequential`` (`Way.steps`);
+        otherwise both are 0. The number for a matrix is the product of the learning rate, the
         number of words per worker, and the mean squared length of the rows of the other matrix. In
         this mean, a row's weight is the number of loss terms that contain it.
 

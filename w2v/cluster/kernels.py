@@ -48,28 +48,27 @@ def add_changes(
 ) -> None:
     """Add one worker's changes of rows to the combined changes of the workers added before it.
 
-    The change of a row is its value after the worker's training minus its value before.
+    The change of a row is its value after the worker's training minus its value before. The method
+    `how` says what is added:
+
+    - `SUM`, `MEAN`: the whole change. (For `MEAN`, `scale_changes` divides the sum.)
+    - `ORTHOGONAL`: only the part of the change that is orthogonal to the row's combined change.
+    - `SEQUENTIAL`: the orthogonal part, plus ``exp(-STEEP * times * approach)`` times the part
+      parallel to the combined change.
 
     Parameters
     ----------
     total : float32 (rows, d)
-        The combined changes so far; updated. With `MEAN`, these are a sum: `scale_changes` divides
-        it.
+        The combined changes so far; updated.
     times : int32 (rows,)
         The number of workers that have changed each row so far; updated.
     places : int32 (n,)
-        The rows of `total` that this worker changed, by index.
+        The indices of the rows that this worker changed.
     before, after : float32 (n, d)
-        These rows before and after the worker's changes.
-    how
-        The method: `SUM`, `MEAN`, `ORTHOGONAL` or `SEQUENTIAL`. With `SUM` and `MEAN`, the whole
-        change is added. With `ORTHOGONAL`, only the part of the change that is orthogonal to the
-        row's combined change is added. With `SEQUENTIAL`, the part that is parallel to the combined
-        change is added as well, but multiplied by exp(-`STEEP` * times * approach).
+        These rows before and after the worker's training.
     approach : float32 (rows,)
-        A number for each row, 0 or more, which says how close the changes of one worker bring the
-        row to its optimum: 0 means not at all, and larger means closer. It comes from
-        `w2v.cluster.approach.approach`. Only `SEQUENTIAL` uses it.
+        For `SEQUENTIAL`: how close one worker brings each row to its optimum, 0 (not at all) or
+        more (`w2v.cluster.approach`).
     """
     dim = total.shape[1]
     for i in range(len(places)):
@@ -98,9 +97,8 @@ def scale_changes(
 ) -> None:
     """Scale the combined changes of each row after the changes of all workers have been added.
 
-    With `MEAN`, they are divided by the number n of workers that changed the row. With
-    `SEQUENTIAL`, the divisor is between 1 and n. It is 1 if `approach` is 0, that is, if no worker
-    brings the row closer to its optimum. The larger `approach` is, the nearer the divisor is to n.
+    If n workers changed the row, `MEAN` divides by n. `SEQUENTIAL` divides by a number from 1 (if
+    `approach` is 0) to almost n (if `approach` is large).
 
     Parameters
     ----------
@@ -111,9 +109,8 @@ def scale_changes(
     how
         `MEAN` or `SEQUENTIAL`.
     approach : float32 (rows,)
-        A number for each row, 0 or more, which says how close the changes of one worker bring the
-        row to its optimum: 0 means not at all, and larger means closer. It comes from
-        `w2v.cluster.approach.approach`. Only `SEQUENTIAL` uses it.
+        For `SEQUENTIAL`: how close one worker brings each row to its optimum, 0 (not at all) or
+        more (`w2v.cluster.approach`).
     """
     for row in range(len(total)):
         factor = 1.0 / times[row]

@@ -175,20 +175,13 @@ def run_tasks(
 ) -> list[Result]:
     """Call a function in processes of the Ray cluster, once for each task, and return the results.
 
-    The results are in the order of the tasks.
+    `tasks` has the arguments of each call; the results are in the same order. `on_end` is called
+    with each result as soon as it is available. Ray reserves `cores` cores for a task, which limits
+    how many run at once.
 
-    If the process or the machine of a task is lost, the task is run again, at most `RETRIES` times.
-    If tasks fail, the others are still run, and then the first error is raised. Ctrl-C cancels the
+    If the process or machine of a task is lost, the task is run again, at most `RETRIES` times. If
+    tasks fail, the others are still run, and then the first error is raised. Ctrl-C cancels the
     tasks that have not ended.
-
-    Parameters
-    ----------
-    tasks
-        The arguments of each call.
-    cores
-        The number of cores that Ray reserves for a task, which limits how many run at once.
-    on_end
-        A function that is called with each result as soon as it is available.
     """
     remote = ray.remote(num_cpus=cores, max_retries=RETRIES)(call_in_own_group)
     started = [remote.remote(function, *arguments) for arguments in tasks]
@@ -365,25 +358,22 @@ class RayReplica(Replica):
 class RayPool:
     """The processes of a Ray cluster in which workers train, each with a copy of the model.
 
-    It implements `w2v.cluster.engine.Pool`. Training proceeds in rounds: each worker trains on its
-    part of the text, and then the changes of all workers are combined. If a process is lost during
-    a round, the other processes go back to the model from before this round and repeat the round.
-    Meanwhile, another process starts; it joins them when it is ready. The trained vectors are
-    bit-identical to those of a training that loses no process, because the random generators of a
-    round do not depend on the processes.
+    It implements `w2v.cluster.engine.Pool`. In a round, each worker trains on its part of the text,
+    and then the changes of all workers are combined. If a process is lost during a round, the other
+    processes repeat the round from its start, and a new process joins them when it is ready. The
+    trained vectors are the same, bit for bit, as if no process were lost.
 
     Parameters
     ----------
     ray
         The module, connected to a cluster.
     processes, threads
-        The number of processes, and of threads per process. Ray reserves a core for each thread.
+        The number of processes, and of threads (with a reserved core each) per process.
     text
         How processes get the text: ``path``, from a file that all machines share; or ``store``,
         through Ray's object store.
     report
-        A function that is called with messages on processes that are lost, or that cannot start
-        immediately and join the training later.
+        Called with messages on processes that are lost or join late.
     """
 
     def __init__(
@@ -445,25 +435,17 @@ class RayPool:
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
         """Train one round with all workers, and apply their combined changes to the model.
 
-        Each process has a copy of the model, and the workers are divided among the processes. Each
-        worker trains on its part of the text; then the changes of all workers are combined, and all
-        processes apply the result to their copies. If a process is lost, the round is repeated.
+        Each worker, in one of the processes, trains on its part of the text. Then all processes
+        apply the combined changes to their copies of the model. If a process is lost, the round is
+        repeated.
 
         Parameters
         ----------
-        parts
-            The part of the text for each worker.
         way
-            How the changes of the workers are combined, for example as their mean.
+            How the changes are combined, for example as their mean.
         table : float32 (rows, d)
-            The model before the round; not changed. It is sent to the processes only if their
-            copies are outdated.
-
-        Returns
-        -------
-        Round
-            The report of each worker, the changed rows of the model with their new values, and the
-            seconds spent on combining and applying changes.
+            The model before the round; not changed. Processes get it only if their copies are
+            outdated.
 
         Raises
         ------
@@ -526,22 +508,12 @@ class RayPool:
     def _join(self, number: int) -> float:
         """Start the missing processes, and let those that are ready take part in training.
 
-        The number of missing processes is ``self.wanted`` minus the processes that already train
-        and those that are still starting. A new process first starts to run, then makes its copy of
-        the model, and is then ready.
-
-        Parameters
-        ----------
-        number
-            The number of new processes to wait for. This method waits at most `PATIENCE` seconds
-            for them to run. Then it waits until those that run are ready. If `number` is 0, it does
-            not wait, and only processes that are already ready take part.
-
-        Returns
-        -------
-        float
-            The seconds that the slowest of the processes that have joined in this call spent on
-            compiling or loading kernels; 0 if none has joined.
+        Processes are missing if fewer than ``self.wanted`` train or are starting. This method waits
+        at most `PATIENCE` seconds until `number` new processes run, and then until the new
+        processes that run are ready (have made their copies of the model). If `number` is 0, this
+        method does not wait: only processes that are already ready take part. Return the seconds
+        that the slowest process that joined in this call spent on compiling or loading kernels; 0
+        if none joined.
 
         Raises
         ------

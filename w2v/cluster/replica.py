@@ -45,15 +45,13 @@ class Way(NamedTuple):
     Attributes
     ----------
     how
-        The name of the method, as in the setting ``cluster.combine``: ``sum``, ``mean``,
-        ``orthogonal`` or ``sequential``.
+        The method, as in the setting ``cluster.combine``: ``sum``, ``mean``, ``orthogonal`` or
+        ``sequential``.
     steps
-        Two numbers, for the input and the output matrix. Only ``sequential`` uses them, to estimate
-        how far a worker moves the rows of the matrix towards their optimum
-        (`w2v.cluster.approach`); with other methods, they are 0. The number for a matrix is a
-        product of three: the learning rate, the number of words that each worker trains on between
-        two combinations, and the mean squared length of the rows of the other matrix. In this mean,
-        a row's weight is the number of loss terms that contain it.
+        Two numbers, one for the input and one for the output matrix. Only ``sequential`` uses them
+        (`w2v.cluster.approach`). Each is the learning rate, times the number of words that a worker
+        trains on between two combinations, times the mean squared length of the rows of the other
+        matrix. In this mean, the weight of a row is the number of loss terms that contain it.
     """
 
     how: str
@@ -81,11 +79,10 @@ class Done(NamedTuple):
 class Replica:
     """A copy of the model in one process, and the engine that trains it.
 
-    All replicas have the same model at the start of a round. The text of the round is divided into
-    parts, one for each worker. A replica does the work of one or more workers, one after another:
-    it trains on the worker's part, returns the changed rows, and sets its model back. The changes
-    of all workers are then combined: each replica does this for some of the rows. Finally, all
-    replicas apply all combined rows.
+    The text of a round is divided into parts, one for each worker. A replica does the work of one
+    or more workers, one after another: it trains on a part, returns the changed rows, and sets its
+    model back. At the end of the round, the changes of all workers are combined and applied to all
+    replicas.
 
     Parameters
     ----------
@@ -94,8 +91,7 @@ class Replica:
     task
         The training task, whose model is copied.
     text
-        The text that all workers share. In each round, a worker gets a `Part`: its share of the
-        text, given as the start and end of each document in the tokens of the text.
+        The text that all workers share.
     """
 
     def __init__(self, engine: str, task: Task, text: Text) -> None:

@@ -68,25 +68,16 @@ class Cluster:
     def make_engine(self, engine: str, task: Task, text: Text) -> "ClusterEngine":
         """Start the workers, and return the engine that trains with them.
 
-        In each round of training, a worker trains a copy of the model on a part of the text; then
-        the changes of all workers are combined. Before the workers start, the function
-        `self.report` is called with a line that says how many bytes a worker will send in a round,
-        and how much memory a process takes.
-
-        Parameters
-        ----------
-        engine
-            The name of the engine that each worker uses.
-        task
-            The training task.
-        text
-            The documents to train on.
+        In each round of training, a worker trains a copy of the model on a part of the documents in
+        `text`; then the changes of all workers are combined. `engine` is the name of the engine
+        that each worker uses. First, `self.report` is called with a line that says how many bytes a
+        worker will send in a round, and how much memory a process takes.
 
         Raises
         ------
         InputError
             The engine or the loss does not support several workers, the number of workers is not
-            less than the number of words to train on, or no process could start.
+            less than the number of words in `text`, or no process could start.
         """
         from w2v.cluster.engine import ClusterEngine  # loads Numba
 
@@ -114,12 +105,9 @@ def open_cluster(
 ) -> Iterator[Cluster | None]:
     """Context manager: yield the `Cluster`, the workers of a training; None with ``cluster=none``.
 
-    Training proceeds in rounds: each worker trains on its part of the text, and then the changes of
-    all workers are combined.
-
     With ``cluster=ray``, this process is connected to a Ray cluster first. The processes of the
-    workers end with the ``with`` block, and so does the connection, unless this process already had
-    one. `Cluster.make_engine` starts the workers.
+    workers, which `Cluster.make_engine` starts, end with the ``with`` block. So does the
+    connection, unless this process already had one.
 
     Parameters
     ----------
@@ -131,11 +119,9 @@ def open_cluster(
         The number of cores of this machine that a Ray cluster started here may use.
     threads
         The number of threads of each process on Ray, each on a core of its own. None: the largest
-        number with which all processes fit on the machines of the Ray cluster.
+        number with which all processes fit on the Ray cluster.
     report
-        A function that is called with messages: how many bytes a worker will send in a round and
-        how much memory a process takes; which processes cannot start immediately and join the
-        training later; and which processes are lost.
+        Called with messages, such as how much memory a process takes, or that a process is lost.
 
     Raises
     ------

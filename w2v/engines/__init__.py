@@ -31,19 +31,17 @@ from w2v.text.tokens import Text
 class Tally(NamedTuple):
     """The number of words and pairs that an engine has processed, and their summed loss.
 
-    This is the result both of training and of computing a loss without training.
-
     Attributes
     ----------
     words
-        The number of tokens read that are words of the vocabulary, before sub-sampling.
+        The number of tokens that are words of the vocabulary, before sub-sampling.
     pairs
-        The summed weight of the (center, outside) pairs; with a dynamic window, a pair's weight is
-        the probability that the window contains it, otherwise 1. For CBOW, the number of predicted
-        words. None if the engine does not report it.
+        The summed weight of the (center, outside) pairs; None if the engine does not report it.
+        With a dynamic window, the weight is the probability that the window contains the outside
+        word, otherwise 1. For CBOW, the number of predicted words.
     loss
-        The loss summed over these pairs. In training, the loss of a pair is computed before the
-        update to which the pair contributes. None if the engine does not report it.
+        The weighted sum of the losses of the pairs; None if the engine does not report it. In
+        training, the loss of a pair is computed before the update to which the pair contributes.
     setup_seconds
         Seconds spent on preparation, such as compiling, which do not count as training time.
     """
@@ -90,26 +88,21 @@ class Task:
     Attributes
     ----------
     model : Model
-        The vectors that training starts from. After training, read the vectors from
-        ``engine.task.model``, because an engine may train copies of these arrays.
-    objective : Objective
-        The architecture, the loss and their settings.
+        The vectors that training starts from. The trained vectors are in ``engine.task.model``,
+        because an engine may train copies.
     counts : int64 (V,)
         How often each word of the vocabulary occurs.
     words
         The number of tokens in one epoch that are words of the vocabulary, before sub-sampling.
     epochs
         The number of epochs over which the learning rate falls.
-    threads
-        The number of threads that the engine may use.
     frozen
         The vectors that training must not change; None if there are none.
     subwords
-        For each word, the rows of ``model.center`` whose weighted sum is the word's vector, with
-        their weights; None without subwords.
+        For each word, the weighted sum of rows of ``model.center`` that is its center vector; None
+        without subwords.
     precision
-        The precision of matrix products, for ``engine=jax`` only: ``float32``, ``tf32`` or
-        ``bfloat16``.
+        For ``engine=jax``, the precision of matrix products: ``float32``, ``tf32`` or ``bfloat16``.
     """
 
     model: Model
@@ -141,9 +134,7 @@ class Engine(Protocol):
 
         Return the number of the shard's tokens that are words of the vocabulary, before
         sub-sampling; the summed weight of its (center, outside) pairs; and the weighted sum of
-        their losses. The weight of a pair is 1 or, with a dynamic window, smaller for words that
-        are farther apart (`Tally.pairs`). For CBOW, each predicted word counts as one pair of
-        weight 1. An engine need not report pairs and loss.
+        their losses (`Tally`). Pairs and loss are None if the engine does not report them.
 
         Parameters
         ----------
@@ -185,25 +176,23 @@ class EngineEntry(NamedTuple):
     path
         The class of the engine, as ``module:class``. It is imported when an engine is made.
     losses
-        The names of the losses that the engine can train; None for all of `w2v.losses.LOSSES`
-        except those in `lacks`.
+        The names of the losses that the engine can train; None: all but those in `lacks`.
     lacks
         What the engine cannot train: names of losses and of architectures, or ``subwords``.
     only
-        Pairs of a setting's name and a value. If an architecture has this setting, the engine can
-        train the architecture only if the setting has this value.
+        Names of settings of the architecture, each with the only value that the engine supports. A
+        setting that the architecture does not have is ignored.
     reports_loss
-        Whether the engine reports a training loss. A held-out loss can be computed for every
-        engine.
+        Whether the engine reports a training loss.
     freezes
         Whether the engine can keep chosen vectors unchanged.
     distributes
-        Whether several workers can train one model together with this engine (`w2v.cluster`).
+        Whether several workers can train one model together (`w2v.cluster`).
     repeatable
         Whether the trained vectors are bit-identical for any number of threads.
     package
-        The name of the optional Python package that the engine needs; the extra that installs the
-        package has the same name. None if the engine needs no optional package.
+        The optional Python package, and the extra of the same name, that the engine needs; None if
+        it needs none.
     """
 
     path: str

@@ -1,18 +1,15 @@
 """``engine=gensim``: train by gensim's Word2Vec, to compare it with the other engines.
 
 It trains negative sampling and the hierarchical softmax, for skip-gram and for CBOW. gensim reads
-the text in the format that it reads fastest, a file with a line for each document. A document of
-more than `LINE` words is split into several lines.
-
-gensim differs from the other engines:
+the text from a file with a line for each document, or for each part of at most `LINE` words. gensim
+differs from the other engines:
 
 - With ``dynamic_window``, it draws a random window size for each center word. For skip-gram, the
   other engines weight pairs by their distance instead.
 - It skips pairs, noise words and tree nodes whose score is outside [-6, 6], and noise words that
   equal the word to predict.
-- Each thread has its own learning rate, which depends on how many words the thread itself has
-  read. With n threads, the rates therefore fall only 1 / n as far in an epoch as planned. The next
-  epoch starts at the planned rate.
+- With n threads, the learning rate falls only 1 / n as far in an epoch as planned, because each
+  thread computes it from the words that it has read itself.
 """
 
 import math
@@ -49,15 +46,13 @@ text. A document of more than LINE words is cut into several lines, and windows 
 a cut."""
 
 MAX_KEPT = 0.85
-"""A line is padded with words unknown to gensim if sub-sampling keeps more than this share of its
-words on average. For a batch, gensim reads lines of at most 1000 known words (`LINE`) until it has
-more than 10,000 words (`BATCH`), unknown ones included. It then skips the unknown words and
-sub-samples the others. If more than 10,000 are left, it drops the excess.
+"""A line is padded with unknown words if sub-sampling keeps, on average, more than this share.
 
-- Lines without padding: a batch has at most 11,000 words. Sub-sampling keeps at most 9350 of them
-  on average, so that more than 10,000 are practically never left.
-- Padded lines have one unknown word for every nine known words, rounded up: at most 112. A batch
-  has at most 11,112 words. At most nine tenths of them are known, so not more than 10,000."""
+If more than `BATCH` words of a batch are left after sub-sampling, gensim drops the excess. It
+counts unknown words when it fills a batch, and then skips them, so padding leaves fewer words.
+Without padding, a batch has at most `BATCH` + `LINE` = 11,000 words, of which sub-sampling keeps at
+most 9350 on average.
+"""
 
 UNKNOWN = "- "
 """The filler word with which lines are padded: a dash, and the space after it. gensim counts it
@@ -161,15 +156,11 @@ class GensimEngine:
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on the text once; `rates` are the learning rates at its start and end.
 
-        `random` gives the seed of gensim's random numbers. Return the number of words trained on,
-        before sub-sampling, and the seconds spent on preparation, such as writing the text to a
-        file. The number of pairs and the loss are usually None, because gensim does not report
-        them. They are 0 in two cases:
-
-        - The text has no pairs of words.
-        - The larger of the two learning rates is above `LEAST_RATE`, and no call so far has changed
-          any output vector. Sub-sampling then seems to have left no pairs, because a pair normally
-          changes an output vector at such a rate.
+        `random` gives the seed of gensim's random numbers. The result has the number of words
+        before sub-sampling, and the seconds spent on preparation. The number of pairs and the loss
+        are None, because the engine does not report them, or 0 if there seem to be no pairs: no
+        line of the file for gensim has two words of the vocabulary, or no call so far has changed
+        an output vector although the larger learning rate is above `LEAST_RATE`.
 
         Raises
         ------
@@ -210,12 +201,9 @@ class GensimEngine:
     def _write(self, text: Text, path: Path) -> tuple[int, int, bool]:
         """Write a text to a file in gensim's format, one document or part of a document per line.
 
-        Tokens outside the vocabulary are left out. gensim adds lines to a batch until the batch has
-        more than `BATCH` words, and then sub-samples it. If more than `BATCH` words are still left,
-        gensim silently drops the excess. Filler words prevent this: gensim counts them when it
-        fills the batch, and then skips them, so that the batch has fewer words of the text. A line
-        gets filler words if sub-sampling keeps more than the share `MAX_KEPT` of its words on
-        average.
+        Tokens outside the vocabulary are left out. Some lines are padded with filler words, which
+        gensim skips. Without them, gensim would drop words from batches that are too large (see
+        `MAX_KEPT`).
 
         Returns
         -------
@@ -224,7 +212,8 @@ class GensimEngine:
         read
             The number of all words in the file: these tokens, and the filler words.
         pairs
-            Whether any line has two or more known words, so that there is a pair to train on.
+            Whether any line has two or more tokens of the text, so that there is a pair to train
+            on.
         """
         words = unknown = 0
         pairs = False
@@ -236,6 +225,7 @@ class GensimEngine:
                 kept = np.append(0.0, np.cumsum(self.keep[ids]))
                 for start, end in pairwise(borders):
                     pads = kept[end] - kept[start] > MAX_KEPT * (end - start)
+                    # A batch of padded lines has up to 11,112 words; up to 10,000 are no filler.
                     filler = -(-(end - start) // 9) if pads else 0
                     file.write("".join(tokens[start:end]) + UNKNOWN * filler + "\n")
                     unknown += filler

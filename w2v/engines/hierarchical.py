@@ -23,12 +23,11 @@ class HierarchicalStep(LogisticStep):
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:  # noqa: ARG002
         """Return the tree nodes with which each tile is scored, and the weight of each score.
 
-        A tile is `CENTERS` consecutive center words. Its nodes are the inner nodes on the Huffman
-        tree paths of the words to predict. A column of the result stands for a node and one of its
-        two branches. A center word has one score in each column. The weight of the score is the
-        summed weight of the center word's pairs with those words whose paths take the branch.
-        Columns of branch 0 come first; they are the positive examples. All tiles have equally many
-        columns; unused columns have weight 0.
+        A tile is `CENTERS` consecutive center words. A column of the result stands for an inner
+        node on the Huffman tree path of a word to predict, and for a branch of this node, 0 or 1.
+        Each center word has a score in each column. The weight of a score is the summed weight of
+        the center word's pairs with words whose paths take this branch. Columns of branch 0 are the
+        positive examples, and come first. Columns of weight 0 are padding.
 
         Parameters
         ----------

@@ -1,11 +1,10 @@
-"""The input vectors of skip-gram and CBOW, with or without subwords, for all losses.
+"""Compute the input vectors of skip-gram and CBOW, with or without subwords, for all losses.
 
-An input vector, or input row, is the vector that predicts other words. It is a weighted sum of rows
-of the input matrix: for skip-gram the vector of the center word, for CBOW the sum or mean of the
-vectors around the predicted word. With subwords, the vector of each word is itself a sum of rows. A
-loss J gets the input vectors as a matrix C, and computes its gradient ∂J/∂C. `InputTable` computes
-C from the input matrix, and converts ∂J/∂C to the gradient with respect to the input matrix. The
-code of a loss is therefore the same for all architectures.
+An input vector, from which words are predicted, is a weighted sum of word vectors: the vector of
+the center word for skip-gram, the sum or mean of the vectors in a window for CBOW. With subwords, a
+word vector is itself a weighted sum of rows of the input matrix. `InputTable` computes the input
+vectors, and converts their gradients to gradients of the rows. The code of a loss is therefore the
+same for skip-gram and CBOW.
 """
 
 from importlib import import_module
@@ -37,8 +36,8 @@ class Inputs(Protocol):
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
         """Return, for each center position, the words whose vectors add up to the input vector.
 
-        The input vector is the vector that predicts other words: a weighted sum of word vectors.
-        The result has these words and their weights. A position without words is not trained.
+        The input vector, from which words are predicted, is a weighted sum of word vectors. The
+        result has the words and their weights. A position without words is not trained.
 
         Parameters
         ----------
@@ -46,10 +45,10 @@ class Inputs(Protocol):
             The words at the center positions, with the m words before and the m words after them; m
             is the window size.
         key
-            The key from which the random numbers of the shard (part of the text) are computed.
+            The key from which random numbers are computed.
         first
-            The index, in the shard, of the batch's first center position. Indices count only the
-            words that sub-sampling has kept.
+            The index of the first center position in the shard (a part of the text), after
+            sub-sampling.
         """
         ...
 
@@ -98,12 +97,10 @@ class SkipGramInputs:
 class CbowInputs:
     """Composes the input vectors of CBOW: sums or means of the vectors of the words in a window.
 
-    The words at distances 1 to m, the window size, predict the word between them.
-    A position whose window contains no other word is not trained. With a dynamic window, the window
-    size is drawn from 1 to m, for 64 or more consecutive positions at a time (`window_block`). The
-    random number is a function of a key and of the positions in the sub-sampled shard (part of the
-    text). Skip-gram draws no window sizes, but weights each pair by its expected frequency. CBOW
-    cannot do so, because the mean over a window is not linear in the weights of its words.
+    The words at distances 1 to m predict the word between them. m is the window size or, with a
+    dynamic window, a number drawn from 1 to the window size, once for 64 or more consecutive
+    positions (`window_block`). Skip-gram weights pairs by their probability instead of drawing m.
+    CBOW cannot do so, because the mean over a window is not linear in the weights of its words.
     """
 
     targets = np.ones(1, np.float32)
@@ -120,20 +117,14 @@ class CbowInputs:
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
         """Return the words in the window of each center position, with their weights.
 
-        The weights are 1 for a sum, or 1 / n for a mean of n words. If the mean is taken over all
-        rows, those of the words and of their n-grams, the weight of a word is the number of its own
-        rows (its n-grams included) divided by the number of the rows of all words in the window.
-        The center word itself is left out, and so are the words of other documents.
+        The weights are 1 for a sum, and 1 / n for a mean of n words. With ``combine="rows"``, the
+        weight of a word is the number of its rows (its own and those of its n-grams) divided by the
+        number of rows of all words in the window. The center word and words of other documents are
+        left out.
 
-        Parameters
-        ----------
-        batch
-            The words at the center positions, with the m words before and the m words after them.
-        key
-            The key from which random window sizes are computed.
-        first
-            The index, in the shard (part of the text), of the batch's first center position.
-            Indices count only the words that sub-sampling has kept.
+        `batch` has the words at the center positions, with the m words before and the m words after
+        them; m is the window size. Random window sizes are computed from `key`. `first` is the
+        index of the first center position in the shard (a part of the text), after sub-sampling.
         """
         m = self.window
         count = len(batch.ids) - 2 * m
@@ -185,37 +176,32 @@ class InputTable:
     def spread(self, sums: Sums, gradients: F32, curvature: F32) -> tuple[Sums, F32, F32]:
         """With subwords, convert the gradients of input vectors to gradients of word vectors.
 
-        An input vector is a weighted sum of word vectors. Without subwords, a word vector is one
-        row of the table, the input matrix of the model. An input vector is then a sum of rows, and
-        the three arguments are returned unchanged.
+        An input vector is a weighted sum of word vectors, and a word vector a weighted sum of rows
+        of the input matrix. Without subwords, the arguments are returned unchanged, because each
+        word vector is a row.
 
-        With subwords, each word vector is itself a weighted sum of rows of the table. Let k be the
-        number of distinct words in `sums`. Each result has one element for each of these words.
-
-        A curvature bound of a vector is an upper bound on the second derivative of the loss with
-        respect to this vector, in any direction. For input vector i, let g_i be the gradient, h_i
-        the curvature bound, and W_i the total weight of its words. Let s_ij be the share of word j:
-        the factor by which g_i is multiplied to get the gradient of the word (`Sums.shares`). Word
-        j then has the gradient Σ_i s_ij g_i and the curvature bound Σ_i s_ij W_i h_i.
+        Input vector i has the gradient g_i, the sum of weights W_i, and the curvature bound h_i: an
+        upper bound on the second derivative of the loss in any direction. Word j gets the gradient
+        Σ_i s_ij g_i and the curvature bound Σ_i s_ij W_i h_i, where s_ij is its share in
+        input vector i (`Sums.shares`).
 
         Parameters
         ----------
         sums
-            The words and weights of the n input vectors.
+            The words, weights and shares of the n input vectors.
         gradients : float32 (n, d)
-            The gradient of the loss with respect to each input vector.
+            The gradients g_i.
         curvature : float32 (n,)
-            The curvature bound of each input vector.
+            The curvature bounds h_i.
 
         Returns
         -------
         sums
-            For each of the k words, the rows of the table whose weighted sum is its vector. Without
-            subwords, the three arguments are returned, which have n elements instead of k.
+            The rows, weights and shares of each of the k distinct words.
         gradients : float32 (k, d)
-            The gradient of the loss with respect to the vector of each of the k words.
+            The gradient of each word.
         curvature : float32 (k,)
-            The curvature bound of the vector of each of the k words.
+            The curvature bound of each word.
         """
         if self.words is None:
             return sums, gradients, curvature
@@ -224,15 +210,12 @@ class InputTable:
         return self.words.take(words), np.asarray(shares.T @ gradients), spread
 
     def gradient(self, sums: Sums, gradients: F32) -> tuple[NDArray[np.int32], F32]:
-        """Convert the gradients of input vectors to gradients of rows of the table.
+        """Convert the gradients of input vectors to gradients of rows of the input matrix.
 
-        The table is the input matrix of the model. An input vector is a weighted sum of word
-        vectors. A word vector is a row of the table or, with subwords, itself a weighted sum of
-        rows. Each summand also has a share: the factor by which the gradient of the sum is
-        multiplied to get that of the summand (`Sums.shares`). The gradients that a row gets in this
-        way, from all sums that contain it, are added up. If all shares equal the weights, the
-        result is the true gradient of the loss. The settings ``context_gradient`` and
-        ``subword_gradient`` can choose other shares.
+        An input vector is a weighted sum of word vectors. A word vector is a row or, with subwords,
+        a weighted sum of rows. Each summand gets the gradient of its sum times its share
+        (`Sums.shares`). If all shares equal the weights, the result is the true gradient of the
+        loss.
 
         Parameters
         ----------
@@ -244,9 +227,9 @@ class InputTable:
         Returns
         -------
         rows : int32 (k,)
-            The indices of the rows that occur in the sums, each once.
+            The distinct rows that occur in the sums.
         gradients : float32 (k, d)
-            The gradient by which each of these rows is to be trained.
+            The total gradient of each of these rows.
         """
         sums, gradients, _ = self.spread(sums, gradients, np.zeros(sums.count, np.float32))
         rows, shares = sums.matrix(sums.shares)
@@ -265,27 +248,22 @@ def take_rows(matrix: F32, ids: NDArray[np.int32], out: F32) -> None:
 def descend(table: F32, sums: Sums, gradients: F32, curvature: F32, rate: float) -> None:
     """Make one step of gradient descent for each table row in `sums`, with a bounded step size.
 
-    The gradients of a row that occurs several times are added up. The step size of a row is the
-    learning rate, but at most 2 / h. h is the curvature bound of the row: an upper bound on the
-    second derivative of the loss with respect to the row's vector, in any direction. A step of
-    2 / h or less cannot increase the loss while the other rows stay the same. At usual learning
-    rates, this limit changes only the steps of words that are very frequent in a batch. For the
-    formula of h, see ``w2v/README.md``, "Kept stable".
+    The gradients of a row are added up. Its step size is the learning rate, but at most 2 / h,
+    where h is an upper bound on the second derivative of the loss with respect to the row, in any
+    direction. An update of one row alone then cannot increase the loss. For the formula of h, see
+    ``w2v/README.md``, "Kept stable".
 
     Parameters
     ----------
     table : float32 (rows, d)
-        The matrix of vectors, which is updated in place.
+        Updated in place.
     sums
-        n weighted sums of rows of the table. A row may occur in several sums. In each, it has a
-        share: the factor by which the gradient of the sum is multiplied to get that of the row
+        n weighted sums of table rows. A row gets the gradient of a sum times the row's share
         (`Sums.shares`).
     gradients : float32, n rows of d
         The gradient of the loss with respect to each sum.
     curvature : float32, n values
-        The curvature bound of each sum.
-    rate
-        The learning rate.
+        An upper bound on the second derivative of the loss with respect to each sum.
     """
     rows, places = np.unique(sums.ids.ravel(), return_inverse=True)
     entry_curvature = curvature.ravel()

@@ -1,14 +1,12 @@
 """``engine=jax``: train by programs that JAX compiles, on a GPU or on the CPU.
 
-It trains skip-gram without subwords, by negative sampling or the exact softmax. The text is trained
-in parts, called shards. For each shard, Python sends the start and end of each document to the
-device; it also sends the tokens if those of the whole text do not fit there. One compiled program
-then sub-samples the shard and draws its noise words. Another one runs all training steps in a loop,
-so that no step waits for Python. Random numbers and updates are computed as in
-`w2v.engines.numpy`, but a step of negative sampling may have more center words (`STEP_WORDS`).
+The engine trains skip-gram without subwords, by negative sampling or the exact softmax. The text is
+trained in parts, called shards. For each shard, one program does the sub-sampling and draws the
+noise words. Another program runs all training steps in a loop, so that no step waits for Python.
 
-Equal seeds give bit-identical vectors on devices of the same kind: the gradients of one row are
-added up in a fixed order (`sum_equal_rows`), and XLA is told to use no non-deterministic operation.
+Random numbers and updates are computed as in `w2v.engines.numpy`, but a step of negative sampling
+may have more center words (`STEP_WORDS`). Equal seeds give bit-identical vectors on devices of the
+same kind.
 """
 
 import time
@@ -77,19 +75,16 @@ class Sample(NamedTuple):
 
     Attributes
     ----------
-    ids, documents : int32
+    ids, documents : int32 (length,)
         The vocabulary id and the document number of each word that was kept, beginning at index m,
-        where m is the window size. All elements before and after these words are padding: 0 in
-        `ids`, and -1 in `documents`.
+        the window size. Before and after these words is padding: 0 in `ids`, -1 in `documents`.
     noise : int32
-        The noise words, `NOISE` of them for every `SHARED` consecutive center words. Empty for a
-        loss without noise words.
-    order : int32 (most steps, gradients per step)
+        `NOISE` noise words for every `SHARED` center words; empty for a loss without noise words.
+    order : int32 (steps or more, gradients per step)
         Row i is the permutation that sorts the gradients of training step i by the vector that they
-        update. If there are fewer steps than rows, the last rows are not used. For the exact
-        softmax, which does not need this array, it has no columns.
+        update; without columns for the exact softmax.
     counts : int32 (2,)
-        The number of tokens that are words of the vocabulary, before and after sub-sampling.
+        The number of tokens that are in the vocabulary, before and after sub-sampling.
     """
 
     ids: Array
@@ -102,18 +97,15 @@ class Sample(NamedTuple):
 class JaxEngine:
     """An engine that trains on the first device that JAX finds: usually a GPU, or else the CPU.
 
-    The engine is made for a training task: the model (its matrices of vectors), the objective, the
-    word counts, and the precision of matrix products. It keeps the model in the device's memory.
-    Reading the attribute `task` first copies the model from the device to the arrays of the task,
-    and then returns the task.
+    The engine keeps the model in the device's memory. Reading the attribute `task` copies the model
+    back to the arrays of the training task that the engine was made for.
 
     Attributes
     ----------
     device_name
         JAX's name of the device, for example "NVIDIA H100 80GB HBM3" or "cpu".
     compile_seconds
-        Seconds spent on compiling programs, or on loading them from the folder given by JAX's
-        setting ``jax_compilation_cache_dir``.
+        Seconds spent on compiling programs, or on loading them from JAX's compilation cache.
 
     Raises
     ------
@@ -174,20 +166,12 @@ class JaxEngine:
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on a shard, a part of the text, once; update the model on the device.
 
-        Return the number of the shard's tokens that are words of the vocabulary, before
-        sub-sampling; the summed weight of its (center, outside) pairs; and the weighted sum of
-        their losses, each computed before the update to which the pair contributes. The weight of a
-        pair is 1 or, with the setting `dynamic_window`, (m - j + 1) / m at distance j, for a window
-        size of m.
-
-        Parameters
-        ----------
-        text
-            The documents of the shard.
-        rates
-            The learning rate at the start and at the end of the shard.
-        random
-            The generator of all random numbers.
+        `rates` has the learning rate at the start and at the end of the shard, and `random`
+        generates all random numbers. The result has the number of tokens that are in the
+        vocabulary, before sub-sampling; the summed weight of the (center, outside) pairs; and the
+        weighted sum of their losses, each computed before the training step of the pair. The weight
+        of a pair is 1 or, with the setting `dynamic_window`, (m - j + 1) / m at distance j, for a
+        window size of m.
         """
         compiled = self.compile_seconds
         sample, words, steps, size = self._sample(text, random)
@@ -258,30 +242,21 @@ class JaxEngine:
         return sample, words, -(-kept // size), size
 
     def _place(self, text: Text, capacity: int) -> tuple[Any, Any, NDArray[np.int32]]:
-        """Return a shard, a part of the text, as arrays that a compiled program can take.
+        """Return the arrays of a shard, a part of the text, that are passed to a compiled program.
 
-        If the tokens of the whole text fit into the device's memory (and are fewer than 2**31),
-        they are copied there once, and the copy is returned for every shard. Otherwise, the result
-        has only the tokens of the shard.
-
-        Parameters
-        ----------
-        text
-            The shard. `text.tokens` has the tokens of the whole text, and `text.spans` the start
-            and end of each document of the shard.
-        capacity
-            The length to which the tokens of the shard are padded with zeros, if only these are
-            returned.
+        The tokens of the whole text are copied to the device once, and returned by every call, if
+        they fit into its memory and are fewer than 2**31. Otherwise, only the tokens of the shard
+        are returned, padded with zeros to the length `capacity`.
 
         Returns
         -------
         tokens : int32
-            For each token, the number of its type (equal tokens have the same type).
+            The type of each token, as a number (equal tokens have the same type).
         ids : int32 (types,)
-            For each type, by its number, the vocabulary id; -1 if it is not in the vocabulary.
+            The vocabulary id of each type; -1 if it is not in the vocabulary.
         spans : int32 (documents, 2)
-            The start and end of each document of the shard in `tokens`. The array is padded with
-            empty documents; its length is a power of two, and never less than in an earlier call.
+            The start and end of each document of the shard in `tokens`. Empty documents are added,
+            so that their number is a power of two, and not smaller than in earlier calls.
         """
         source = text.tokens, text.ids
         if self._text is None or any(
@@ -426,17 +401,14 @@ class JaxEngine:
     def _draw(
         self, tokens: Array, ids: Array, spans: Array, tables: DrawTables, key: Array, capacity: int
     ) -> Sample:
-        """Sub-sample the documents of a shard, and draw noise words, on the device.
-
-        A shard is a part of the text. The `order` of the sample is computed as well: for each
-        training step, the permutation that sorts its gradients by the vector that they update.
+        """Sub-sample the documents of a shard (part of the text), and draw its noise words.
 
         Parameters
         ----------
         tokens : int32
-            For each token, the number of its type (equal tokens have the same type).
+            The type of each token, as a number (equal tokens have the same type).
         ids : int32 (types,)
-            For each type, by its number, the vocabulary id; -1 if it is not in the vocabulary.
+            The vocabulary id of each type; -1 if it is not in the vocabulary.
         spans : int32 (documents, 2)
             The start and end of each document in `tokens`.
         tables
@@ -444,8 +416,8 @@ class JaxEngine:
         key
             The key from which the random numbers are computed.
         capacity
-            An upper limit on the number of tokens in all documents together. It determines the
-            lengths of the arrays in the result, which are fixed when the program is compiled.
+            The largest number of tokens for which the arrays of the result have room; a constant of
+            the compiled program.
         """
         lengths = spans[:, 1] - spans[:, 0]
         starts = jnp.cumsum(lengths) - lengths
@@ -518,19 +490,18 @@ class JaxEngine:
         """Compute the loss of a sub-sampled text, batch by batch, without training.
 
         The text is cut into `steps` batches of `size` center words each; the last batch may have
-        fewer. Return the filled array `tallies`. Row i has two numbers for batch i: the loss summed
-        over its pairs, and the summed weight of these pairs.
+        fewer.
 
         Parameters
         ----------
-        vectors
-            The center and outside vectors.
-        sample
-            The words of the text that sub-sampling has kept, and the noise words drawn for them.
         tallies : float32 (n, 2)
-            Zeros. n is at least the number of batches; rows beyond the last batch stay zero.
-        steps, size
-            The number of batches, and the number of center words per batch.
+            Zeros, with at least as many rows as there are batches.
+
+        Returns
+        -------
+        float32 (n, 2)
+            The filled array `tallies`. Row i has two numbers for batch i: the loss summed over its
+            pairs, and the summed weight of these pairs. Rows beyond the last batch are zero.
         """
 
         def step(number: Array, tallies: Array) -> Array:

@@ -160,25 +160,22 @@ def descend(
 ) -> Vectors:
     """Make one step of gradient descent for each row that has gradients; return the new model.
 
-    A row is a center or an outside vector. Its gradients are added up. Its step size is the
-    learning rate, but at most 2 / h, where h is the sum of the row's curvature bounds. With each
-    gradient comes a curvature bound: an upper bound on the second derivative of the loss with
-    respect to the row's vector, in any direction. The NumPy version is
-    `w2v.engines.inputs.descend`.
+    The gradients of a row are added up. Its step size is the learning rate, but at most 2 / h,
+    where h is the sum of the row's curvature bounds. `w2v.engines.inputs.descend` is the NumPy
+    version.
 
     Parameters
     ----------
-    vectors
-        The model.
     rows : int32 (n,)
         The row that each gradient updates: 0 to V - 1 for center vectors, V to 2 V - 1 for outside
         vectors.
     order : int32 (n,)
         The permutation that sorts `rows`.
     gradients : float32 (n, d)
-        The gradients of the loss with respect to these rows.
+        The gradients of the loss with respect to the rows.
     curvature : float32 (n,)
-        The curvature bound of each gradient.
+        The curvature bound of each gradient: an upper bound on the second derivative of the loss
+        with respect to the row, in any direction.
     rate
         The learning rate.
     """
@@ -200,39 +197,32 @@ def descend(
 def sum_equal_rows(
     rows: Array, gradients: Array, curvature: Array, none: int
 ) -> list[tuple[Array, Array, Array]]:
-    """Add up the gradients, and curvature bounds, of each row of a matrix in a fixed order.
+    """Add up the gradients, and the curvature bounds, of each row of a matrix in a fixed order.
 
     The sums are therefore bit-identical in every run. A scatter operation on a GPU would add in the
     order in which the threads happen to run.
 
-    An entry is the index of a row, with a gradient and a curvature bound. The bound is an upper
-    bound on the second derivative of the loss with respect to the row's vector, in any direction;
-    it limits the step size.
-
-    The entries, sorted by row, are cut into groups. Within each group, the entries of equal rows
-    are added up (gradients by a product with a 0/1 matrix). The first row of a group may have
-    entries in earlier groups, too. The sum of the first row of each group is therefore not part of
-    the result yet, but an entry of a second level. The second level is cut into groups and added up
-    in the same way, and so on, until a level has only one group.
-
     Parameters
     ----------
     rows : int32 (n,)
-        The row index of each entry, ascending.
+        The row index of each entry, ascending. An entry is a gradient with a curvature bound.
     gradients : float32 (n, d)
         The gradient of each entry.
     curvature : float32 (n,)
-        The curvature bound of each entry.
+        The curvature bound of each entry: an upper bound on the second derivative of the loss.
     none
         A number above all row indices, which marks entries to be ignored.
 
     Returns
     -------
     list of (rows, gradients, curvature)
-        One element per level. The total of a row is the sum of its entries over all levels. Within
-        a level, each row occurs at most once; entries to be ignored have the row index `none`.
+        Partial sums, as new entries. The total of a row is the sum of its entries in the whole
+        list. In each element of the list, a row occurs at most once; entries to be ignored have the
+        index `none`.
     """
     levels = []
+    # Entries of equal rows are added up in each group. The sum of a group's first row, which may
+    # have entries in earlier groups, becomes an entry of the next level.
     while True:
         group = GROUP if len(rows) > LAST_GROUP else len(rows)
         missing = -len(rows) % group
@@ -272,8 +262,7 @@ def scale_rows(
 ) -> tuple[State, Array]:
     """Divide each row's gradient by about the root mean square of the row's gradients so far.
 
-    This is a variant of Adagrad; `w2v.engines.softmax.RowScale` is the NumPy version, and has the
-    exact formula.
+    This is a variant of Adagrad; `w2v.engines.softmax.RowScale` has the formula.
 
     Parameters
     ----------
@@ -283,7 +272,7 @@ def scale_rows(
         ``center`` or ``outside``: the matrix that the rows belong to.
     gradients : float32 (n, d)
     words : int32 (n,)
-        The row of each gradient. The rows are distinct, but for padding: row numbers beyond the
+        The row of each gradient. The rows are distinct, except for padding: row numbers beyond the
         vocabulary, which are ignored.
     count
         The number of elements of `words` that are not padding; 0 for a batch without pairs.
@@ -291,7 +280,7 @@ def scale_rows(
     Returns
     -------
     state, gradients
-        The optimizer's new arrays, and the scaled gradients.
+        The new arrays, and the scaled gradients.
     """
     squares, steps = state[f"{name}_squares"], state[f"{name}_steps"]
     squares = add_once(squares, words, (gradients**2).mean(axis=1))

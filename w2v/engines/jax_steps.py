@@ -23,19 +23,17 @@ class Batch(NamedTuple):
     ----------
     ids, documents : int32 (m + width + m,)
         The vocabulary ids and document numbers of consecutive words of a sub-sampled shard (part of
-        the text), in its order: m words, then ``width`` words, then m words. ``width`` is the
-        largest number of center words in a step, and m the window size. If the step has n center
-        words, they are the first n of the ``width`` words; the words that follow in the shard fill
-        the rest. Where the shard has no word (before its start, after its end), the id is 0 and the
+        the text). m is the window size, and ``width`` the largest number of center words in a step.
+        The first center word has the index m. Where the shard has no word, the id is 0 and the
         document number -1.
     centers : int32 (width,)
-        The document numbers of the center words, then -1 if the step has fewer than ``width``.
+        The document numbers of the center words; -1 after the last one.
     noise : int32 (width / SHARED * NOISE,)
-        The vocabulary ids of the noise words of the step, `NOISE` for every `SHARED` center words;
-        empty for a loss without noise words.
+        The vocabulary ids of `NOISE` noise words for every `SHARED` center words; empty for a loss
+        without noise words.
     order : int32 (gradients,)
         The permutation that sorts the step's gradients by the vector that they update; empty for
-        the exact softmax, which does not need it.
+        the exact softmax.
     """
 
     ids: Array
@@ -110,16 +108,15 @@ class NegativeSamplingSteps:
         """Return, for each gradient of a step, the index of the row that it updates: int32 (n,).
 
         Center vectors have the indices 0 to V - 1, outside vectors V to 2 V - 1. The gradients of
-        center vectors come first. Then come those of outside vectors, tile by tile (a tile is
-        `CENTERS` consecutive center words): of the words in and around the tile, then of its
-        `NOISE` noise words. `SHARED` / `CENTERS` consecutive tiles have the same noise words, but
-        each tile has gradients of its own for them.
+        center vectors come first. The gradients of outside vectors follow by tile (`CENTERS`
+        consecutive center words): first of the words in and around the tile, then of its `NOISE`
+        noise words.
 
         Parameters
         ----------
         ids : int32 (m + width + m,)
-            The vocabulary ids of ``width`` center words, of the m words before and of the m words
-            after them; m is the window size.
+            The vocabulary ids of ``width`` center words, with m words on either side; m is the
+            window size.
         noise : int32 (width / SHARED * NOISE,)
             The noise words, `NOISE` for every `SHARED` center words.
         """
@@ -167,10 +164,10 @@ class NegativeSamplingSteps:
         Parameters
         ----------
         ids : int32 (m + width + m,)
-            The vocabulary ids of ``width`` center words, of the m words before and of the m words
-            after them; m is the window size.
+            The vocabulary ids of ``width`` center words, with m words on either side; m is the
+            window size.
         noise : int32 (width / SHARED * NOISE,)
-            The noise words: `NOISE` for every `SHARED` center words, which are several tiles.
+            The noise words, `NOISE` for every `SHARED` center words (several tiles).
         """
         words = ids[self.windows]
         of_tiles = jnp.repeat(noise.reshape(-1, NOISE), SHARED // CENTERS, axis=0)
@@ -291,9 +288,7 @@ class SoftmaxSteps:
     def _tiles(
         self, vectors: Vectors, batch: Batch
     ) -> tuple[Array, Array, Array, Callable[..., Any]]:
-        """Group the pairs of a batch by distinct center word, and cut these words into tiles.
-
-        A tile is a group of distinct center words whose logits are in memory at the same time.
+        """Cut the distinct center words of a batch into tiles; one tile's logits fit into memory.
 
         Returns
         -------
@@ -301,7 +296,7 @@ class SoftmaxSteps:
             The vocabulary ids of the distinct center words that have pairs, ascending. The array is
             padded at its end with V, the size of the vocabulary.
         count
-            The number of distinct center words that have pairs, without the padding.
+            The number of distinct center words that have pairs.
         pairs
             The summed weight of all pairs.
         tile

@@ -28,19 +28,12 @@ class NegativeSamplingStep(LogisticStep):
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
         """Return the output words of each tile, and the weight of each (center, output word) pair.
 
-        A tile is `CENTERS` consecutive center words, which have the same output words. The first W
-        output words of a tile are words that may be predicted. The other n are noise words (see
-        `noise_words`). `SHARED` consecutive center words, which are several tiles, have the same
-        noise words.
-
-        The loss of each pair is multiplied by the pair's weight. For a word that may be predicted,
-        the weight is given in `weights`. For a noise word, it is `negatives` / n times the sum of
-        the center word's weights in `weights`. The expected gradient thus equals that of
-        `negatives` independent noise words for every pair of a center word and a predicted word.
-
-        The noise words of a shard (part of the text) are numbered in order, n for every `SHARED`
-        center words. Each noise word is a function of `key`, of its number, and of n
-        (`w2v.sampling.draw_evenly`).
+        The output words of a tile (`CENTERS` consecutive center words) are W words that may be
+        predicted and n noise words. `SHARED` consecutive center words, which are several tiles,
+        have the same noise words, which are computed from `key` (`w2v.sampling.draw_evenly`). The
+        weight of a noise word is `negatives` / n times the sum of the center word's weights in
+        `weights`: the expected gradient equals that of `negatives` independent noise words for each
+        pair with a predicted word.
 
         Parameters
         ----------
@@ -48,17 +41,15 @@ class NegativeSamplingStep(LogisticStep):
             For each of the B tiles of a batch, the W words that may be predicted.
         weights : float32 (B, CENTERS, W)
             The weight of each center word together with each of these words; 0 for no pair.
-        key
-            The key from which the noise words are computed.
         first
-            The position, in the shard, of the batch's first center word. Positions count only the
-            words that sub-sampling has kept.
+            The position of the batch's first center word among the words of the shard (part of the
+            text) that sub-sampling has kept.
 
         Returns
         -------
         Columns
-            The output words, int32 (B, W + n); the weights, float32 (B, CENTERS, W + n); and W, the
-            number of output words of a tile that are positive examples.
+            The output words, int32 (B, W + n); the weights, float32 (B, CENTERS, W + n), which the
+            next call overwrites; and W, the number of positive examples.
         """
         n = self.shared
         groups = (first + CENTERS * np.arange(len(words))) // SHARED

@@ -91,12 +91,11 @@ class NumbaEngine:
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on a shard (part of the text) once, on all threads; update the model in place.
 
-        `rates` has the learning rate at the start and at the end of the shard, and `random`
-        generates all random numbers. Return the number of tokens that are words of the vocabulary,
-        before sub-sampling; the summed weight of the (center, outside) pairs; and the weighted sum
-        of their losses. The weight of a pair is 1 or, with the setting `dynamic_window`,
-        (m - j + 1) / m at distance j, for a window size of m. For CBOW, each predicted word counts
-        as one pair of weight 1.
+        `rates` has the learning rate at the start and at the end of the shard. The result has the
+        number of tokens that are in the vocabulary, before sub-sampling; the summed weight of the
+        (center, outside) pairs; and the weighted sum of their losses. The weight of a pair is 1 or,
+        with the setting `dynamic_window`, (m - j + 1) / m at distance j, for a window size of m.
+        For CBOW, each predicted word counts as one pair of weight 1.
         """
         if self.numpy is not None:
             return self.numpy.train(text, rates, random)

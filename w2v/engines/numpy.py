@@ -36,12 +36,11 @@ class NumpyEngine:
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on a shard (part of the text) once, batch by batch; update the model in place.
 
-        `rates` has the learning rate at the start and at the end of the shard, and `random`
-        generates all random numbers. Return the number of tokens that are words of the vocabulary,
-        before sub-sampling; the summed weight of the (center, outside) pairs; and the weighted sum
-        of their losses. The weight of a pair is 1 or, with the setting `dynamic_window`,
-        (m - j + 1) / m at distance j, for a window size of m. For CBOW, each predicted word counts
-        as one pair of weight 1.
+        `rates` has the learning rate at the start and at the end of the shard. Return the number of
+        tokens that are words of the vocabulary, before sub-sampling; the summed weight of the
+        (center, outside) pairs; and the weighted sum of their losses. With the setting
+        `dynamic_window`, the weight of a pair at distance j is (m - j + 1) / m for a window size of
+        m; otherwise it is 1. For CBOW, each predicted word counts as one pair of weight 1.
         """
         key = draw_key(random)
         words, batches = self._batches(text, key)
@@ -71,12 +70,10 @@ class NumpyEngine:
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
         """Sum the loss over a text, with sub-sampling, windows and noise words as in training.
 
-        Return the weighted sum of the losses of all (center, outside) pairs; their summed weight;
-        and the number of tokens that are words of the vocabulary, before sub-sampling. The weight
-        of a pair is 1 or, with the setting `dynamic_window`, (m - j + 1) / m at distance j, for a
-        window size of m. For CBOW, each predicted word counts as one pair of weight 1. The model is
-        not changed. Two calls with equally seeded generators use the same random numbers, so that
-        their losses can be compared.
+        Return the number of tokens that are words of the vocabulary, before sub-sampling; the
+        summed weight of the (center, outside) pairs, as in `train`; and the weighted sum of their
+        losses. The model is not changed. Two calls with equally seeded generators use the same
+        random numbers, so that their losses can be compared.
         """
         key = draw_key(random)
         words, batches = self._batches(text, key)

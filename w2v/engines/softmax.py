@@ -1,14 +1,12 @@
 """NumPy training step of the exact softmax, by matrix products over a batch's distinct input rows.
 
-An input row is the vector that predicts: with skip-gram, that of a center word. All pairs with the
-same input row share one row of logits. Let C (M, d) be the input rows, U (V, d) the output vectors,
-N (M, V) the pair counts with row sums n, and E = exp(C Uᵀ) with row sums z. The loss J and its
-gradients are
+An input row is the vector that predicts (with skip-gram, that of a center word). Let C (M, d) be
+the input rows, U (V, d) the output vectors, N (M, V) the pair counts with row sums n, and
+E = exp(C Uᵀ) with row sums z. The loss J and its gradients are
 
     J = Σ n log z − Σ C ∘ (N U),   ∂J/∂C = (n / z) ∘ (E U) − N U,   ∂J/∂U = Eᵀ (n / z ∘ C) − Nᵀ C
 
-(``w2v/README.md``, "Everything is one shape"). A batch thus takes three large matrix products: C Uᵀ
-and two with E. To save time, not E but smaller matrices are multiplied by n / z.
+(``w2v/README.md``, "Everything is one shape").
 """
 
 from collections.abc import Callable
@@ -36,13 +34,12 @@ class PairCounts(NamedTuple):
     Attributes
     ----------
     inputs
-        The M distinct input vectors that have pairs. Each is a weighted sum of word vectors, stored
-        as word ids and weights (`Sums`). For skip-gram, each sum has one word: ``inputs.ids``,
-        int32 (M,), has the distinct center words in ascending order. For CBOW, each center position
-        counts as an input vector of its own.
+        The M distinct input vectors that have pairs, as weighted sums of word vectors. For
+        skip-gram, each sum has one word; ``inputs.ids``, int32 (M,), has these center words,
+        ascending. For CBOW, each center position counts as an input vector of its own.
     counts : float32 CSR (M, V)
-        The summed weight of the pairs of each input vector and predicted word. The sparse matrix
-        may have several entries for one element, which are to be added up.
+        The summed weight of the pairs of each input vector and predicted word. Repeated entries of
+        the sparse matrix are to be added up.
     """
 
     inputs: Sums
@@ -52,21 +49,17 @@ class PairCounts(NamedTuple):
 STEP_SCALE = 300.0
 """With Adagrad, the learning rate r is multiplied by ``STEP_SCALE / sqrt(n * d)``. Here, d is the
 dimension of the vectors, and n the number of steps of the training, or `MIN_STEPS` if that is more.
-`RowScale` divides a gradient by at least the root mean square of the elements of the vector's
-gradients so far; ordinary Adagrad has a sum instead of the mean. If all these gradients are equal,
-a step therefore moves the vector by at most ``r * STEP_SCALE / sqrt(n)``. With this value of
-`STEP_SCALE`, the same learning rates suit the exact softmax and negative sampling: on the Stanford
-Sentiment Treebank, the default of 0.025 is the best of 0.0175, 0.025 and 0.035."""
+If all gradients of a vector have the same length, a step moves it by at most
+``r * STEP_SCALE / sqrt(n)`` (see `RowScale`). With this value, the same learning rates suit the
+exact softmax and negative sampling: on the Stanford Sentiment Treebank, the default of 0.025 is the
+best of 0.0175, 0.025 and 0.035."""
 
 MIN_STEPS = 64.0
-"""On short texts, a training should still have about this number of steps, over all epochs. To
-reach it, the default of the setting ``batch_words``, the number of center words per batch, may be
-below `MIN_BATCH_WORDS`. But the default is never below ``1 / BATCHES_PER_EPOCH`` of the words of an
-epoch, unless `MAX_PAIRS` requires it.
-
-With Adagrad, the learning rate is multiplied by a constant factor, which is inversely proportional
-to the square root of the number of steps of the whole training. If a training has fewer steps than
-`MIN_STEPS`, the factor is that for `MIN_STEPS` steps; a larger factor would make steps too long."""
+"""About the number of steps that training on a short text should still have, over all epochs. To
+reach it, the default of the setting ``batch_words`` (center words per batch) may be below
+`MIN_BATCH_WORDS`, but not below ``1 / BATCHES_PER_EPOCH`` of the words of an epoch, unless
+`MAX_PAIRS` requires it. With Adagrad, the learning rate is divided by the square root of the number
+of steps. Fewer than `MIN_STEPS` count as `MIN_STEPS`, so that no step is too long."""
 
 MIN_BATCH_WORDS = 2000
 """By default, the setting ``batch_words``, the number of center words per batch, is at least this
@@ -102,10 +95,9 @@ class RowScale:
     """A variant of the Adagrad optimizer, with one learning-rate scale per row of a matrix.
 
     The gradient of a row is divided by sqrt(q + r). q is the mean of the squared elements of all
-    gradients that the row has had, in this step and in earlier ones: a mean, not a sum as in
-    Adagrad, so steps do not become shorter with time. Division by sqrt(q) makes rare words move as
-    far in a step as frequent ones. r is the average of q over all rows that this step updates.
-    Adding r keeps a row with few and tiny gradients from making large steps.
+    gradients that the row has had, including the present one. Adagrad has a sum instead of the
+    mean, which shortens steps with time. r is the average of q over all rows that the present step
+    updates; it keeps a row with few and tiny gradients from making large steps.
     """
 
     def __init__(self, size: int) -> None:
@@ -115,10 +107,9 @@ class RowScale:
     def divide(self, gradients: F32, words: NDArray[np.int32] | slice = slice(None)) -> None:
         """Divide each row's gradient by about the root mean square of the row's gradients so far.
 
-        Let g_1 to g_t be the gradients of a row so far, each with d elements; g_t is the new one.
-        For each row, q = (|g_1|² + ... + |g_t|²) / (t d): the mean of the squared elements, over
-        elements and over time. g_t is divided, in place, by sqrt(q + mean(q) + 1e-30), where
-        mean(q) is the mean of q over the rows `words`. The sums over time are kept in the object.
+        For each row, let q = (|g_1|² + ... + |g_t|²) / (t d), where g_1 to g_t are its gradients so
+        far, each with d elements. The new gradient g_t is divided, in place, by
+        sqrt(q + mean(q) + 1e-30), where the mean is over the rows `words`.
 
         Parameters
         ----------
@@ -175,13 +166,13 @@ class SoftmaxStep:
     def draw(self, batch: Batch, key: Key, first: int) -> PairCounts:
         """Group the (input, predicted word) pairs of a batch by distinct input vector.
 
-        Nothing is random with skip-gram. All occurrences of a center word have the same input
-        vector. With a dynamic window, no window sizes are drawn; instead, the weight of a pair is
-        the probability that the window contains it. `key` and `first` are not used.
+        With skip-gram, all occurrences of a center word have the same input vector. Nothing is
+        random: with a dynamic window, the weight of a pair is the probability that the window
+        contains it. `key` and `first` are not used.
 
-        With CBOW, each position counts as an input vector of its own. With a dynamic window, the
-        window sizes of positions are a function of `key` and of their indices in the sub-sampled
-        shard (part of the text); `first` is the index of the first center position of the batch.
+        With CBOW, each position has an input vector of its own. With a dynamic window, its window
+        size is a function of `key` and of its index in the sub-sampled shard (part of the text).
+        `first` is the index of the batch's first center position.
         """
         ids, documents = batch
         inputs = self.inputs.sums(batch, key, first)
@@ -291,31 +282,22 @@ class SoftmaxStep:
     ) -> tuple[float, F32, F32, list[Any]]:
         """Compute the loss of some input vectors, and apply a function to blocks of exp(logits).
 
-        C are the input vectors, U the output vectors of all V words, and C Uᵀ the logits. The
-        matrix E = exp(C Uᵀ) is computed in blocks of columns. To prevent overflow, each row of E
-        may be multiplied by a constant factor of that row.
-
-        Parameters
-        ----------
-        C
-            The input vectors, (M, d).
-        counts
-            N: the summed weight of the pairs of each input vector and word, (M, V).
-        use
-            A function of a block of columns of E, and of the slice of the vocabulary that these
-            columns stand for.
+        C (M, d) are the input vectors, U (V, d) the output vectors, and E = exp(C Uᵀ), which is
+        computed in blocks of columns. To prevent overflow, a row of E may be multiplied by a
+        constant. `counts` is N, (M, V), the summed weight of the pairs of each input vector and
+        word. `use` is a function of a block of E, and of the slice of the vocabulary that its
+        columns stand for.
 
         Returns
         -------
         loss
             The weighted sum of the losses of all pairs.
         scale : (M, 1)
-            For each input vector, the sum of its row of N, divided by the sum of its row of E. The
-            latter contains the factor of the row, if there is one.
+            The row sums of N, divided by the row sums of E, which contain the constants.
         NU : (M, d)
             The product N U.
         used
-            The results of `use`, one for each block of the vocabulary.
+            The results of `use`, one for each block.
         """
         self.logits = self.buffers.get("logits", len(C) * len(self.model.outside))
         E_of = partial(self._exp, C, use)
@@ -400,17 +382,10 @@ class SoftmaxStep:
     def _add_outside_gradient(self, aC: F32, words: slice) -> None:
         """Add Eᵀ A to the gradient of the output vectors, for a block of the vocabulary.
 
-        The gradient is ``self.dU``. E, (M, words of the block), has exp(logit) for M input vectors
-        and the words of the block. `_tile` has left E in the buffer ``self.logits``. To prevent
-        overflow, `_tile` may have multiplied each row of E by a constant factor of that row.
-
-        Parameters
-        ----------
-        aC
-            A, (M, d). Row i is input vector i, multiplied by n_i / z_i. n_i is the summed weight of
-            the pairs of input vector i. z_i is the sum of row i of E over the whole vocabulary; it
-            contains the same factor as E, which thus cancels.
-        words
-            The block of the vocabulary.
+        The gradient is ``self.dU``. E, (M, words of the block), is exp(logits) of M input vectors,
+        which `_tile` has left in ``self.logits``. `aC` is A, (M, d): row i is input vector i times
+        n_i / z_i, where n_i is the summed weight of its pairs, and z_i the sum of row i of E over
+        the whole vocabulary. If `_tile` has multiplied this row by a constant to prevent overflow,
+        z_i contains the constant, which thus cancels.
         """
         self.dU[words] += self._logits(words, len(aC)).T @ aC

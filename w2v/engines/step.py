@@ -1,18 +1,16 @@
 """The training step: one update of the model by one batch of text. Each loss implements its own.
 
-All engines but gensim train on a shard, a part of the text, in this way, whatever the number of
-threads:
+All engines but gensim train on a shard, a part of the text, in this way:
 
 1. The engine draws a `Key`, which determines all random numbers of the shard.
-2. `sample` removes words by sub-sampling. The remaining words are cut into batches of
-   ``batch_size`` center words. The windows of center words extend into the neighboring batches, but
-   not across the borders of documents.
+2. `sample` removes words by sub-sampling. The others are cut into batches of center words. Windows
+   extend into the neighboring batches, but not into other documents.
 3. `Step.draw` draws the other random numbers of a batch, for example its noise words.
-4. `Step.update` computes the loss and its gradient from the vectors before the step, adds up the
-   gradients of each vector, and updates every vector once.
+4. `Step.update` computes the gradient from the vectors before the step, and updates every vector
+   once.
 
-Engines differ in how they compute this. If their batches and shards are of the same size, their
-results agree up to rounding errors.
+If batches and shards are of the same size, the results of two engines agree up to rounding errors,
+whatever the number of threads.
 """
 
 import math
@@ -56,17 +54,13 @@ def sample(text: Text, keep: UInt32Array, key: Key) -> tuple[int, Batch]:
 
     Parameters
     ----------
-    text
-        The shard.
     keep : uint32 (V,)
         The threshold of each word of the vocabulary, from `w2v.sampling.keep_thresholds`.
-    key
-        The key from which the random numbers of the shard are computed.
 
     Returns
     -------
     words : int
-        The number of tokens of the shard that are words of the vocabulary, before sub-sampling.
+        The number of tokens that are words of the vocabulary, before sub-sampling.
     batch
         The words that are kept.
     """
@@ -78,21 +72,14 @@ def sample(text: Text, keep: UInt32Array, key: Key) -> tuple[int, Batch]:
 def steps(batch: Batch, size: int, window: int) -> list[tuple[int, Batch]]:
     """Cut a sub-sampled shard (part of the text) into batches of at most `size` center words.
 
-    Parameters
-    ----------
-    batch
-        All words of the shard that sub-sampling kept.
-    size
-        The number of center words per batch.
-    window
-        The window size m. A batch also contains the m words before and the m words after its center
-        words; at the ends of the shard, padding with document number -1 takes their place.
+    A batch also contains the `window` words before and after its center words. At the ends of the
+    shard, padding with document number -1 takes their place.
 
     Returns
     -------
     list of (first, batch)
-        For each batch, the position of its first center word among all words of the shard that
-        sub-sampling kept, and the words of the batch.
+        For each batch, the position of its first center word in the sub-sampled shard, and the
+        batch.
     """
     m = window
     ids, documents = np.pad(batch.ids, m), np.pad(batch.documents, m, constant_values=-1)

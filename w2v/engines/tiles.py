@@ -1,11 +1,10 @@
 """NumPy training step for losses that are sums of logistic terms, by batched matrix products.
 
 The center words of a batch are processed in tiles of `CENTERS` consecutive words. For the input
-rows C of a tile and the output rows R that a loss chooses for it, the scores are S = C Rᵀ, and the
-loss J is a weighted sum of -log σ(S) over positive pairs and -log σ(-S) over negative pairs. The
-matrix G = ∂J/∂S gives the gradients ∂J/∂C = G R and ∂J/∂R = Gᵀ C (see ``w2v/README.md``). Negative
-sampling and the hierarchical softmax differ only in the output rows and weights, which
-`LogisticStep.columns` returns.
+vectors C of a tile and the output vectors R that a loss chooses for it, the scores are S = C Rᵀ.
+The loss J is a weighted sum of -log σ(s) over positive pairs and -log σ(-s) over negative pairs.
+With G = ∂J/∂S, the gradients are ∂J/∂C = G R and ∂J/∂R = Gᵀ C (see ``w2v/README.md``). Negative
+sampling and the hierarchical softmax differ only in the output vectors and weights.
 """
 
 from abc import ABC, abstractmethod
@@ -34,11 +33,10 @@ computed together."""
 NOISE, CBOW_NOISE, SUBWORD_NOISE = 20, 12, 40
 """The number of noise words for each group of `SHARED` center words: in skip-gram, in CBOW, and in
 skip-gram with subwords. With fewer noise words, vectors are worse; with more, training is slower.
-The input vector of a center word is scored with all noise words of the group, and with the words
-that it predicts: up to 2 m in skip-gram (m is the window size), but one in CBOW. With as many noise
-words as skip-gram, CBOW would spend a larger part of its time on them; so it has fewer. Subwords
-need more: if several center words of a group contain an n-gram, the same noise words change it
-several times, and their random errors do not average out."""
+CBOW has fewer, because noise words would take a larger part of its time: besides them, an input
+vector is scored with one word in CBOW, but with up to 2 m words in skip-gram (m is the window
+size). Subwords need more: if several center words of a group contain an n-gram, the same noise
+words change it several times, and their random errors do not average out."""
 
 STEP_NUMBERS, MAX_STEP_WORDS = 1 << 18, 4096
 """Default limits of a training step. All its center vectors together (center words times dimension)
@@ -97,18 +95,18 @@ def step_words(task: Task, most: int | None = None) -> int:
 class Columns(NamedTuple):
     """The output vectors of a batch, and the weight of each score in the loss.
 
-    A batch has B tiles. A tile is a group of `CENTERS` consecutive center words that share R output
-    vectors. A score is the dot product of an input vector and an output vector of a tile.
+    A batch has B tiles, each of `CENTERS` consecutive center words that share R output vectors. A
+    score s is the dot product of an input vector and an output vector of a tile.
 
     Attributes
     ----------
     rows : int32 (B, R)
-        The output vectors of each tile, as indices of rows of their matrix.
+        The output vectors of each tile, as row indices in their matrix.
     weights : float32 (B, CENTERS, R)
-        The weight of each score in the loss; 0 if the two vectors do not form a pair.
+        The weight of each score; 0 if the two vectors form no pair.
     positives
-        The number of leading columns that are positive examples, with the loss -log σ(s) for a
-        score s. The other columns are negative examples, with the loss -log σ(-s).
+        The first `positives` output vectors of a tile are positive examples, with the loss -log
+        σ(s). The others are negative examples, with the loss -log σ(-s).
     """
 
     rows: I32
@@ -171,11 +169,9 @@ class LogisticStep(ABC):
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
         """Choose the output vectors of each tile of a batch, and the weights of its scores.
 
-        A tile is `CENTERS` consecutive center words. Its input vectors are all multiplied with the
-        same output vectors: for negative sampling, those of the words in and around the tile and of
-        noise words drawn at random; for the hierarchical softmax, those of tree nodes. A score is
-        the dot product of an input and an output vector. The result has the row numbers of the
-        output vectors, and the weight of each score.
+        The scores of a tile (`CENTERS` consecutive center words) are the dot products of its input
+        vectors with the same output vectors: for negative sampling, those of the words in and
+        around the tile and of noise words; for the hierarchical softmax, those of tree nodes.
 
         Parameters
         ----------
@@ -184,11 +180,10 @@ class LogisticStep(ABC):
         weights : float32 (B, CENTERS, W)
             The weight of the pair of each center word and each of these words; 0 for no pair.
         key
-            The key from which random numbers, such as those for noise words, are computed. It
-            belongs to the shard, a part of the text.
+            The key of the shard (part of the text) from which random numbers are computed.
         first
-            The position, in the shard, of the batch's first center word. Positions count only the
-            words that sub-sampling has kept.
+            The position in the shard of the batch's first center word. Only words that sub-sampling
+            has kept are counted.
         """
 
     def batch_size(self, words: int) -> int:  # noqa: ARG002
@@ -198,21 +193,18 @@ class LogisticStep(ABC):
     def draw(self, batch: Batch, key: Key, first: int) -> Draw:
         """Choose the input and output vectors of a batch, and the weights of their scores.
 
-        A score is the dot product of an input and an output vector. The loss of the batch is the
-        sum of the losses of its scores, each multiplied by the score's weight. All random choices
-        of the batch are made here. The next call of this method overwrites the weights in the
-        result (`Columns.weights`).
+        A score is the dot product of an input and an output vector. All random choices of the batch
+        are made here. The next call overwrites the weights in the result (`Columns.weights`).
 
         Parameters
         ----------
         batch
-            The center words, with the m words before and the m words after them; m is the window
-            size.
+            The center words, with the m words before and after them; m is the window size.
         key
-            The key from which the random numbers of the shard (part of the text) are computed.
+            The key of the shard (part of the text) from which random numbers are computed.
         first
-            The position, in the shard, of the batch's first center word. Positions count only the
-            words that sub-sampling has kept.
+            The position in the shard of the batch's first center word. Only words that sub-sampling
+            has kept are counted.
         """
         m, reach = self.window, self.reach
         count = len(batch.ids) - 2 * m
@@ -237,14 +229,13 @@ class LogisticStep(ABC):
     def loss(self, draw: Draw) -> Tally:
         """Return the summed weight of the pairs of a batch, and the weighted sum of their losses.
 
-        `draw` is what the method `draw` returned for the batch. The summed weight is `Draw.pairs`.
-        The field `words` of the result is 0, because the caller counts the words. The model is not
-        changed.
+        `draw` is the result of the method `draw`. The model is not changed. The field `words` of
+        the result is 0, because the caller counts the words.
 
-        After the call, four arrays in ``self.buffers`` contain what `update` needs: ``C`` the input
-        vectors, ``R`` the output vectors, ``G`` the derivative of the loss with respect to each
-        score (the dot product of an input and an output vector), and ``S`` an upper bound on the
-        second derivative of the loss with respect to each score.
+        After the call, ``self.buffers`` has four arrays for `update`: ``C``, the input vectors;
+        ``R``, the output vectors; ``G``, the derivative of the loss with respect to each score (the
+        dot product of an input and an output vector); and ``S``, an upper bound on the second
+        derivative.
         """
         C, R, S, G, T = self._arrays(draw)[:5]
         columns = draw.columns
@@ -314,24 +305,21 @@ def padded(sums: Sums, missing: int) -> Sums:
 def logistic(x: F32, weights: F32, gradient: F32, scratch: F32) -> float:
     """Compute the weighted sum of log(1 + exp(x)), its gradient, and a bound on its curvature.
 
+    Returns the weighted sum. All arrays are float32 and have the same shape.
+
     Parameters
     ----------
-    x : float32
+    x
         The argument. It is overwritten by weight / (2 max(2, |x|)), the curvature of a parabola
-        that touches the function at x and lies above it elsewhere. The smallest such curvature is
-        weight · tanh(x / 2) / (2 x) (Jaakkola and Jordan 2000); the bound used here is faster to
-        compute, and at most a third larger.
-    weights : float32, of the shape of ``x``
-        The weight of each element of ``x`` in the sum.
-    gradient : float32, of the shape of ``x``
+        that touches the function at x and lies above it elsewhere. (The smallest such curvature,
+        weight · tanh(x / 2) / (2 x), takes longer to compute, and is at most a quarter smaller.
+        Jaakkola and Jordan 2000.)
+    weights
+        The weights of the sum.
+    gradient
         Output: weight · σ(x).
-    scratch : float32, of the shape of ``x``
+    scratch
         Temporary memory.
-
-    Returns
-    -------
-    float
-        The weighted sum.
     """
     largest = 80.0  # exp stays finite in float32; beyond, log(1 + exp(x)) is x to the last bit
     p = np.minimum(x, largest, out=scratch)

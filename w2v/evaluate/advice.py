@@ -35,21 +35,18 @@ def effect_sizes(result: Sweep[Any]) -> list[str]:
 
 
 def advice(result: Sweep[Any]) -> list[str]:
-    """Return lines of advice on the results of a sweep.
+    """Return lines of advice on the results of a sweep, which ranks configurations by one metric.
 
-    The sweep ranks its configurations by one metric, the objective. There may be these lines, in
-    this order:
+    There may be these lines, in this order:
 
-    - If not all configurations have runs of the same seeds, a line says how they are ranked.
-    - For each group of configurations that can be compared with each other: if one of them trains
-      much faster than the best one and is not shown to be worse, a line names it.
-    - If a configuration has the verdict ``no spread``, a line explains it: the difference from the
-      best one cannot be tested, because its estimated variance is 0. The line also says by which
-      other scores configurations can be tested.
-    - If the objective is a benchmark score, and the vocabularies of the runs cover unequal shares
-      of the benchmark, a line warns of this. It is left out if all runs have the setting
-      ``evaluate.oov=zero``, which counts word pairs with unknown words as a cosine of 0, and
-      questions with unknown words as wrong.
+    - how the configurations are ranked, if not all have runs of the same seeds;
+    - for each group of comparable configurations: the fastest one that is not shown to be worse
+      than the best, if it trains much faster;
+    - that some differences cannot be tested, because their estimated variance is 0, and which
+      scores can be tested;
+    - a warning, if the metric is a benchmark score and the vocabularies of the runs cover unequal
+      shares of the benchmark. There is none if all runs have ``evaluate.oov=zero``, which also
+      scores items with unknown words.
     """
     lines = []
     if result.unequal_seeds:

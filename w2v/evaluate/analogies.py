@@ -94,27 +94,25 @@ def section_of(category: str) -> str:
 
 @dataclass(frozen=True)
 class CategoryResult:
-    """The accuracy on one category of analogy questions.
+    """The accuracy on one category of analogy questions, or on several together (`total_of`).
 
     Attributes
     ----------
     category, section
-        The name of the category, and ``semantic`` or ``syntactic``. In a total over several
-        categories (`total_of`), they are ``all`` and the name of the total.
+        The name of the category, and ``semantic`` or ``syntactic``. For several categories:
+        ``all``, and the name of the group.
     accuracy, accuracy_5
-        The share of questions whose best candidate answer is correct, and of questions with a
-        correct answer among the five best candidates. None if no question was used.
+        `correct` / `questions` and `correct_5` / `questions`; None if `questions` is 0.
     ci95
-        Wilson's 95 % confidence interval of `accuracy`. None if no question was used.
+        Wilson's 95 % confidence interval of `accuracy`; None if `questions` is 0.
     correct, correct_5
-        The number of questions whose best candidate answer is correct, and of questions with a
-        correct answer among the five best candidates.
+        How many questions have a correct answer as the best candidate, or among the five best.
     questions
-        The number of questions used, the denominator of both accuracies: `total` if questions that
-        are not known count as wrong (``oov="zero"`` of `analogies`), else `known`.
+        The number of questions used: `known`, or `total` if the other questions count as wrong
+        (``oov="zero"``).
     known, total
         The number of questions whose words a, b, c and at least one correct answer are in the
-        vocabulary, and the number of all questions.
+        vocabulary, and of all questions.
     """
 
     category: str
@@ -131,54 +129,42 @@ class CategoryResult:
 
 @dataclass(frozen=True)
 class AnalogyResult:
-    """The accuracy on a benchmark of analogy questions.
-
-    Attributes
-    ----------
-    method
-        How the answer is computed: ``3CosAdd`` or ``3CosMul``.
-    accuracy, semantic, syntactic
-        The share of correct answers: among all questions used, among the semantic ones and among
-        the syntactic ones. None if no such question was used.
-    accuracy_5
-        The share of questions with a correct answer among the five best candidates. None if no
-        question was used.
-    ci95
-        Wilson's 95 % confidence interval of `accuracy`; None if no question was used. It assumes
-        that questions are independent. Questions of a benchmark share words, so the true
-        uncertainty is larger.
-    correct, correct_5
-        The number of questions answered correctly, and with a correct answer among the five best.
-    questions, total
-        The number of questions used for the scores, and of all questions in the benchmark.
-    known, coverage
-        The number of questions whose words a, b, c and at least one correct answer are in the
-        vocabulary, and known / total (None without questions).
-    vocabulary
-        The size of the vocabulary: only this many most frequent words may occur in questions and
-        answers.
-    oov
-        How questions that are not `known` are treated: ``skip`` leaves them out, ``zero`` counts
-        them as wrong.
-    categories
-        The result for each category, in the order in which they first occur among the questions.
-    """
+    """The accuracy on a benchmark of analogy questions "a is to b as c is to what?"."""
 
     method: Method
+    """How answers are computed: ``3CosAdd`` or ``3CosMul``."""
     accuracy: float | None
+    """The share of correct answers among the questions used; None if there are none."""
     semantic: float | None
+    """The accuracy on the semantic questions used; None if there are none."""
     syntactic: float | None
+    """The accuracy on the syntactic questions used; None if there are none."""
     accuracy_5: float | None
+    """The share of questions used with a correct answer among the five best candidates; None if no
+    question was used."""
     ci95: Interval | None
+    """Wilson's 95 % confidence interval of `accuracy`; None if no question was used. The true
+    uncertainty is larger, because the questions of a benchmark share words."""
     correct: int
+    """The number of questions answered correctly."""
     correct_5: int
+    """The number of questions with a correct answer among the five best candidates."""
     questions: int
+    """The number of questions used for the accuracy: `known`, or `total` if `oov` is ``zero``."""
     known: int
+    """The number of questions whose words a, b, c and at least one correct answer are in the
+    vocabulary."""
     total: int
+    """The number of questions in the benchmark."""
     coverage: float | None
+    """`known` / `total`; None without questions."""
     vocabulary: int
+    """Only this many most frequent words may occur in questions and answers."""
     oov: Unknown
+    """How questions that do not count as `known` are treated: ``skip`` leaves them out, ``zero``
+    counts them as wrong."""
     categories: tuple[CategoryResult, ...]
+    """The result for each category, in the order in which they first occur among the questions."""
 
 
 def as_questions(name: str, given: Iterable[object]) -> list[Question]:
@@ -212,17 +198,16 @@ def load_analogies(path: str | Path) -> list[Question]:
 
     In Google's format, each question is a line of four words, and a line ``: category`` precedes
     the questions of a category. In BATS, each text file (``.txt``) in the folder and its subfolders
-    is a category: a relation, such as that of a country to its capital. Each line has a word, white
-    space, and the words with this relation to it, separated by slashes. Any two lines of a file
-    that begin with different words make two questions "a is to b as c is to what?", one for each
-    order of the lines. The first line gives a (its word) and b (the first word related to it); the
-    second line gives c (its word) and the correct answers (all words related to it).
+    is a category. Each line has a word, white space, and the words related to it, separated by
+    slashes. Any two lines that begin with different words make two questions "a is to b as c is to
+    what?", one for each order: the lines begin with a and c, b is the first word related to a, and
+    all words related to c are correct.
 
     Raises
     ------
     InputError
-        A file cannot be read, a line has another format, a question precedes the first category, a
-        category is called ``all``, or there are no questions.
+        A file cannot be read, a line has another format, a question has no category, a category is
+        called ``all``, or there are no questions.
 
     References
     ----------
@@ -297,30 +282,28 @@ def analogies(
     method: Method = "3CosAdd",
     oov: Unknown = "skip",
 ) -> AnalogyResult:
-    """Answer analogy questions and compute the accuracy.
+    """Answer analogy questions ("a is to b as c is to what?") and compute the accuracy.
 
     Parameters
     ----------
     vectors
         The word vectors, or a trained model.
     questions
-        The questions, each a `Question` or a tuple of a category and four words, or a path to load
-        them from (`load_analogies`).
+        The questions, or the path of a file or folder (`load_analogies`). A tuple has a category
+        and four words.
     vocabulary
         Only this many most frequent words may occur in questions and answers.
     method
-        How the answer is computed, ``3CosAdd`` or ``3CosMul``; see `answer_ranks`.
+        ``3CosAdd`` or ``3CosMul``; see `answer_ranks`.
     oov
-        How a question "a is to b as c is to what?" is treated if a, b or c is outside that
-        vocabulary, or if all of its correct answers are (a `Question` may have several): ``skip``
-        leaves the question out, ``zero`` counts it as wrong.
+        How a question is treated if a, b or c is outside this vocabulary, or all its correct
+        answers are: ``skip`` leaves it out, ``zero`` counts it as wrong.
 
     Raises
     ------
     InputError
-        `vectors` has no vectors, the questions cannot be loaded, an item is no question,
-        `vocabulary` is no whole number of at least 1, `method` or `oov` is unknown, or a vector
-        that is used contains NaN or an infinity.
+        The questions cannot be loaded, another argument is not allowed, or a vector that is used is
+        not finite.
     """
     if isinstance(questions, str | Path):
         asked = load_analogies(questions)
@@ -341,35 +324,21 @@ def answer_ranks(
 
     For a question "a is to b as c is to x", 3CosAdd ranks the words x by cos(x, b) - cos(x, a) +
     cos(x, c). 3CosMul ranks them by cos(x, b) cos(x, c) / (cos(x, a) + 1e-6), with cosines shifted
-    to the range from 0 to 1. The words a, b and c cannot be answers. If a word of a question or
-    answer is not in the vocabulary, the most frequent word that differs only in case takes its
-    place. If there is none, other spellings are tried in the same way, such as ``_`` for spaces
-    (`w2v.vectors.lookup.spellings`). Words that differ only in case count as the same answer.
-
-    Parameters
-    ----------
-    vectors
-        The word vectors.
-    questions
-        n questions.
-    vocabulary
-        Only this many most frequent words may occur in questions and answers. Accuracy usually
-        falls as this number grows, so compare only results with the same number.
-    methods
-        The methods to use: ``3CosAdd``, ``3CosMul`` or both.
+    to the range from 0 to 1. The words a, b and c cannot be answers. Words that differ only in case
+    count as the same answer. Words outside the vocabulary are also looked up in another case and in
+    other spellings (`w2v.vectors.lookup.spellings`). The vocabulary has the `vocabulary` most
+    frequent words; accuracy usually falls as this number grows.
 
     Returns
     -------
-    dict of method to (n,) int64
-        For each method and question: the rank of the best correct answer among all candidates, from
-        1 to 5; 0 if none is among the first five; -1 if a, b or c, or all correct answers, are not
-        in the vocabulary.
+    dict of method to int64 (questions,)
+        The rank of the best correct answer, from 1 to 5; 0 if it is beyond 5; -1 if a, b or c, or
+        all correct answers, are not in the vocabulary.
 
     Raises
     ------
     InputError
-        `vocabulary` is no whole number of at least 1, a method is unknown, or a vector that is used
-        contains NaN or an infinity.
+        `vocabulary` or a method is not allowed, or a vector that is used is not finite.
 
     References
     ----------

@@ -1,23 +1,22 @@
 """Compare the vectors of two texts: find words whose use differs by more than chance.
 
 Vectors are trained several times on each text. The differences between these runs show how much
-chance changes the vector of a word. The runs may differ in their seeds only, or each may be trained
-on a bootstrap sample of the documents; only bootstrap samples show how much depends on the choice
-of documents.
+chance changes the vector of a word. Runs on bootstrap samples of the documents also show how much
+depends on the choice of documents.
 
 The vectors are scaled to length 1 and aligned by rotations. For a word, let δ be the difference
-between its mean vectors in the two texts, and M the covariance of δ under the null hypothesis that
-the word is used alike. M is estimated from the spread of the runs around their means. Under the
-null hypothesis, δ·δ has the mean tr M, and δ·δ / tr M has approximately Fisher's F distribution
-with f = (tr M)² / tr(M²) and f (n + m - 2) degrees of freedom, for n and m runs. The p-values are
-corrected for deviations from this distribution, and for the number of words.
+between its mean vectors in the two texts. Under the null hypothesis, the word is used alike in both
+texts, and δ has the covariance M, which is estimated from the spread of the runs. Then δ·δ / tr M
+has approximately Fisher's F distribution with f = (tr M)² / tr(M²) and f (n + m - 2) degrees of
+freedom, for n and m runs. The p-values are corrected for deviations from this distribution, and for
+the number of words.
 
 References
 ----------
 A. Dempster (1958), A high dimensional two sample significance test. S. Chen, Y. Qin (2010), A
 two-sample test for high-dimensional data with applications to gene-set testing. B. Devlin, K.
-Roeder (1999), Genomic control for association studies: the median of all statistics estimates
-their inflation. S. Holm (1979), A simple sequentially rejective multiple test procedure.
+Roeder (1999), Genomic control for association studies. S. Holm (1979), A simple sequentially
+rejective multiple test procedure.
 """
 
 from dataclasses import dataclass
@@ -58,24 +57,23 @@ LEVEL = 0.01
 class Shift(NamedTuple):
     """The distance between the vectors of a word in two texts, and its significance.
 
+    There are one or more training runs on each text.
+
     Attributes
     ----------
-    word
-        The word.
     before, after
-        The count of the word in each text, taken from the text's first run; None if unknown.
+        The count of the word in each text, in the first run; None if unknown.
     distance
         1 - cosine, averaged over all pairs of a run of one text and a run of the other.
     expected
         The distance expected by chance alone; None if both texts have a single run.
     moved
-        ``distance - expected``, the distance beyond chance, which may be negative; None if
-        `expected` is None.
+        ``distance - expected``, which may be negative; None if `expected` is None.
     low, high
         The 95 % confidence interval of `moved`; None if no text has three runs.
     p
-        The p-value of the null hypothesis that the word is used alike, corrected for the number of
-        words; None if no text has three runs.
+        The p-value of the hypothesis that the word is used alike in both texts, corrected for the
+        number of words; None if no text has three runs.
     """
 
     word: str
@@ -99,75 +97,45 @@ class Shift(NamedTuple):
 
 @dataclass(frozen=True)
 class Change:
-    """The result of comparing two texts: the shift of each word.
-
-    Attributes
-    ----------
-    shifts
-        The shift of each word, ranked as `change` describes.
-    runs
-        The number of training runs on the first text, and on the second text.
-    resampled
-        Whether each run was trained on a bootstrap sample of the documents.
-    inflation
-        How much larger the test statistics of words are than chance alone would make them: a
-        factor. The statistic of a word is the squared distance between its mean vectors (over runs)
-        in the two texts, divided by the mean that this squared distance has by chance alone. A
-        factor is estimated for each band of words of similar frequency: the median statistic of the
-        band's words, divided by the median expected if all words are used alike in both texts. The
-        p-values of the band are corrected by its factor; if it is above 1, they would otherwise be
-        too small. `inflation` is the median of the factors, each counted once for every word of its
-        band. The factors are not estimated if no text has three or more runs: `inflation` is then 1
-        if a text has two runs, and None if each text has a single run.
-    anchors
-        The number of words from which the rotations that align the vectors were computed.
-    """
+    """The result of comparing two texts: for each word, the shift of its vector."""
 
     shifts: list[Shift]
+    """The shift of each word, ranked as `change` describes."""
     runs: tuple[int, int]
+    """The number of training runs on the first text, and on the second text."""
     resampled: bool
+    """Whether each run was trained on a bootstrap sample of the documents."""
     inflation: float | None
+    """How much larger the test statistics are than chance would make them: a factor, the median
+    over the words. Words of similar frequency share a factor, for which their p-values are
+    corrected. If no text has three runs, 1 or, with a single run of each text, None."""
     anchors: int
+    """The number of words from which the rotations that align the vectors were computed."""
 
 
 class _Noise(NamedTuple):
     """How much the vectors of V words vary between training runs on the same text.
 
-    There are two texts, with one or more runs each, and at least one has two or more. For each
-    word and text, let Σ be the covariance (d, d) of the word's vector over the runs on the text.
-    A text with too few runs for an estimate gets the estimate of the other text.
-
-    Attributes
-    ----------
-    trace : (2, V)
-        Estimates of tr Σ, which need two runs.
-    square : (2, V)
-        Estimates of tr Σ², corrected for bias, which need three runs; None if no text has three.
-    cross : (V,)
-        Estimates of tr Σ₁Σ₂ for the two texts' Σ₁ and Σ₂. If one text has a single run, they are
-        equal to `square` of the other text. Not used if `square` is None.
-    along : (2, V)
-        Estimates of δ·Σδ, which need two runs. δ is the difference between the word's mean vectors
-        in the two texts.
-    skew
-        A correction of the test of whether a word is used alike in both texts. The test statistic
-        is T = δ·δ / tr M, where M is the covariance of δ if the word is used alike. T has
-        approximately an F distribution. With f = (tr M)² / tr(M²) degrees of freedom in the
-        numerator, that distribution has the variance of T, but too little skewness. The test
-        therefore uses `skew` * f degrees of freedom. The skewness is right if `skew` = (tr M²)⁴ /
-        (tr M tr M³)². The runs may be too few to estimate tr M³ for a single word. In this formula,
-        M is therefore replaced by a matrix C, the same for all words: the sum of
-        (runs - 1) Σ / tr Σ over all words and all texts with two or more runs. With `skew` * f
-        degrees of freedom, the variance of the F distribution is about 1 / `skew` times that of T.
-        The test therefore compares not T but 1 + (T - 1) / √skew with the distribution. `skew` is
-        at most 1; it is 1 if C is isotropic.
+    There are two texts. A text with too few runs for an estimate gets the estimate of the other
+    text.
     """
 
     trace: NDArray[np.float64]
+    """float64 (2, V): estimates of tr Σ for each text and word, where Σ is the covariance of the
+    word's vector over the runs on the text. They need two runs."""
     square: NDArray[np.float64] | None
+    """float64 (2, V): estimates of tr Σ² for each text and word, where Σ is the covariance of the
+    word's vector over the runs on the text. They need three runs; None if no text has three."""
     cross: NDArray[np.float64]
+    """float64 (V,): estimates of tr Σ₁Σ₂ for each word, where Σ₁ and Σ₂ are the covariances of its
+    vector over the runs on each text. If one text has a single run, tr Σ² of the other text."""
     along: NDArray[np.float64]
+    """float64 (2, V): estimates of δ·Σδ for each text and word. Σ is the covariance of the word's
+    vector over the runs on the text, and δ the difference between its mean vectors in the two
+    texts."""
     skew: float
+    """A factor, at most 1, by which the numerator degrees of freedom of the F test are multiplied,
+    so that the F distribution has the skewness of the test statistic. The same for all words."""
 
 
 def change(
@@ -177,31 +145,26 @@ def change(
 ) -> Change:
     """Rank the words that two texts share by the significance of the change of their vectors.
 
-    If at least one of the texts has three or more runs, the words are ranked by the p-value before
-    its correction for the number of words, the smallest first. With fewer runs, there are no
-    p-values, and the words are ranked by the distance between their vectors, the largest first; if
-    a text has two runs, by this distance relative to the variation between runs. Words that are
-    known to occur less than `MIN_COUNT` times in one of the texts are left out.
+    If a text has three or more training runs, the words are ranked by their p-values before the
+    correction for the number of words, the smallest first. With fewer runs, there are no p-values.
+    The words are then ranked by the distance between their vectors, the largest first; if a text
+    has two runs, by this distance relative to the variation between runs. Words known to occur less
+    than `MIN_COUNT` times in a text are left out.
 
     Parameters
     ----------
     before, after
-        The vectors trained on each text: an ensemble of runs, or the vectors or the trained model
-        of a single run. If only one text has several runs, the other is assumed to vary as much
-        between runs.
+        The vectors trained on each text: an ensemble of runs, or the vectors or the model of a
+        single run. If only one text has several runs, the other is assumed to vary as much.
     resampled
         Whether each run was trained on a bootstrap sample of its text's documents.
 
     Raises
     ------
     InputError
-        One of these holds:
-
-        - an argument has no vectors, or a vector of a word contains NaN or an infinity;
-        - fewer than ten words are left to compare;
-        - the vectors of the texts have different dimensions;
-        - a text has several runs, but no runs of the same text differ in their vectors, so that the
-          variation between runs is zero.
+        An argument has no vectors, or vectors with NaN or infinities; the dimensions differ; fewer
+        than ten words are left; or there are several runs on a text, but all runs on the same text
+        have equal vectors.
     """
     sides = [_units("before", before), _units("after", after)]
     (words, counts, _), (others, other_counts, _) = sides
@@ -259,38 +222,35 @@ def _units(
 
 
 class _Found(NamedTuple):
-    """The result of `_shifts`: arrays over V words, float64 (V,), and the inflation factor.
+    """The result of `_shifts`: for each of V words, the distance between its vectors in two texts.
 
-    Attributes
-    ----------
-    distance, expected, moved
-        For each word, the distance between its vectors in the two texts (1 - cosine, averaged over
-        pairs of runs), the distance expected by chance, and the first less the second. `expected`
-        and `moved` are None if both texts have a single run.
-    low, high, p
-        The 95 % confidence interval of `moved`, and the p-value of the null hypothesis that the
-        word is used alike, corrected for the number of words. None if no text has three runs.
-    rank
-        The statistic by which words are ordered, the largest first. If a text has three or more
-        runs, it is the z value of the test. If the larger number of runs is two, it is the
-        squared Euclidean distance between the word's mean vectors in the two texts (means over the
-        runs), divided by the squared distance expected by chance. With one run of each text, it is
-        the squared Euclidean distance between the word's two vectors.
-    inflation
-        How much larger the test statistics are than expected under the null hypothesis: a factor,
-        the median over the words, as in `Change.inflation`. It is not estimated if no text has
-        three or more runs: it is then 1 if a text has two runs, and None if each text has a single
-        run.
+    There are one or more training runs on each text.
     """
 
     distance: NDArray[np.float64]
+    """float64 (V,): 1 - cosine of a word's vectors in the two texts, averaged over all pairs of a
+    run of one text and a run of the other."""
     expected: NDArray[np.float64] | None
+    """float64 (V,): the distance expected by chance alone; None if both texts have a single run."""
     moved: NDArray[np.float64] | None
+    """float64 (V,): the distance less the one expected by chance; None if both texts have a single
+    run."""
     low: NDArray[np.float64] | None
+    """float64 (V,): the lower end of the 95 % confidence interval of `moved`; None if no text has
+    three runs."""
     high: NDArray[np.float64] | None
+    """float64 (V,): the upper end of the 95 % confidence interval of `moved`; None if no text has
+    three runs."""
     p: NDArray[np.float64] | None
+    """float64 (V,): the p-values, corrected for the number of words; None if no text has three
+    runs."""
     rank: NDArray[np.float64]
+    """float64 (V,): the statistic by which words are ranked, the largest first: the z value of the
+    test. If no text has three runs, it is the squared distance between mean vectors; with two runs
+    of a text, this distance is divided by the one expected by chance."""
     inflation: float | None
+    """The factor by which the test statistics are larger than chance would make them, as in
+    `Change.inflation`."""
 
 
 def _shifts(
@@ -298,21 +258,19 @@ def _shifts(
 ) -> _Found:
     """For each of V words, test whether its vectors differ between two texts by more than chance.
 
-    Several runs on each text show how much vectors vary by chance. The null hypothesis is that the
-    word is used alike in both texts. The test statistic is the squared distance between the word's
-    mean vectors (over the runs) in the two texts; the docstring of this module describes the test.
-    The p-values are corrected for the number of words. There is no test if no text has three runs.
-    The result also has another distance, for display: 1 - cosine, averaged over all pairs of a run
-    of one text and a run of the other.
+    The test statistic is the squared distance between the word's mean vectors in the two texts
+    (means over the training runs). The docstring of this module describes the test. There is no
+    test if no text has three runs.
 
     Parameters
     ----------
     before, after
-        The aligned unit vectors of each run of a text, (V, d).
+        For each run on a text, the aligned unit vectors of the words: float32 (V, d). The words
+        must be sorted by frequency.
     resampled
-        Whether each run was trained on a bootstrap sample of its text's documents. For n runs with
-        the covariance Σ, the covariance of their mean vector is then taken to be (1 + 1/n) Σ, not
-        Σ/n, because the mean over runs still depends on the choice of documents.
+        Whether each run was trained on a bootstrap sample of its text's documents. If so, the
+        covariance of the mean of n vectors with covariance Σ is taken to be (1 + 1/n) Σ, not Σ/n,
+        because the mean still depends on the choice of documents.
     """
     from scipy import stats
 
@@ -334,6 +292,8 @@ def _shifts(
         return _Found(distance, (trace + spread) / 2, moved, None, None, None, ratio, 1.0)
     square = weights**2 @ noise.square + 2 * weights.prod() * noise.cross  # tr M²
     freedom = n + m - 2
+    # With skew * f degrees of freedom in the numerator, F has about 1 / skew times the variance
+    # of the ratio.
     inflation, dims = np.empty(len(ratio)), np.empty(len(ratio))
     for part in _bands(len(ratio)):
         total = max(float(square[part].sum()), 1e-300)
@@ -375,17 +335,13 @@ def _noise(
 ) -> _Noise:
     """Estimate how much the vector of each word varies between training runs on the same text.
 
-    This variation says how far a word's vectors in two texts differ by chance. Let C be the
-    covariance matrix of the word's vector over the runs on one text. For each text and word, the
-    result has estimates of tr C, of tr(C C), and of the variance of the dot product of the vector
-    with the word's row of `delta`. A text with too few runs for an estimate gets the estimate of
-    the other text.
+    A text with too few runs for an estimate gets the estimate of the other text. At least one text
+    must have two or more runs.
 
     Parameters
     ----------
     before, after
-        For each run on the first text, and for each run on the second text, the aligned unit
-        vectors of the V words, (V, d). At least one text must have two or more runs.
+        For each run on a text, the aligned unit vectors of the V words: float32 (V, d).
     delta : (V, d)
         For each word, the difference between its mean vectors in the two texts.
 
@@ -431,6 +387,8 @@ def _noise(
             square[own] = square[other]
         if counts[own] < 2:
             trace[own], along[own], cross = trace[other], along[other], square[other]
+    # With this factor, F has the skewness of the test statistic, if the covariance of δ is
+    # proportional to `pooled`. The runs are too few to compute such a factor for each word.
     one, two, three = (float((np.linalg.eigvalsh(pooled) ** power).sum()) for power in (1, 2, 3))
     skew = two**4 / (one * three) ** 2
     return _Noise(trace, square if max(counts) > 2 else None, cross, along, skew)

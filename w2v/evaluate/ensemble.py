@@ -141,11 +141,10 @@ class Ensemble:
     Parameters
     ----------
     runs
-        The vectors, or the trained models, of two or more runs. Only words that occur in all of
-        them are used.
+        The vectors, or the trained models, of two or more runs.
     vocabulary
-        Of the words in all runs, only this many are used, the most frequent ones in the first run.
-        Their unit vectors are kept in memory, which takes runs × vocabulary × dimensions × 4 bytes.
+        Only this many of the words that occur in all runs are used, the most frequent ones in the
+        first run. Their unit vectors take runs × vocabulary × dimensions × 4 bytes of memory.
 
     Attributes
     ----------
@@ -157,9 +156,8 @@ class Ensemble:
     Raises
     ------
     InputError
-        There are fewer than two runs, a run has no vectors, `vocabulary` is not a whole number of
-        at least 2, the runs have fewer than two words in common, or a vector that is used contains
-        NaN or an infinity.
+        There are fewer than two runs or two common words, a run has no vectors, `vocabulary` is not
+        a whole number of at least 2, or a vector that is used contains NaN or an infinity.
     """
 
     def __init__(self, runs: Iterable[WordVectors | HasVectors], vocabulary: int = 30_000) -> None:

@@ -1,17 +1,14 @@
 """The influence of each word pair or analogy question on a benchmark score.
 
-A score is a function of a sample of items. The influence of an item is the derivative of the score
-with respect to the item's weight in the sample (Hampel). The influences of all n items sum to 0.
-The sum of (influence / n)² estimates the variance of the score over samples of independent items:
-this is the infinitesimal jackknife. Unlike a bootstrap, it takes one pass over the data. The
-influence of an item on the difference of two scores of the same items is the difference of its two
-influences.
+The influence of an item is the derivative of the score with respect to the item's weight in the
+sample (Hampel). The sum of (influence / n)² over all n items estimates the variance of the score
+over samples of independent items: this is the infinitesimal jackknife (Efron). Unlike a bootstrap,
+it takes one pass over the data.
 
 References
 ----------
 Hampel (1974), The influence curve and its role in robust estimation. Efron (1982), The jackknife,
-the bootstrap and other resampling plans, chapter 6. Croux, Dehon (2010), Influence functions of the
-Spearman and Kendall correlation measures.
+the bootstrap and other resampling plans, chapter 6.
 """
 
 import hashlib
@@ -43,18 +40,15 @@ MAX_CORRELATION = 1 - 1e-9
 class Scores(NamedTuple):
     """The scores of several runs on a benchmark, and the influence of each of its n items on them.
 
-    The influence of an item is the derivative of the score with respect to the item's weight in
-    the sample of items.
-
     Attributes
     ----------
     values : (runs,)
         The scores; NaN where a score is undefined.
     parts : (runs, n)
-        The influence of each item on each score, 0 for items that are not used. In a result of
-        `Benchmark.scores`, the influences are divided by the number of used items. For independent
-        items, the sum of their squares then estimates the variance of the score. In a result of
-        `spearman_influences`, they are not divided.
+        The influences: the derivative of each score with respect to each item's weight in the
+        sample, 0 for items that are not used. `Benchmark.scores` divides them by the number of used
+        items. For independent items, the sum of their squares then estimates the variance of the
+        score. `spearman_influences` does not divide them.
     """
 
     values: FloatArray
@@ -127,20 +121,20 @@ class Benchmark(ABC):
     def variances(self, parts: FloatArray) -> FloatArray:
         """Estimate the variance of scores over random samples of items.
 
+        Word pairs have one estimate. Analogy questions have two: the first allows for questions
+        that depend on each other because they share a word pair; the second takes all questions as
+        independent. The first may be too small by chance, or even negative, so use the larger one.
+
         Parameters
         ----------
         parts : (rows, n)
-            For each score, a row with the influence of each item on it, as in the result of the
-            method `scores`: divided by the number of items that the score is computed from, and 0
-            for other items.
+            For each score, the influence of each item on it, as in the result of the method
+            `scores`.
 
         Returns
         -------
         (estimates, rows)
-            One or more estimates of each score's variance. Word pairs have one estimate. Analogy
-            questions have two: the first allows for questions that depend on each other because
-            they share a word pair; the second takes all questions as independent. The first may be
-            too small by chance, or even negative. Therefore use the largest estimate.
+            One or two estimates of each score's variance.
         """
         return np.asarray(np.einsum("ij,ij->i", parts, parts))[None]
 
@@ -192,8 +186,8 @@ class SimilarityBenchmark(Benchmark):
 class AnalogyBenchmark(Benchmark):
     """A benchmark of analogy questions, scored by the share of correct answers.
 
-    A question consists of two word pairs, and a pair is part of many questions. Questions that
-    share a pair are not independent. The sampling units are therefore word pairs, not questions.
+    A question consists of two word pairs. Questions that share a pair are not independent;
+    `variances` allows for this.
 
     Attributes
     ----------
@@ -201,11 +195,10 @@ class AnalogyBenchmark(Benchmark):
         The two word pairs of each question, as numbers from 0. Equal pairs of one category have the
         same number.
     oov
-        How questions with unknown words are treated: ``skip`` leaves them out, ``zero`` counts
-        them as wrong.
+        How questions with unknown words are treated: ``skip`` leaves them out, ``zero`` counts them
+        as wrong.
     content
-        A hash of the questions, which tells benchmarks apart whose `pairs` are equal; empty if it
-        is not known.
+        A hash of the questions; empty if it is not known.
 
     References
     ----------
@@ -341,15 +334,12 @@ class MeanOfSets(Benchmark):
     def interval(self, answers: NDArray[Any]) -> tuple[float, Interval] | None:
         """Return the mean correlation of one run over the sets, and its 95 % confidence interval.
 
-        For each set of word pairs, Spearman's correlation of the cosines with human ratings is
-        computed; the correlations are averaged. The interval is for the choice of word pairs.
-
-        `answers`, (n,), has the cosines of the pairs of all sets, one set after the other, NaN for
-        pairs with an unknown word. If the attribute `oov` is ``skip``, pairs with NaN are not used;
-        if it is ``zero``, they count as a cosine of 0. Sets with fewer than
-        `MIN_PAIRS_FOR_INTERVAL` distinct pairs that are used are left out. The result is None if no
-        set remains, or if any remaining set has an undefined correlation, for example because its
-        cosines are all equal.
+        The correlation is Spearman's, of cosines with human ratings. The interval is for the choice
+        of word pairs. `answers`, (n,), has the cosines of the pairs of all sets, one set after the
+        other, NaN for pairs with an unknown word. If `oov` is ``skip``, these pairs are not used;
+        if it is ``zero``, their cosine is 0. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` distinct
+        used pairs are left out. The result is None if no set remains, or if a remaining set has an
+        undefined correlation.
         """
         used = self.known(answers)
         values, parts = self.scores(answers[None], used)
@@ -386,6 +376,9 @@ def sums_by_pair(parts: FloatArray, numbers: NDArray[np.int64]) -> FloatArray:
 def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
     """Compute Spearman's correlation of x with each row of y, and each item's influence on it.
 
+    The influence is the derivative of the correlation with respect to the item's weight in the
+    sample.
+
     Parameters
     ----------
     x : (n,)
@@ -396,33 +389,9 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
     Returns
     -------
     values : (runs,)
-        The correlations; NaN if x or the row of y is constant, or n is less than 2.
+        The correlations; NaN if x or the row of y is constant, or n < 2.
     parts : (runs, n)
-        The influences: the derivative of each correlation with respect to the weight of each item
-        (see the notes), not divided by n. (The method `SimilarityBenchmark.scores`, which calls
-        this function, divides them by n.) If a correlation is defined, the influences on it sum
-        to 0.
-
-    Notes
-    -----
-    For each item, let F be the share of items with a smaller x, counting half of those with an
-    equal x, and let a = F - 1/2. Let b be the same for y. The correlation is mean(a b) /
-    sqrt(mean(a a) mean(b b)).
-
-    The influence of item k is the derivative of the correlation with respect to the weight of the
-    item. For mean(a b), this derivative is a_k b_k + A_k + B_k - 3 mean(a b). Its terms are:
-
-    - a_k b_k: the item's own product gets more weight.
-    - A_k: more weight of item k raises F, and so a, of all items with a larger x. A_k is the sum of
-      b over these items, divided by n; items with an equal x, such as k itself, count half.
-    - B_k: the same with x and y exchanged, and so the sum of a over the items with a larger y.
-    - -3 mean(a b): the weights sum to 1, so the others fall when that of k rises. mean(a b) is a
-      sum of products of three weights: that of an item i, that of an item counted in the share F
-      for x_i, and that of an item counted in the share for y_i. If all weights fall by a small
-      fraction, mean(a b) falls by three times this fraction.
-
-    The derivatives of mean(a a) and mean(b b) have the same form. That of the correlation follows
-    from all three by the chain rule.
+        The influences, not divided by n.
 
     References
     ----------
@@ -433,6 +402,9 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
     ranked_x, ranked_y = _Ranks(x[None]), _Ranks(y)
     a, b = ranked_x.centered, ranked_y.centered
     ab, aa, bb = (a * b).mean(1)[:, None], (a * a).mean(1)[:, None], (b * b).mean(1)[:, None]
+    # The derivative of mean(a b) with respect to the weight of item k. Besides the product a_k b_k,
+    # more weight of k raises a of the items with a larger x, and b of those with a larger y. As the
+    # weights sum to 1, the others fall; mean(a b) is a sum of products of three weights, hence -3.
     moved_ab = a * b + ranked_x.mean_above(b) + ranked_y.mean_above(a) - 3 * ab
     moved_aa = a * a + 2 * ranked_x.mean_above(a) - 3 * aa
     moved_bb = b * b + 2 * ranked_y.mean_above(b) - 3 * bb
@@ -445,8 +417,6 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
 class _Ranks:
     """The ranks of the n values in each row of an array (rows, n).
 
-    `spearman_influences` computes the influences on Spearman's correlation from them.
-
     Attributes
     ----------
     order : (rows, n)
@@ -456,7 +426,7 @@ class _Ranks:
         sorted row.
     centered : (rows, n)
         For each value, the share of smaller values in the row, plus half the share of equal ones
-        (itself included), minus 1/2. This is its mean rank, scaled to between -1/2 and 1/2.
+        (itself included), minus 1/2.
     """
 
     def __init__(self, values: FloatArray) -> None:
@@ -481,20 +451,9 @@ class _Ranks:
     def mean_above(self, weights: FloatArray) -> FloatArray:
         """For each value, add up the weights of the larger values in its row, and divide by n.
 
-        The weights of equal values, and of the value itself, count half. The influences on
-        Spearman's correlation are computed from these sums.
-
-        Parameters
-        ----------
-        weights : (rows, n)
-            The weight of each value. If the weights or the values have a single row, it is used for
-            all rows of the other array.
-
-        Returns
-        -------
-        (rows, n)
-            Element (r, k) is the mean over the columns i of weights[r, i] · h, where h is 1 if
-            values[r, i] is larger than values[r, k], 1/2 if they are equal, and 0 otherwise.
+        The weights of equal values, and of the value itself, count half. `weights` has the weight
+        of each value, (rows, n). If the weights or the values have a single row, it is used for all
+        rows of the other array. The result has the shape (rows, n).
         """
         rows = max(len(weights), len(self.order))
         weights = np.broadcast_to(weights, (rows, weights.shape[1]))

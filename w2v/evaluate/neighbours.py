@@ -62,18 +62,13 @@ def neighbours(vectors: WordVectors | HasVectors, words: Sequence[str], k: int) 
 
 
 def probe_words(vectors: WordVectors, n: int) -> list[str]:
-    """Choose n words whose nearest neighbors are worth inspecting.
+    """Choose n words whose nearest neighbors are worth inspecting; the most frequent comes first.
 
-    Words are suitable if they have at least four letters and no other characters, and are not
-    English function words. Let S be the number of suitable words. If n is less than S / 5, the
-    words are chosen from the S / 5 most frequent suitable words, without the most frequent
-    twentieth of these. The chosen words are about evenly spaced by the logarithm of the frequency
-    rank. Otherwise, the n most frequent suitable words are chosen.
-
-    Returns
-    -------
-    list of str
-        The words, the most frequent first; fewer than n if fewer words are suitable.
+    Suitable words have at least four letters and no other characters, and are not English function
+    words. The words are chosen from the most frequent fifth of the suitable words, without the most
+    frequent twentieth of this fifth, and are about evenly spaced by the logarithm of the frequency
+    rank. If this fifth has at most n words, the n most frequent suitable words are chosen; fewer if
+    fewer words are suitable.
     """
     words = [
         word
@@ -98,21 +93,16 @@ def neighbour_rows(
 
     Parameters
     ----------
-    vectors
-        The word vectors.
-    words
-        n words.
     k
-        The number of neighbors per word. If there are not more than k candidates, k is reduced to
-        their number minus 1.
+        The number of neighbors per word; reduced to the number of candidates minus 1 if larger.
     vocabulary
-        Only this many most frequent words are candidates. A word is not its own neighbor.
+        Only this many of the most frequent words are candidates. A word is not its own neighbor.
 
     Returns
     -------
     rows : intp (n, k)
         The neighbors' rows in `vectors`, the nearest first. Of equally near words, the more
-        frequent one comes first, up to the rounding of cosines.
+        frequent one comes first (up to rounding).
     cosines : float32 (n, k)
         The cosine of each word with each of its neighbors.
 
@@ -140,34 +130,26 @@ def neighbour_overlap(
 ) -> list[Overlap]:
     """Return the share of nearest neighbors that two sets of vectors have in common, by word.
 
-    Only words in both vocabularies are compared and can be neighbors.
+    Only words in both vocabularies are used. The result has the most frequent word first.
 
     Parameters
     ----------
     vectors, other
-        The two sets of word vectors, or trained models, such as those of two runs with different
-        seeds. Their words may be in different order.
+        The two sets of word vectors, or trained models. Their words may be in different order.
     k
         The number of neighbors per word; fewer if there are not enough other words.
     limit
-        Only this many of the words in both vocabularies are considered: those that come first in
-        the frequency order of `vectors`.
+        Only this many of the common words can be neighbors: those most frequent in `vectors`.
     words
-        The neighbors of at most this many of the considered words are compared. The words are
-        evenly spaced by frequency rank.
-
-    Returns
-    -------
-    list of Overlap
-        For each word whose neighbors are compared, the share of neighbors that both sets have in
-        common; the most frequent word first.
+        The neighbors of at most this many of these words, evenly spaced by frequency rank, are
+        compared.
 
     Raises
     ------
     InputError
-        `vectors` or `other` has no vectors, `k`, `limit` or `words` is no whole number of at
-        least 1 (`limit`: 2), the sets have fewer than two words in common, or a vector that is used
-        contains NaN or an infinity.
+        A set has no vectors; `k`, `limit` or `words` is no whole number of at least 1 (`limit`: 2);
+        the sets have fewer than two common words; or a vector that is used contains NaN or an
+        infinity.
 
     References
     ----------
@@ -227,31 +209,27 @@ def mean_neighbour_overlap(
 ) -> float | None:
     """Return the share of nearest neighbors that two runs have in common, averaged over words.
 
-    For more than two runs, it is the mean over all pairs of runs.
+    For more than two runs, the share is also averaged over all pairs of runs. The result is None
+    for fewer than two runs, for runs of fewer than two words, or if the words of the runs or their
+    order differ.
 
     Parameters
     ----------
     runs
-        The vectors, or the trained models, of runs that differ in their seed. They are used one at
-        a time, so a generator may load each when it is needed; not all are kept in memory.
+        The vectors, or the trained models, of runs with different seeds. They are used one at a
+        time, so a generator can load each when it is needed.
     k
         The number of neighbors per word; fewer if there are not enough other words.
     limit
-        Only this many words of each run, the first ones, can be neighbors. The words are assumed
-        to be in order of falling frequency.
+        Only this many words, the first ones, can be neighbors. Words should be in order of falling
+        frequency.
     words
         The neighbors of this many words, the first ones, are compared.
-
-    Returns
-    -------
-    float or None
-        From 0 to 1; None for fewer than two runs, for runs of fewer than two words, or if the runs
-        differ in their words or in the order of the words.
 
     Raises
     ------
     InputError
-        A run has no vectors, `k`, `limit` or `words` is no whole number of at least 1 (`limit`: 2),
+        A run has no vectors; `k`, `limit` or `words` is no whole number of at least 1 (`limit`: 2);
         or a vector contains NaN or an infinity.
 
     References

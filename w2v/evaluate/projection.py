@@ -54,11 +54,9 @@ def project(
     ----------
     vectors
         The word vectors, or a trained model.
-    words
-        The words to project.
     method
-        ``pca``, ``tsne`` or ``umap``. PCA is used instead of the other two if there are fewer than
-        `MIN_WORDS` words or all their scaled vectors are equal.
+        ``pca``, ``tsne`` or ``umap``. PCA is also used if there are fewer than `MIN_WORDS` words,
+        or if all their scaled vectors are equal.
     seed
         The seed of t-SNE and UMAP.
 

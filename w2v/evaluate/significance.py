@@ -1,63 +1,19 @@
 """Test whether two configurations differ significantly in a score.
 
 Each configuration is trained with several seeds, and all runs are evaluated on the same items: word
-pairs or analogy questions. A difference is significant if it cannot be explained by the choice of
-seeds and items. Both are treated as random samples, as in a study in which several readers judge
-the same cases (Obuchowski and Rockette). `w2v.evaluate.influence` computes how much each item
-contributes to a score.
+pairs or analogy questions. Seeds and items are both treated as random samples (Obuchowski and
+Rockette). The difference of the two scores is averaged over the seeds. The estimated variance of
+this mean is the sum of two parts: one due to the choice of seeds, the other due to the choice of
+items. The difference is significant if its absolute value exceeds the square root of the sum (the
+standard error) times a critical value.
 
-The test works as follows. The difference of the two scores is averaged over the seeds. The variance
-of this mean is estimated as a sum of two: the variance due to the choice of seeds, and that due to
-the choice of items. The square root of the sum is the standard error. The difference is significant
-if its absolute value exceeds the standard error times a critical value.
+All pairs of configurations are compared, so the critical values are those of the studentized range
+(Tukey), or of Student's t for two configurations. The degrees of freedom are Satterthwaite's. With
+two configurations or two seeds, these would give too many false positives, so a more cautious
+critical value is used (Cochran).
 
-For the seeds s = 1 ... S, let d_s be the difference of the two scores with seed s, and e_s the
-vector of the differences of the items' contributions. The variance of the mean of d_s is estimated
-by
-
-    seeds + items,   seeds = var(d_s) / S,   items = max(0, q(mean of e_s) - min(noise, seeds)).
-
-Here, q(e) estimates the variance, over random samples of items, of a difference to which the items
-contribute e. It is the sum of e_i e_j over all items i and j that depend on each other, such as two
-questions with a word pair in common. If all items are independent, it is the sum of the squares of
-e. On average, this sum is too small. Each q is therefore divided by a factor, which the notes below
-derive.
-
-The vector (mean of e_s) also varies because of the seeds. ``noise`` estimates the part of
-q(mean of e_s) that is due to them: it is the sum of q(e_s - mean of e_s) over the seeds, divided by
-S (S - 1). ``seeds`` contains this part, too. To count it once only, ``noise`` is subtracted. With
-few seeds, however, the estimate ``seeds`` may happen to be smaller than ``noise``, or even 0. Then
-only ``seeds`` is subtracted: hence min(noise, seeds). The sum seeds + items is thus never below
-q(mean of e_s), the variance over items if the trained vectors are taken as given.
-
-With few seeds, var(d_s) is not reliable. With more than two configurations, the larger one of
-v_a + v_b and 2 v is therefore used in place of var(d_s). Here, v_a and v_b are the variances over
-seeds of the scores of the two configurations, and v is the mean of such variances over all
-configurations (`spread_over_seeds`).
-
-If a setting does not change the result of training, as with the number of threads, several
-configurations have equal runs: the same scores, and the same answers to all items. They count as
-one configuration, both in the mean v and its degrees of freedom, and in the number of
-configurations that are compared.
-
-The test is corrected for comparing all pairs of configurations at once. Critical values are those
-of the studentized range (Tukey's test), or of Student's t for two configurations. The degrees of
-freedom are Satterthwaite's. With two configurations or two seeds, Satterthwaite's test would find
-too many differences. There are then two critical values, one for the degrees of freedom of
-``seeds`` and one for those of ``items``. Their mean is used, weighted by ``seeds`` and ``items``
-(Cochran). The README of this folder reports simulations.
-
-Notes
------
-Each q is divided by 1 - q(1/n). Here, q(1/n) is the sum above with 1/n in place of each e_i. It is
-the fraction of the n² products e_i e_j that q adds up.
-
-The sum is too small because the contributions of the n items sum to 0, as if their mean had been
-subtracted from each. Let V be the variance that q should estimate. The subtracted mean has the
-variance V / n², so each product e_i e_j is smaller by about V / n² on average. There are n² q(1/n)
-products in the sum. Its expected value is therefore about V - q(1/n) V = (1 - q(1/n)) V. For the
-u (u - 1) analogy questions that can be made of u word pairs, the factor is
-(u - 2) (u - 3) / (u (u - 1)), and the corrected estimate has no bias.
+Configurations with equal runs, such as runs with different numbers of threads, count as one. The
+README of this folder reports simulations of the test.
 
 References
 ----------
@@ -83,6 +39,18 @@ from w2v.evaluate.statistics import studentized_range_sf
 Verdict = Literal[
     "better", "worse", "no difference shown", "one seed", "too few pairs", "undefined", "no spread"
 ]
+"""The result of comparing two configurations by a score, or why they cannot be compared.
+
+- ``better``, ``worse``: the first is significantly better or worse than the second.
+- ``no difference shown``: the difference is not significant.
+- ``one seed``: the two have fewer than two seeds in common; for vectors that were given, not
+  trained: none.
+- ``too few pairs``: there are too few word pairs or questions (`MIN_PAIRS`), or too many of them
+  depend on each other (`MAX_SHARE`).
+- ``undefined``: a score is not a finite number, such as the loss of a training that diverged.
+- ``no spread``: the scores differ, but the estimated variance of the difference is 0, so that its
+  true variance is unknown.
+"""
 
 LEVEL = 0.05
 """The significance level: the probability of any false positive in a table of comparisons."""
@@ -97,10 +65,10 @@ configurations are compared (`Benchmark.units`)."""
 MAX_SHARE = 0.4
 """Configurations are compared only if at most this fraction of combinations of items is dependent.
 
-A combination (i, j) of two of the n items is dependent if they have a word pair in common. Of the
-n² combinations, the fraction that is dependent is q(1/n) in the module's docstring. It is 0.38 for
-all analogy questions that ten word pairs give, and larger with fewer word pairs. It is 1 if one
-word pair is in all questions; then nothing is known of the variance of the score.
+A combination (i, j) of two of the n items is dependent if they have a word pair in common. If the
+items are all analogy questions that ten word pairs give, 0.38 of the n² combinations are dependent;
+with fewer word pairs, the fraction is larger. It is 1 if one word pair is in all questions; then
+nothing is known of the variance of the score.
 """
 
 ROUNDING = 1e-12
@@ -144,16 +112,13 @@ class Noise(NamedTuple):
     def critical(self, family: "Family") -> float:
         """Return how many standard errors a difference must exceed to be significant.
 
-        The result is a critical value for `family`, the comparisons that are corrected together. A
-        critical value depends on the degrees of freedom of the estimated variance of the
-        difference. This variance is the sum of two variances: one is due to seeds (`seeds`), the
-        other to benchmark items, which are word pairs or questions (`items`).
+        `family` says which comparisons are corrected together. The variance of the difference is
+        `seeds` (due to the choice of seeds) plus `items` (due to the choice of benchmark items). If
+        the variance is 0, the result is 0.
 
-        If the attribute `careful` is true, a critical value is computed for each of the two
-        variances, from its own degrees of freedom. The result is the mean of the two critical
-        values, weighted by the variances (Cochran). If `careful` is false, the result is the
-        critical value for the degrees of freedom of the sum (Satterthwaite). If the sum is 0, the
-        result is 0.
+        If `careful` is false, the result is the critical value for Satterthwaite's degrees of
+        freedom of the sum. If `careful` is true, the critical values for the degrees of freedom of
+        `seeds` and of `items` are averaged, with the weights `seeds` and `items` (Cochran).
         """
         if not self.error:
             return 0.0
@@ -181,69 +146,65 @@ class Noise(NamedTuple):
 class Difference:
     """The difference between two configurations in one score, with its significance.
 
-    Attributes
-    ----------
-    a, b
-        The indices of the two configurations.
-    difference
-        The mean score of `a` minus that of `b`, over the seeds that both have; NaN if it is
-        undefined. For a benchmark that skips unknown words, only items are used whose words are
-        known to all runs of both configurations with these seeds.
-    verdict
-        ``better`` or ``worse`` if `a` differs significantly from `b`, or else ``no difference
-        shown``. If the two cannot be compared, the verdict is the reason:
-
-        - ``one seed``: the two have fewer than two seeds in common;
-        - ``too few pairs``: there are two possible reasons. (1) The items contain fewer than
-          `MIN_PAIRS` different word pairs; or, in an analogy benchmark, there are fewer than
-          `MIN_PAIRS` questions. (2) Items i and j depend on each other in more than the fraction
-          `MAX_SHARE` of the n² combinations (i, j) of the n items, too many to estimate the
-          variance. Two items depend on each other if they are the same word pair, or are questions
-          with a word pair in common;
-        - ``undefined``: the score of a run is NaN, such as the loss of a training that diverged;
-        - ``no spread``: the scores differ, but the estimated variance of the difference is 0, so
-          that its true variance is unknown. One case: the vectors were given, not trained
-          (`Comparison.fixed`), and the score has no items, as a loss. Then nothing varies.
-    low, high
-        The confidence interval of the difference. It is so wide that the intervals of all compared
-        differences hold at once with a probability of 95 %. It excludes 0 if the verdict is
-        ``better`` or ``worse``. These and all later attributes, except `seeds` and `items`, are
-        None if the two cannot be compared.
-    alone_low, alone_high
-        The 95 % confidence interval for this difference alone, which is valid if no other
-        comparison was planned.
-    p
-        The p-value, corrected for the number of comparisons; below 0.05 exactly if the verdict is
-        ``better`` or ``worse``.
-    seeds, items
-        The number of seeds that both have, and the number of pairs or questions that were used.
-        `items` is None for a score without items, or if no seed is in common.
-    detectable
-        The smallest true difference that is significant with probability 0.8, given this number of
-        seeds; None if the estimated variance is 0, as when `a` and `b` have equal runs.
-    size
-        The difference for which `seeds_needed` is computed: `Comparison.size`, or, if
-        `Comparison.size` is None or 0, the absolute value of `difference`.
-    seeds_needed
-        The number of seeds with which a true difference of this size is significant with
-        probability 0.8. It is None if `MAX_SEEDS` seeds are not enough, or if the vectors were
-        given, not trained (`Comparison.fixed`), because other seeds would then change nothing.
+    The two are compared over the seeds that both have. If they cannot be compared, `verdict` says
+    why, and most other attributes are None.
     """
 
     a: int
+    """The index of the first configuration."""
+
     b: int
+    """The index of the second configuration."""
+
     difference: float
+    """The mean score of `a` minus the mean score of `b`, over the seeds that both have; NaN without
+    such seeds, or if a score is NaN. A benchmark that skips unknown words uses only items whose
+    words are known to the runs of both configurations with these seeds."""
+
     verdict: Verdict
+    """``better`` or ``worse`` if `a` is significantly better or worse than `b`, otherwise ``no
+    difference shown``; or the reason why the two cannot be compared (see `Verdict`)."""
+
     low: float | None = None
+    """The lower end of the confidence interval of the difference. The intervals of all compared
+    differences hold at once with a probability of 95 %. The interval excludes 0 if the verdict is
+    ``better`` or ``worse``. None if the two cannot be compared."""
+
     high: float | None = None
+    """The upper end of the confidence interval whose lower end is `low`; None if `low` is None."""
+
     alone_low: float | None = None
+    """The lower end of the 95 % confidence interval for this difference alone, which is valid if no
+    other comparison was planned. None if the two cannot be compared."""
+
     alone_high: float | None = None
+    """The upper end of the confidence interval whose lower end is `alone_low`; None if `alone_low`
+    is None."""
+
     p: float | None = None
+    """The p-value, corrected for the number of comparisons; below 0.05 exactly if the verdict is
+    ``better`` or ``worse``. None if the two cannot be compared."""
+
     seeds: int = 0
+    """The number of seeds that were used; both configurations have runs with them."""
+
     items: int | None = None
+    """The number of word pairs or questions that were used; None for a score without items, such as
+    a loss, or if the configurations have no seed in common."""
+
     detectable: float | None = None
+    """The smallest true difference that is significant with probability 0.8 with this number of
+    `seeds`. None if the two cannot be compared, or if the estimated variance is 0, as when `a` and
+    `b` have equal runs."""
+
     size: float | None = None
+    """The difference for which `seeds_needed` is computed: `Comparison.size`, or the absolute value
+    of `difference` if `Comparison.size` is None or 0. None if the two cannot be compared."""
+
     seeds_needed: int | None = None
+    """The number of seeds with which a true difference of `size` is significant with probability
+    0.8. None if more than `MAX_SEEDS` are needed, if the two cannot be compared, or if the vectors
+    were given, not trained: other seeds would then change nothing."""
 
 
 @dataclass(frozen=True)
@@ -283,33 +244,20 @@ class Family:
     def p_value(self, ratio: float, critical: float, shown: bool) -> float:
         """Return the p-value of a difference, corrected for all comparisons by all scores.
 
-        This object is the family of the difference: the comparisons of all pairs of some
-        configurations by one score. Other families use other scores or other configurations. The
-        p-value is found from the test's critical value, so that both lead to the same verdict.
-        The degrees of freedom are not passed, because the critical value may be a mean of two
-        critical values, each with its own degrees of freedom (`Noise.critical`). The steps are:
-
-        1. Find the degrees of freedom with which the method `critical` of this class returns the
-           argument `critical`.
-        2. Compute the p-value of `ratio`, corrected for the comparisons of this family only, with
-           these degrees of freedom. The distribution is that of the studentized range or, for two
-           configurations, Student's t.
-        3. Correct the p-value for the other families (Sidak). A difference at the critical value
-           gets the p-value `whole`, an attribute: the accepted probability of any false positive in
-           all families together.
-        4. Critical values are interpolated, so the p-value has a small error. If `shown` is true
-           but the p-value is not below `whole`, replace it by the largest float below `whole`. If
-           `shown` is false but the p-value is below `whole`, replace it by `whole`.
+        The p-value is below `whole`, the significance level over all families of comparisons,
+        exactly if `shown` is true. It is computed with the degrees of freedom for which the method
+        `critical` returns the argument `critical`. The argument is needed because it may be a mean
+        of two critical values, each with its own degrees of freedom (`Noise.critical`).
 
         Parameters
         ----------
         ratio
             The absolute value of the difference, in standard errors.
         critical
-            The value that `ratio` must exceed to be significant. It must not be larger than the
-            critical value for one degree of freedom.
+            The value that `ratio` must exceed to be significant; at most the critical value for one
+            degree of freedom.
         shown
-            Whether the difference is significant: whether `ratio` exceeds `critical`.
+            Whether `ratio` exceeds `critical`.
         """
         low, high = 1.0, MAX_FREEDOM
         while high / low > 1 + 1e-9:
@@ -322,9 +270,10 @@ class Family:
         else:
             q = np.array([ratio * math.sqrt(2)])
             p = float(studentized_range_sf(q, self.settings, high)[0])
-        # Sidak's correction: p equals `whole` where it equals `level` before.
+        # Sidak's correction for other families: p equals `whole` where it equals `level` before.
         power = math.log1p(-self.whole) / math.log1p(-self.level)
         p = min(1.0, -math.expm1(power * math.log1p(-p))) if p < 1 else 1.0
+        # Critical values are interpolated, and their small errors must not contradict `shown`.
         return min(p, math.nextafter(self.whole, 0)) if shown else max(p, self.whole)
 
 
@@ -366,24 +315,15 @@ def _critical_values(settings: int, level: float) -> "np.polynomial.Chebyshev":
 def levels(objective: int, others: int) -> list[float]:
     """Divide the significance level `LEVEL` among several families of comparisons (Sidak).
 
-    A family (`Family`) compares a group of configurations by one score. One of the scores is the
-    objective, which was chosen before there were results. The level of a family is
-    1 - (1 - LEVEL)^s. If n families compare by the objective, s is 1/(2n) for each of them; if m
-    compare by other scores, s is 1/(2m) for each of those. If there are families of only one kind,
-    s is 1/n or 1/m. The exponents s sum to 1, so the probability of any false positive in all
-    families is `LEVEL` if the families are independent.
+    A family compares some configurations by one score: the objective, which was chosen before there
+    were results, or another score. `objective` and `others` are the numbers of families that
+    compare by the objective and by other scores. The result has the level of each family, those for
+    the objective first.
 
-    Parameters
-    ----------
-    objective
-        The number of families that compare by the objective; usually 1.
-    others
-        The number of families that compare by other scores.
-
-    Returns
-    -------
-    list of float
-        The level of each family, those by the objective first.
+    A family has the level 1 - (1 - LEVEL)^s. The exponent s is 1 / (2 `objective`) for the
+    objective, and 1 / (2 `others`) for other scores. If all families are of one kind, s is 1
+    divided by their number. If the families are independent, the probability of any false positive
+    is `LEVEL`.
     """
     shares = [1 / objective for _ in range(objective)] + [1 / others for _ in range(others)]
     if objective and others:
@@ -399,8 +339,7 @@ def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     Parameters
     ----------
     values : (settings, seeds)
-        The score of each configuration and seed; NaN where a run is missing. Infinite scores are
-        left out, too.
+        The score of each configuration and seed. NaN (no run) and infinite scores are left out.
 
     Returns
     -------
@@ -410,8 +349,7 @@ def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     mean : float
         The variance pooled over all configurations; NaN if `freedom` is 0.
     freedom : float
-        The degrees of freedom of `mean`: (settings - 1) (seeds - 1) if no run is missing. It is
-        above 0 if two configurations have two seeds in common.
+        The degrees of freedom of `mean`.
     """
     from scipy.sparse.csgraph import connected_components
 
@@ -425,6 +363,7 @@ def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     rest[np.abs(rest) < ROUNDING * np.abs(np.where(known, values, 0.0)).max(initial=0.0)] = 0.0
     squares = (rest**2).sum(1)
     # Each mean takes one degree of freedom, except one mean in each connected part of the table.
+    # Without missing runs, (settings - 1) (seeds - 1) are left.
     links = np.zeros((sum(values.shape),) * 2, bool)
     links[: len(values), len(values) :] = known
     parts, _ = connected_components(links, directed=False)
@@ -451,25 +390,17 @@ class Comparison:
     Attributes
     ----------
     values
-        For each configuration, the scores of its runs, by seed.
+        For each configuration, the score of each run, by its seed.
     family
-        A `Family`: the number of these configurations, and the significance level for the
-        comparisons of all their pairs, which are corrected together for multiple testing. If two
-        configurations have equal runs, both are counted here; the significance tests count them
-        once (property `distinct`).
+        The number of configurations, even if some have equal runs, and the significance level.
     benchmark, answers
-        The items (word pairs or questions) that the score is computed from, and the answers of each
-        configuration's runs to them. For a score without items, such as a loss, `benchmark` is
-        None, and only the seeds are treated as a random sample.
-    larger_is_better
-        Whether a larger score is better.
+        The items (word pairs or questions) of the score, and the answers of each configuration's
+        runs to them. `benchmark` is None for a score without items, such as a loss.
     size
-        The difference for which `Difference.seeds_needed` is computed; None: the observed
-        difference.
+        The difference for which `Difference.seeds_needed` is computed; None: the observed one.
     fixed
-        Whether the vectors of each configuration are given, such as downloaded ones, and not
-        trained with several seeds. Only the items are then treated as a random sample. Only one run
-        of each configuration is used, because others, with other seeds, would be the same.
+        Whether the vectors are given, such as downloaded ones, and not trained with several seeds.
+        Then only one run of each configuration is used, and only items are a random sample.
     """
 
     values: Sequence[Mapping[str, float]]
@@ -532,46 +463,24 @@ class Comparison:
     ) -> tuple[float, Noise | None, int | None, bool]:
         """Compute the difference between two configurations, and how precise it is.
 
-        If the attribute `benchmark` is not None, the score has items, which are word pairs or
-        analogy questions. Else, as for a loss, it has no items.
-
-        Parameters
-        ----------
-        a, b
-            The indices of the configurations.
-        seeds
-            The seeds that both configurations have.
+        `a` and `b` are the indices of the configurations, and `seeds` are the seeds that both have.
 
         Returns
         -------
         difference : float
-            The mean score of `a` minus that of `b`; NaN without seeds or if a score is NaN.
+            The mean score of `a` minus the mean score of `b`; NaN without seeds or if a score is
+            NaN.
         noise : Noise or None
-            The variance of the difference; None if it cannot be estimated. The estimate requires
-
-            - at least two seeds; but one is enough if the attribute `fixed` is true (the vectors
-              were given, not trained), because only the items are then a sample;
-            - for a score with items, also that `difference` is finite and that the items are not
-              too few (see `few` below).
-
-            If `fixed` is true and the score has no items, the estimate is 0, because nothing is
-            left that varies.
+            The estimated variance of `difference`. None if there are fewer than two seeds (with
+            `fixed`: no seed), or if the score has items and `few` is true or `difference` is not
+            finite.
         items : int or None
-            The number of items that were used. If the benchmark skips unknown words, an item is
-            used if its words are known to the runs of both configurations with every one of
-            `seeds`. If the score is a mean over several sets of items, the items of sets that the
-            mean leaves out are not used. None without seeds, or for a score without items.
+            The number of items (word pairs or questions) used. Items with unknown words, and items
+            of sets that a mean over sets leaves out, may be unused. None without seeds, or for a
+            score without items.
         few : bool
-            Whether the n items that were used are too few to estimate the variance. This is so in
-            two cases:
-
-            - The items are fewer than `MIN_PAIRS` word pairs or questions, or they are questions
-              that are made from fewer different word pairs (`Benchmark.units`).
-            - Items i and j depend on each other in more than the fraction `MAX_SHARE` of the n²
-              combinations (i, j). Two items depend on each other if they are the same word pair, or
-              questions with a word pair in common.
-
-            False for a score without items, or if `items` is None.
+            Whether fewer than `MIN_PAIRS` items or distinct word pairs are used, or too many items
+            depend on each other (`MAX_SHARE`).
         """
         careful = self.distinct.settings == 2 or len(seeds) == 2
         if self.benchmark is None:
@@ -598,6 +507,11 @@ class Comparison:
         within, freedom = (0.0, 1.0) if self.fixed else self._over_seeds(a, b, gaps)
         if units < MIN_PAIRS:
             return found, None, items, True
+        # The variance q over items is a sum of products e_i e_j, where e_i is the contribution of
+        # item i to the difference, and i and j depend on each other. The n contributions sum to 0,
+        # as if their mean had been subtracted, whose variance is q / n². This makes each product
+        # too small by about q / n². `lost` is the share of the n² products that are in the sum, so
+        # q is divided by 1 - lost. For all questions that u word pairs give, this removes the bias.
         lost = self.benchmark.variances((used / items)[None])[:, 0]
         few = bool(lost.max() > MAX_SHARE)
         if within is None or few or not math.isfinite(found):
@@ -605,6 +519,9 @@ class Comparison:
         mean = parts.mean(0)
         estimates = self.benchmark.variances(mean[None])[:, 0]
         if len(gaps) > 1:
+            # The mean contributions also vary because of the seeds. `noise` estimates the part of
+            # q due to seeds. It is in `within`, too, and is subtracted to count once. With few
+            # seeds, `within` may happen to be smaller; then only as much is subtracted.
             noise = self.benchmark.variances(parts - mean).sum(1) / (len(gaps) - 1) / len(gaps)
             estimates = estimates - np.minimum(noise, within * (1 - lost))
         over_items = max(0.0, float((estimates / (1 - lost)).max()))
@@ -704,58 +621,37 @@ class Comparison:
     def _over_seeds(self, a: int, b: int, gaps: NDArray[np.float64]) -> tuple[float | None, float]:
         """Estimate the variance, over seeds, of the mean difference between two configurations.
 
-        The two configurations are those with the indices `a` and `b`. A configuration is a copy of
-        another if each of its runs is equal to a run of the other, in seed, score and answers
-        (`_originals`). The other is then used in place of the copy. The estimate is V divided by
-        the number of `gaps`. There are three cases:
-
-        - The comparison (`self`) has only two different configurations (`distinct`). V is the
-          variance of `gaps`, with one degree of freedom less than there are `gaps`.
-        - It has more, and the two are the same one after this replacement. V is 0.
-        - It has more, and the two differ. Effects of a seed on all configurations alike are removed
-          from the scores first (`spread_over_seeds`). Let v_a and v_b be the variances over seeds
-          of the scores of the two configurations, and v the variance pooled over all k
-          configurations that are not copies. V is the larger one of v_a + v_b and 2 v. With few
-          seeds, v_a + v_b may be far too small by chance; v, from more runs, guards against that.
-          If the two vary more than other configurations, 2 v would be too small.
-
-        In the third case, let f be the degrees of freedom of v, which `spread_over_seeds` returns.
-        They are also those of 2 v. Let n_a and n_b be the numbers of seeds of the two
-        configurations. The degrees of freedom of v_a + v_b are
-
-            min(f, max(n_min, g (k - 1) / k)),   n_min = min(n_a, n_b) - 1,
-            g = (v_a + v_b)² / (v_a² / (n_a - 1) + v_b² / (n_b - 1)).
-
-        Here, g is Satterthwaite's value. The factor (k - 1) / k is there because the removed
-        effects make v_a and v_b depend on each other. The lower bound n_min is the smaller one of
-        the degrees of freedom of v_a and of v_b.
-
-        Parameters
-        ----------
-        a, b
-            The indices of the configurations.
-        gaps
-            The difference of their scores for each seed that both have.
+        `a` and `b` are the indices of the configurations, and `gaps` has the difference of their
+        scores for each seed that both have. If there are no other distinct configurations, the
+        variance is estimated from `gaps`; otherwise, from the spread of all configurations over
+        seeds, because few `gaps` may vary far too little by chance. If `a` and `b` have equal runs,
+        the variance is 0.
 
         Returns
         -------
         variance : float or None
             The variance of the mean of `gaps`; None for fewer than two seeds.
         freedom : float
-            The degrees of freedom of `variance`, at least 1. If `variance` is None or 0, this is 1
-            and has no meaning.
+            The degrees of freedom of `variance`, at least 1; without meaning if `variance` is None
+            or 0.
         """
         if len(gaps) < 2:
             return None, 1.0
         if self.distinct.settings == 2:
             return float(gaps.var(ddof=1)) / len(gaps), len(gaps) - 1
+        # A configuration whose runs are all equal to runs of another is replaced by the other.
         a, b = self._originals[a], self._originals[b]
         if a == b:
             return 0.0, 1.0
         variances, mean, freedom = self._spread
+        # The larger one is used: `own` may be too small by chance, and `typical` is too small if
+        # the two configurations vary more than others.
         own, typical = variances[a] + variances[b], 2 * mean
         if not own > typical:
             return typical / len(gaps), freedom
+        # Satterthwaite's degrees of freedom times `share`, because removing the effects of seeds
+        # makes the two variances depend on each other. They are at least those of the variance
+        # with fewer seeds, and at most those of `mean`.
         share = (len(variances) - 1) / len(variances)
         each = [len(self.values[one]) - 1 for one in (a, b)]
         squares = sum(variances[one] ** 2 / n for one, n in zip((a, b), each, strict=True))

@@ -53,18 +53,15 @@ class SimilarityResult:
     spearman, pearson
         Rank and linear correlation; None for fewer than two pairs, or if all ratings or all cosines
         are equal.
-    ci95
-        The 95 % bootstrap interval of `spearman`; None if it was not requested, for fewer than ten
-        different pairs, or if the correlation is None.
-    resamples
-        The number of bootstrap samples drawn; 0 without `ci95`.
+    ci95, resamples
+        The 95 % bootstrap interval of `spearman`, and the number of samples; None and 0 if it was
+        not requested, for fewer than ten different pairs, or without a correlation.
     pairs, total
         The number of pairs used, and of all pairs given.
     known, coverage
         The number of pairs whose words both have vectors, and known / total (None without pairs).
     ngrams
-        The number of pairs in which a word is outside the vocabulary and has a vector made from its
-        n-grams (subwords).
+        The number of pairs with a word whose vector was made from n-grams.
     oov
         How pairs with a word that has no vector are treated: ``skip`` leaves them out, ``zero``
         gives them a cosine of 0.
@@ -89,18 +86,16 @@ def load_pairs(path: str | Path) -> list[Pair]:
     """Load word pairs and human ratings from a text file with two words and a score per line.
 
     The separator (tab, comma, semicolon or white space) is detected from the first line. A header
-    may name the columns, for example ``word1``, ``word2`` and ``score``. Otherwise they are guessed
-    from their contents: in general, the words are the first two columns with words, and the score
-    is the first column of numbers after them. If the header names several columns of scores, such
-    as ``rating`` and ``mean``, the one whose name says that it is a mean or gold score is taken.
-    Other columns, such as an id or a part of speech, are ignored, and so are blank lines and lines
-    that start with #.
+    may name the columns, for example ``word1``, ``word2`` and ``score``. Without names, the words
+    are in general the first two columns with words, and the score is the next column of numbers. Of
+    several columns that are named as scores, one named as a mean or gold score is taken. Other
+    columns, blank lines, and lines that start with # are ignored.
 
     Raises
     ------
     InputError
-        The file cannot be read or has no pairs, the columns of words and scores cannot be
-        identified, a line has another format, or a score is not a finite decimal number.
+        The file cannot be read or has no pairs, the columns cannot be identified, or a line lacks a
+        word or a finite decimal number.
     """
     lines = [
         (number, line)
@@ -339,13 +334,10 @@ class PairAnswers(NamedTuple):
 def pair_answers(vectors: WordVectors, pairs: Sequence[Pair]) -> PairAnswers:
     """Compute the cosine of each word pair; NaN if one of the two words has no vector.
 
-    The cosine of a word with itself is exactly 1, or 0 if its vector is zero.
-
-    A word that is not in the vocabulary as written may match a word in another case, or with ``_``
-    in place of spaces (`w2v.WordVectors.find`). If `vectors` has vectors of n-grams (subwords), a
-    word without such a match gets the mean of the vectors of its n-grams (`ngram_vectors`). It has
-    no vector if this mean is zero, for example because the word is too short to have n-grams, or if
-    `vectors` has no vectors of n-grams.
+    The cosine of a word with itself is exactly 1, or 0 if its vector is zero. A word that is not in
+    the vocabulary may match a word in another case, or with ``_`` in place of spaces
+    (`w2v.WordVectors.find`). A word without a match gets the mean of the vectors of its n-grams
+    (subwords). If `vectors` has no vectors of n-grams, or the mean is zero, the word has no vector.
 
     Raises
     ------
@@ -421,29 +413,18 @@ def similarity(
 ) -> SimilarityResult:
     """Correlate the cosines of word pairs with human ratings.
 
-    Parameters
-    ----------
-    vectors
-        The word vectors, or a trained model.
-    pairs
-        The rated word pairs, each a `Pair` or another tuple of two words and a score, or a path to
-        load them from (`load_pairs`). A pair that occurs several times counts each time; for the
-        interval, it is one pair with several ratings.
-    oov
-        How pairs with a word that has no vector are treated: ``skip`` leaves them out, ``zero``
-        gives them a cosine of 0.
-    generator
-        The random generator of the bootstrap for a confidence interval; None to compute no
-        interval.
-    resamples
-        The number of bootstrap samples.
+    `vectors` may be a trained model. `pairs` are tuples of two words and a score, or the path of a
+    file with them (`load_pairs`). A repeated pair counts each time; for the confidence interval, it
+    is one pair with several ratings. `oov` says how pairs with a word that has no vector are
+    treated: ``skip`` leaves them out, ``zero`` gives them a cosine of 0. The interval comes from a
+    bootstrap with `resamples` samples; without a generator, it is not computed.
 
     Raises
     ------
     InputError
-        `vectors` has no vectors, the pairs cannot be loaded, an item is something else than two
-        words and a number, the human rating of a pair is not finite, `oov` is unknown, `resamples`
-        is no whole number of at least 1, or a vector that is used contains NaN or an infinity.
+        `vectors` has no word vectors, or a vector that is used is not finite; a pair cannot be
+        loaded, or is not two words and a finite number; `oov` is unknown; or `resamples` is not a
+        whole number of at least 1.
     """
     rated = load_pairs(pairs) if isinstance(pairs, str | Path) else as_pairs("pairs", pairs)
     answers = pair_answers(vectors_of("vectors", vectors), rated)

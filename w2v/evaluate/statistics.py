@@ -113,22 +113,13 @@ def means_with_equal_seeds(values: Sequence[Mapping[str, float]]) -> list[float]
     """Return the mean score of each configuration, as if it had a run of every seed.
 
     A seed may raise or lower the scores of all configurations, so means over different seeds
-    mislead. Scores are fitted by least squares as the sum of an effect of the configuration and an
-    effect of the seed, and a missing run counts as its fitted score. With two
-    configurations, the two results thus differ by the mean difference over the common seeds.
+    mislead. A least-squares fit therefore makes each score the sum of an effect of the
+    configuration and one of the seed. A missing run counts as its fitted score.
 
-    Parameters
-    ----------
-    values
-        For each configuration, the scores of its runs by seed; at least one run each.
-
-    Returns
-    -------
-    list of float
-        The means. In two cases, they are the plain means of the runs of each configuration: if no
-        run is missing; or if the seeds cannot be compared because the configurations fall into
-        groups that have no seed in common. A configuration with a score that is NaN or infinite
-        also has the plain mean of its runs, and is not used for the fit.
+    `values` has, for each configuration, the scores of its runs by seed, at least one. The results
+    are plain means if no run is missing, or if configurations fall into groups that share no seed.
+    A configuration with a score that is NaN or infinite gets its plain mean, and is left out of the
+    fit.
     """
     means = [float(np.mean([*runs.values()])) for runs in values]
     finite = [index for index, mean in enumerate(means) if math.isfinite(mean)]
@@ -160,10 +151,9 @@ def studentized_range_sf(
 ) -> NDArray[np.float64]:
     """Return the probability that the studentized range exceeds each q: float64 (n,).
 
-    `scipy.stats.studentized_range` integrates adaptively for one q at a time, which takes a hundred
-    times as long. The error here is below 1e-5 if ``freedom`` is at least ``groups``. Otherwise,
-    for up to 300 groups, it is below 1e-3 if ``freedom`` is at least 2, and below 5e-3 if
-    ``freedom`` is at least 1.
+    This is a hundred times as fast as `scipy.stats.studentized_range`. The error is below 1e-5 if
+    ``freedom`` is at least ``groups``. Otherwise, for up to 300 groups, it is below 1e-3 if
+    ``freedom`` is at least 2, and below 5e-3 if it is at least 1.
 
     Parameters
     ----------
@@ -175,13 +165,6 @@ def studentized_range_sf(
     freedom
         The degrees of freedom of the standard error.
 
-    Notes
-    -----
-    Let S be distributed as chi / sqrt(freedom), where chi has the chi distribution with ``freedom``
-    degrees of freedom. The distribution function of q is the mean over S of
-    groups * integral of phi(z) * (Phi(z) - Phi(z - q S)) ** (groups - 1) dz. Both integrals, over
-    z and over log S, are computed by Gauss-Legendre quadrature.
-
     References
     ----------
     Lund, Lund (1983), Algorithm AS 190: Probabilities and upper quantiles for the studentized
@@ -189,6 +172,9 @@ def studentized_range_sf(
     """
     from scipy.special import gammaln, ndtr
 
+    # The distribution function of q is the mean over S = chi / sqrt(freedom) of
+    # groups * integral of phi(z) * (Phi(z) - Phi(z - q S)) ** (groups - 1) dz. Both integrals, over
+    # z and over log S, are computed by Gauss-Legendre quadrature.
     nodes, weights = _gauss_legendre()
     z, of_z = 9 * nodes, 9 * weights * np.exp(-((9 * nodes) ** 2) / 2) / math.sqrt(2 * math.pi)
     # At these limits, the density of log S is at most exp(-40) of its maximum, which is at 0.
@@ -249,17 +235,15 @@ def spearman_interval(
     """Return the 95 % percentile bootstrap interval of Spearman's rank correlation.
 
     Word pairs are drawn with replacement, each with all of its ratings. Bootstrap samples in which
-    x or y is constant, so that the correlation is undefined, are left out.
+    x or y is constant are left out, because the correlation is undefined.
 
     Parameters
     ----------
     x, y
         (n,) each; x[i] and y[i] are the rating and the cosine of a word pair.
     pairs
-        (n,); pairs[i] is the integer by which `numbered` identifies the word pair of x[i] and y[i].
-        A pair with several ratings occurs several times.
-    generator
-        Draws the bootstrap samples.
+        (n,); pairs[i] is the integer that identifies this word pair (`numbered`). A pair with
+        several ratings occurs several times.
     resamples
         The number of bootstrap samples.
 
@@ -267,13 +251,6 @@ def spearman_interval(
     -------
     (low, high) or None
         None for fewer than ten different pairs, or if the correlation itself is undefined.
-
-    Notes
-    -----
-    The values are sorted once; the ranks in each bootstrap sample are computed from the number of
-    times that the sample contains each value. This is three times as fast as ranking every sample.
-    `scipy.stats.bootstrap` is not used because it returns NaN as soon as the correlation is
-    undefined in one sample.
 
     References
     ----------
@@ -287,6 +264,8 @@ def spearman_interval(
     for start in range(0, resamples, batch):
         size = min(resamples - start, batch)
         places = generator.integers(n, size=(size, n)) * size + np.arange(size)[:, None]
+        # Ranks are computed from how often a sample has each value, three times as fast as ranking
+        # it. (scipy.stats.bootstrap returns NaN if one sample has no correlation.)
         times = np.bincount(places.ravel(), minlength=n * size).reshape(n, size)
         found.append(_resampled_spearman(x, y, times[pairs]))
     correlations = np.concatenate(found)

@@ -53,22 +53,19 @@ class Run:
     number
         The number of the run in the sweep.
     settings
-        The values of the settings, by dotted key, such as ``loss.negatives``. The setting
-        ``evaluate.use`` chooses the vectors in the file `vectors` that are compared: the center
-        vectors if it is ``v`` or missing, their sums with the outside vectors if it is ``v+u``.
+        The value of each setting, by dotted key such as ``loss.negatives``.
     figures
         The scores, losses and other metrics, by name.
     finished
         Whether the run has all of its figures.
     seconds
-        The time, in seconds, in which the vectors were trained, also if they come from a cache;
-        None if unknown, as for vectors that were given, not trained.
+        The training time of the vectors in seconds, also if they come from a cache; None if
+        unknown.
     vectors, answers
-        The file of the vectors, and the file of the run's answers to benchmark items (word pairs
-        and analogy questions), which `save_answers` wrote; None if there is no such file.
+        The file of the vectors, and the file that `save_answers` wrote: the run's answers to
+        benchmark items (word pairs and analogy questions). None if there is no such file.
     epochs
-        The number of epochs for which the run was trained. It is known only in sweeps that stop the
-        worse runs early. In other sweeps, the number is not needed, and this is 0.
+        The number of epochs of training; 0, for unknown, in sweeps that stop no runs early.
     """
 
     number: int
@@ -92,20 +89,17 @@ class Configuration(Generic[R]):
     ----------
     settings
         The values of the settings that vary, as texts; None for a setting that the configuration
-        does not have.
+        lacks.
     group
-        The values of the settings that must agree for configurations to be compared, as one text.
+        The values, as one text, of the settings in which configurations must agree to be compared.
     runs
         The runs by seed.
     values
-        The value of the objective for each run, in the order of `runs`. The objective is the metric
-        by which the sweep compares its runs.
+        The metric by which the sweep ranks, for each run in the order of `runs`.
     compared_mean
-        The mean objective by which configurations are ranked. It is compared only within the group,
-        among configurations that were trained for equally many epochs. If all of these have runs of
-        the same seeds, this is the property `mean`, the mean of `values`. Otherwise the objectives
-        of missing runs are estimated from the effects of configurations and seeds, and enter the
-        mean (`means_with_equal_seeds`).
+        The mean of `values`, by which configurations of a group are ranked. If they have runs of
+        different seeds, the mean includes estimates for the missing runs
+        (`means_with_equal_seeds`).
     """
 
     settings: dict[str, str | None]
@@ -153,16 +147,16 @@ class Configuration(Generic[R]):
     def overlap(self, runs: int) -> float | None:
         """Return the share of words' nearest neighbors that two runs have in common, from 0 to 1.
 
-        Of the runs that have a file of vectors, only the first `runs` are used. The 10 nearest
-        neighbors of each of the first 500 words of the vocabulary (or of all words if there are
-        fewer) are compared for every two runs. The result is the mean over all pairs of runs
-        (`mean_neighbour_overlap`). It is None if there are fewer than two such runs, if a file no
-        longer exists, or if the runs differ in their words or in the order of the words, or have
-        fewer than two words.
+        Of the runs that have a file of vectors, the first `runs` are used. The share is the mean
+        over all pairs of these runs, and over the first 500 words of the vocabulary, each with its
+        10 nearest neighbors (`mean_neighbour_overlap`). It is None if there are fewer than two such
+        runs, if a file no longer exists, or if the runs differ in their words or in the order of
+        the words, or have fewer than two words.
         """
         files = [(Path(run.vectors), run) for run in self.runs.values() if run.vectors][:runs]
         if not all(file.exists() for file, _ in files):
             return None
+        # The vectors are center vectors (v), or their sums with the outside vectors (v+u).
         return mean_neighbour_overlap(
             WordVectors.load(file, run.settings.get("evaluate.use", "v")) for file, run in files
         )
@@ -171,24 +165,26 @@ class Configuration(Generic[R]):
 class Sweep(Generic[R]):
     """Compares the runs of a sweep: by one metric, the objective, and by benchmark scores.
 
+    A configuration is a combination of settings without the seed.
+
     Parameters
     ----------
     objective
         The name of the objective.
     runs
-        The runs of the sweep. If the sweep stopped the worse configurations early, a configuration
-        may have several runs of one seed; only the last (longest) of these is given.
+        The runs. If the sweep stopped the worse configurations early, these are only the longest
+        run of each configuration and seed.
     first
-        If the sweep stopped the worse configurations early, the `Sweep` of the first (shortest) run
-        of each configuration and seed, all with the same number of epochs; else None.
+        If the sweep stopped the worse configurations early, the `Sweep` of the shortest run of each
+        configuration and seed; else None.
     size
-        A difference in a benchmark score. Each comparison says how many seeds are needed to show a
-        difference of this size; if `size` is None, one of the observed size.
+        A difference in a benchmark score. The comparisons say how many seeds are needed to show
+        it. None: the observed difference.
     smaller_is_better
         A function of a metric's name: whether a smaller value is better.
     must_agree
-        A function of a metric's name and the keys of settings. It returns those keys whose values
-        must be equal for runs to be compared by the metric.
+        A function of a metric's name and the keys of settings: the keys whose values must be equal
+        for runs to be compared by the metric.
     """
 
     def __init__(
@@ -336,31 +332,18 @@ class Sweep(Generic[R]):
 
     @cached_property
     def judged(self) -> list[Judged]:
-        """Significance tests of the differences between configurations, as `Verdicts` makes them.
+        """Significance tests of the differences between configurations (see `Verdicts`).
 
-        The scores are benchmark scores and the objective, the metric by which the sweep ranks its
-        configurations. For each score, the function `must_agree` names settings. Configurations can
-        be compared by the score if they have equal values of these settings; those that can be
-        compared make a group. There is one `Judged` for each score and each group of two or more
-        configurations. In a group of up to `MAX_ALL_PAIRS` configurations, all pairs are compared.
-        In a larger group, each configuration is compared only with one of the group, the reference.
+        A configuration is a combination of settings without the seed. The scores are benchmark
+        scores and the objective, the metric by which the sweep ranks. There is one `Judged` for
+        each score and each group of two or more configurations that can be compared by the score:
+        those with equal values of the settings that `must_agree` names. A configuration is left out
+        if another one, with which it can be compared by the objective, was trained for more epochs.
 
-        For the objective, the reference is the best configuration of the group by the objective.
-        For all other scores, the configurations of the sweep are put in one common order, and the
-        reference of a group is its first configuration in this order. The common order is the first
-        of these that is possible:
-
-        1. by the objective, the best first, if all configurations can be compared by it;
-        2. by the mean over the similarity benchmarks, the best first;
-        3. by another benchmark score, the best first; scores are tried in the order of
-           `Run.figures`;
-        4. the order of the property `ranking`, with one of its groups after the other.
-
-        In 2 and 3, the score of a configuration is the mean over its runs. These orders are
-        possible if the score is finite for all runs, and all configurations can be compared by it.
-
-        A configuration is left out if another one, with which it can be compared by the objective,
-        was trained for more epochs.
+        In a group of up to `MAX_ALL_PAIRS` configurations, all pairs are compared; in a larger one,
+        each only with the reference. For the objective, the reference is the best of the group. For
+        other scores, it is the first of the group in one order of all configurations: by the
+        objective if it can compare all; else by a benchmark score that can; else as in `ranking`.
         """
         compared = [
             one
@@ -368,6 +351,8 @@ class Sweep(Generic[R]):
             for one in ranked
             if one.epochs == ranked[0].epochs
         ]
+        # Configurations are ordered by the objective if it can compare all, else by the first score
+        # that can compare all and is finite for all runs; else they keep the order of the ranking.
         names = [MEAN_OF_SETS, *(name for run in self.finished[:1] for name in run.figures)]
         names = [name for name in names if "/" in name and not self.must_agree(name, self.axes)]
         for name in names if self.compared_within else []:
@@ -441,23 +426,22 @@ class Sweep(Generic[R]):
     def configurations(self) -> list[Row]:
         """A table with one row per configuration: group after group, in the order of `ranking`.
 
-        The objective is the metric by which the sweep compares its runs. A group has the
-        configurations that can be compared by it: those with equal values of the settings in
-        `compared_within`. There is a column for the value of each setting in `settings`. The
-        other columns are:
+        A configuration is a combination of settings without the seed. A group has the
+        configurations that can be compared by the objective, the metric by which the sweep ranks.
+        The columns are the keys in `settings`, and:
 
-        - ``seeds``, the number of seeds; 1 if the vectors were given (`vectors_given`);
-        - ``mean``, the mean objective, and the ends ``low`` and ``high`` of its 95 % confidence
-          interval (Student's t);
-        - ``difference``, ``p`` and ``verdict``, the result of comparing the configuration with the
-          best of its group (see `Difference`). The best itself has the verdict ``best``, or
-          ``alone`` if the group has no other configuration. A configuration that was stopped
-          early is not compared; its verdict is ``dropped after ... epochs``;
-        - ``overlap``, the share of words' nearest neighbors that two runs of the configuration have
-          in common: the mean over pairs of its runs. It is computed for the best configurations
-          only (`_overlaps`);
-        - ``seconds``, the mean training time; ``group``, the values that the group has in common,
-          as one text; and ``jobs``, the numbers of the runs.
+        - ``seeds``: the number of seeds; 1 if the vectors were given, not trained;
+        - ``mean``, ``low``, ``high``: the mean objective and its 95 % confidence interval
+          (Student's t);
+        - ``difference``, ``p``, ``verdict``: the comparison with the best of the group
+          (`Difference`). The best has the verdict ``best``, or ``alone`` in a group of one. A
+          configuration that was stopped early is not compared; its verdict is ``dropped after ...
+          epochs``;
+        - ``overlap``: the share of words' nearest neighbors that two of its runs have in common
+          (`_overlaps`); only for the best configurations;
+        - ``seconds``: the mean training time;
+        - ``group``: the group, as `Sweep.group` names it;
+        - ``jobs``: the numbers of the runs.
         """
         judged = {one.group: one for one in self.judged if one.score == self.objective}
         rows = []
@@ -492,14 +476,10 @@ class Sweep(Generic[R]):
         The value is the share of words' nearest neighbors that two runs of the configuration have
         in common, from 0 to 1, or None if it cannot be computed (`Configuration.overlap`).
 
-        The best configurations are the first ones in `ranking`, which orders those of each group by
-        the objective: the metric, such as a benchmark score or a loss, by which the sweep compares
-        its runs. Configurations of different groups cannot be compared by it, as with losses of
-        different loss functions (`compared_within`). At most ``MAX_OVERLAP // 2`` configurations
-        are included: first the best one of each group, then the second best of each, and so on.
-        Configurations with fewer than two files of vectors are left out. At most `MAX_OVERLAP`
-        files of vectors are read in all. Within this limit, as many runs of each configuration as
-        possible are compared, and at least two.
+        To read all vectors could take minutes, so at most ``MAX_OVERLAP // 2`` configurations are
+        included: first the best one of each group in `ranking`, then the second best of each, and
+        so on. At least two runs of each are compared, and as many as possible while at most
+        `MAX_OVERLAP` files are read in all. Configurations with fewer than two files are left out.
         """
         several = [
             [one for one in ranked if len(one.vectors) > 1] for ranked in self.ranking.values()
@@ -532,24 +512,18 @@ class Sweep(Generic[R]):
     def effects(self) -> list[Row]:
         """A table of the main effects on the objective: one row for each value of each setting.
 
-        The settings are those that vary (`axes`), except those that must be equal for runs to be
-        compared by the objective (`compared_within`). A group has the runs with equal values of
-        `compared_within`. The columns are ``setting``, ``value``, ``jobs`` (the number of finished
-        runs with this value), ``mean`` and ``effect``:
+        The objective is the metric by which the sweep compares its runs. Settings that do not vary,
+        and those that must be equal for runs to be compared (`compared_within`), have no rows. Runs
+        with equal values of `compared_within` form a group. The columns are:
 
-        - ``mean`` is the mean objective of these runs. It is NaN if `compared_within` is not empty,
-          because the objectives of different groups cannot be compared.
-        - ``effect`` is computed from centered objectives: a run's objective minus the mean
-          objective of its group (`centered`). The effect is the mean centered objective of the runs
-          with the value, minus that of all finished runs that have the setting. Some settings
-          belong to a choice that other runs did not make: a run without negative sampling, for
-          example, has no ``loss.negatives``.
+        - ``setting``, ``value``, and ``jobs``, the number of finished runs with this value;
+        - ``mean``: the mean objective of these runs; NaN if `compared_within` is not empty;
+        - ``effect``: the mean of their centered objectives (the objective of a run minus the mean
+          of its group), minus the same mean over all finished runs that have the setting.
 
-        If a setting has more than `MAX_VALUES` different numbers, each row is for one of the ranges
-        between the minimum, the quartiles and the maximum. If the sweep stopped the worse
-        configurations early, a configuration may have several runs of one seed, each for more
-        epochs than the one before. The table is then made from the first of these runs only,
-        because the first runs all have the same number of epochs.
+        If a setting has more than `MAX_VALUES` different numbers, each row is for a range from one
+        quartile to the next. If the sweep stopped worse runs early, only the shortest run of each
+        combination of settings is used, because the shortest runs have equally many epochs.
         """
         if self.first is not self:
             return self.first.effects

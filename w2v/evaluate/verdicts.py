@@ -74,8 +74,7 @@ class Judged:
     score
         The name of the score.
     group
-        The name of the group of configurations, if the score can be compared only within groups;
-        else "".
+        The name of the group within which the score can be compared; "" if there are no groups.
     reference
         The index of the configuration with which all others are compared.
     settings
@@ -88,13 +87,10 @@ class Judged:
     larger_is_better
         Whether a larger score is better.
     seeds_alone
-        Whether the score is of a benchmark, but the runs' answers to its items (word pairs or
-        questions) are unknown. Then only the variation between seeds is estimated, not that between
-        items. So the comparisons hold for these very items, and say nothing about other items of
-        the same kind.
+        Whether the score is of a benchmark, but only the variation between seeds is known, not that
+        between word pairs or questions. The comparisons then hold for these very items only.
     largest
-        The largest difference that two scores can have (`largest_difference`). Intervals in
-        `differences` are cut to it.
+        The largest difference that two scores can have. Confidence intervals are cut to it.
     """
 
     score: str
@@ -172,31 +168,30 @@ COLUMNS = {
 class Verdicts:
     """Compares the configurations of a sweep by the objective and by benchmark scores.
 
+    Within each group (see `group_of`), every configuration is compared with one of the group, the
+    reference; all pairs are compared if it has up to `MAX_ALL_PAIRS` configurations. For the
+    objective, the reference is the configuration with the best mean, estimated as if all had runs
+    of the same seeds (`means_with_equal_seeds`). For other scores, it is the first that has the
+    score.
+
     Parameters
     ----------
     settings
-        The configurations. Within each group (see `group_of`), every configuration is compared with
-        one of the group, the reference. For the objective, the reference is the configuration with
-        the best mean; if several have this mean, the one whose name comes first. If runs are
-        missing, the means are estimates as if all had runs of the same seeds
-        (`means_with_equal_seeds`). For any other score, the reference is the first configuration of
-        the group that has the score.
+        The configurations.
     objective
-        The score that was chosen for comparisons before there were results. If there are other
-        scores, it gets half of the significance level (`levels`).
+        The score chosen for comparisons before there were results. It gets half of the significance
+        level if there are other scores.
     group_of
-        A function of a score and a configuration. It returns the name of the group within which the
-        score can be compared; "" if it can be compared everywhere.
+        A function of a score and a configuration: the name of the group within which the score can
+        be compared; "" for everywhere.
     smaller_is_better
         A function of a score's name: whether a smaller value is better.
     size
-        A difference in benchmark scores: the comparisons say how many seeds are needed to show it.
-        None: they say so for the observed difference. For a score without a benchmark, such as a
-        loss, the observed difference is used in any case.
+        A difference in a benchmark score. The comparisons say how many seeds are needed to show
+        it. None: the observed difference.
     fixed
-        Whether the vectors of each configuration are given, such as downloaded ones, and not
-        trained with several seeds. Only the benchmark items are then treated as a random sample.
-        Configurations are not compared by scores without items, such as a loss.
+        Whether the vectors were given, not trained with several seeds. Then only benchmark items
+        are a random sample, and scores without items, such as a loss, are not compared.
     """
 
     def __init__(
@@ -232,14 +227,12 @@ class Verdicts:
     def judged(self) -> list[Judged]:
         """The comparisons: one `Judged` for each score and each group of configurations.
 
-        A `Judged` says which configurations of the group differ significantly in the score, and by
-        how much. A group has the configurations that have the score and can be compared by it
-        (`group_of`). Groups of one configuration are left out. The scores are, in this order:
+        A group has the configurations that have the score and can be compared by it (`group_of`).
+        Groups of one configuration are left out. The scores are, in this order:
 
         - the objective, the score that was chosen for comparisons before there were results;
-        - each benchmark score, if a run's answers to the items of the benchmark were saved
-          (`Setting.answers`). The answer to a word pair is a cosine; the answer to an analogy
-          question is the rank of the correct answer;
+        - each benchmark score, if a run's answers to the benchmark's items (word pairs or analogy
+          questions) were saved;
         - the mean over the similarity benchmarks, if a run has it.
         """
         names = [self.objective, *(n for n in self.given if n != self.objective)]
@@ -302,11 +295,11 @@ class Verdicts:
         Returns
         -------
         benchmark
-            The items (word pairs or analogy questions) that the score is computed from. If the
-            score is the mean over the similarity benchmarks, these are the items of all of them.
+            The word pairs or analogy questions of the score; for the mean over the similarity
+            benchmarks, the pairs of all of them.
         answers
             For each of `settings`, a dict from the seed of a run to the run's answers, an array
-            (n,) of cosines or ranks (`w2v.evaluate.answers`).
+            (n,) of cosines or ranks.
         """
         sets = [score]
         if score == MEAN_OF_SETS:
@@ -428,22 +421,16 @@ def way_of(value: float, digits: int) -> str:
 def needed(one: Difference, digits: int, largest: float) -> str:
     """Return a sentence on the smallest difference that the seeds of a comparison can show.
 
-    `one` is the comparison of two configurations by a score. An example of the sentence is
-    "3 seeds can show a difference of 0.05; one of 0.02 needs 9 more". The differences in it are
+    An example is "3 seeds can show a difference of 0.05; one of 0.02 needs 9 more". Differences are
     rounded to `digits` decimals.
 
-    The first half is on the difference ``one.detectable``. If that is more than `largest`, the
-    largest difference that two scores can have, this half is "3 seeds can show nothing here".
+    The first half is on ``one.detectable``. If that exceeds `largest`, the largest possible
+    difference, the half is "3 seeds can show nothing here".
 
-    The second half is on the difference ``one.size``. It is left out if ``one.size`` is at least
-    ``one.detectable``, or 0 when rounded. It ends in one of three ways:
-
-    - If ``one.seeds_needed`` is a number: "needs 9 more", where 9 is ``one.seeds_needed`` minus
-      ``one.seeds``. If this is not above 0, the second half is left out.
-    - If ``one.seeds_needed`` is None, and the score is computed from word pairs or from analogy
-      questions: "needs more pairs, not more seeds". The text says "pairs" also for questions.
-    - If ``one.seeds_needed`` is None, and the score is another one, such as a loss: "needs over
-      1,000 seeds".
+    The second half is on ``one.size``. It is left out if this difference rounds to 0 or needs no
+    more seeds. If ``one.seeds_needed`` is None, the half ends with "needs more pairs, not more
+    seeds" for a score from word pairs or questions, and with "needs over 1,000 seeds" for other
+    scores.
     """
     possible = (one.detectable or 0) <= largest
     shown = f"a difference of {one.detectable:.{digits}f}" if possible else "nothing here"
@@ -478,51 +465,40 @@ def compare(
 ) -> Judged:
     """Compare configurations by Spearman's correlation on word pairs, or accuracy on analogies.
 
-    Analogies are answered by 3CosAdd.
+    Analogies are answered by 3CosAdd. The seeds, and the word pairs or questions, are treated as
+    random samples. If each configuration has one run, only the word pairs or questions are.
 
     Parameters
     ----------
     settings
         The vectors, or the trained models, of each configuration's runs, by the configuration's
         name. The first runs of all configurations must have one seed, the second runs another, and
-        so on. The seeds, and the word pairs or questions, are treated as random samples. If each
-        configuration has one run, the variation between seeds is unknown: only the word pairs or
-        questions are then treated as a random sample.
+        so on.
     asked
         Word pairs, each a `Pair` or another tuple of two words and a score; or analogy questions,
         each a `Question` or a tuple of a category and four words.
     name
         The name of the score in the result.
     oov
-        How items with unknown words are treated: ``skip`` leaves them out, ``zero`` counts them as
-        a cosine of 0 or as a wrong answer.
+        ``skip`` leaves out items with unknown words; ``zero`` counts them as a cosine of 0 or as a
+        wrong answer.
     vocabulary
         Only this many most frequent words may occur in analogy questions and answers.
     size
-        A difference: the result says how many seeds are needed to show it. None: it says so for the
-        observed difference.
+        A difference. The result says how many seeds are needed to show it. None: the observed
+        difference.
 
     Returns
     -------
     Judged
-        Comparisons of all pairs of configurations. The configurations are ordered by their mean
-        score, the best first; if they have different numbers of runs, by the mean with equal seeds
-        (`means_with_equal_seeds`). The first is the ``reference``, with which `sentences` compares
-        the others.
+        Comparisons of all pairs of configurations, which are ordered by mean score, the best first;
+        if their numbers of runs differ, by the mean with equal seeds (`means_with_equal_seeds`).
 
     Raises
     ------
     InputError
-        One of these holds:
-
-        - `settings` is no mapping, has fewer than two configurations, or has a configuration
-          without a list of runs; or a run has no vectors;
-        - `asked` is empty, is a path, or holds something else than word pairs or questions; or the
-          score of a word pair is NaN or infinite;
-        - a vector that is used contains NaN or an infinity;
-        - `oov` is unknown;
-        - `asked` has questions, and `vocabulary` is no whole number of at least 1;
-        - `size` is neither None nor a finite number above 0.
+        There are fewer than two configurations, a configuration has no runs, `asked` is empty or a
+        path, another argument is not allowed, or a vector that is used contains NaN or an infinity.
     """
     check_choice("oov", oov, UNKNOWN)
     if size is not None:

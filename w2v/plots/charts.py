@@ -223,22 +223,19 @@ def similarity_scatter(
     spearman: float | None = None,
     interval: tuple[float, float] | None = None,
 ) -> None:
-    """Plot model cosines against human ratings of word pairs.
+    """Plot model cosines against human ratings of word pairs, into the PNG file `path`.
 
-    `NAMED_PAIRS` pairs are marked, and labeled where there is room: half of them are those that the
-    model ranks farthest below their rank by human rating, the other half those that it ranks
-    farthest above. If fewer than twice `NAMED_PAIRS` pairs are used, none is marked.
+    `NAMED_PAIRS` pairs are marked, and labeled where there is room: half are those that the model
+    ranks farthest below their rank by human rating, half those farthest above. If fewer than twice
+    `NAMED_PAIRS` pairs are used, none is marked.
 
     Parameters
     ----------
     pairs
-        The word pairs of one similarity benchmark: rows with ``word_1``, ``word_2``, ``human`` (the
-        rating), ``model`` (the cosine) and ``used``. Pairs that are not used are not drawn; used
-        pairs without a cosine are drawn at 0.
-    path
-        The PNG file to write.
+        Rows with ``word_1``, ``word_2``, ``human`` (the rating), ``model`` (the cosine) and
+        ``used``. Pairs that are not used are not drawn; used pairs without a cosine are drawn at 0.
     title
-        The name of the benchmark.
+        The name of the similarity benchmark.
     spearman, interval
         Spearman's correlation and its 95 % interval, for the title; None if undefined.
     """

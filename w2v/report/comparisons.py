@@ -55,12 +55,11 @@ def write_ensemble(
 ) -> list[Path]:
     """Write an HTML page on an ensemble (several trainings of one text) and an interactive map.
 
+    The files are ``ensemble.html`` and ``ensemble-map.html`` in `folder`. Return the paths of the
+    written files.
+
     Parameters
     ----------
-    folder
-        The folder of ``ensemble.html`` and ``ensemble-map.html``.
-    title
-        The title of the page.
     resampled
         Whether each training is on a bootstrap sample of the documents.
     when
@@ -71,15 +70,10 @@ def write_ensemble(
     paths
         The paths of the vectors, for the Python example on the page.
     methods
-        The methods of projection that the map offers, keys of `w2v.evaluate.projection.NAMES`.
-        Without methods, no map is made.
+        Methods of projection that the map offers, keys of `w2v.evaluate.projection.NAMES`. Without
+        methods, no map is made.
     map_words
         The largest number of words on the map.
-
-    Returns
-    -------
-    list of Path
-        The files that were written.
     """
     mean = ensemble.mean()
     words = [word for word in probes if word in ensemble] or probe_words(mean, PROBES)

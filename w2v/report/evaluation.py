@@ -48,26 +48,24 @@ def evaluate_vectors(
     trained
         The folder of a training result with the vectors; None if `settings` names vectors.
     suggested
-        The words whose neighbors are listed unless `settings` names some; None to choose them from
-        the vocabulary.
+        The words whose neighbors are listed unless `settings` names some; None: chosen from the
+        vocabulary.
     brief
-        Write less: the only table is that of neighbors, and ``scores.json`` has no long lists, such
-        as that of the unknown words. The answers are still written.
+        Write no table but that of neighbors, and leave long lists out of ``scores.json``.
 
     Returns
     -------
     facts : dict
         The section ``evaluate`` of ``summary.json``.
     findings : Findings
-        The data for the plots: the vectors, the losses of the training (empty if `trained` is
-        None), and the tables. If `brief`, all of these tables are empty, also that of neighbors,
-        although the latter is written into the folder.
+        The data for the plots. Its tables are empty if `brief` is true, and its losses are empty if
+        `trained` is None.
 
     Raises
     ------
     InputError
-        The vectors or a benchmark cannot be read, or the vectors cannot be compared with those of
-        the run that ``settings.compare`` names.
+        The vectors or a benchmark cannot be read, or the vectors cannot be compared with those that
+        ``settings.compare`` names.
     """
     use, encoding = cast(Use, settings.use), settings.encoding
     path, other = trained or settings.vectors_path(), settings.compared_path()
@@ -93,23 +91,21 @@ def compute(
     Parameters
     ----------
     given
-        The vectors, and what to compute. If ``given.tables`` is false, the only table written to a
-        file is that of neighbors, and long lists, such as that of the unknown words, are left out
-        of ``scores.json``.
+        The vectors, and what to compute. If ``given.tables`` is false, the only table written is
+        that of neighbors, and long lists are left out of ``scores.json``.
     trained
         The folder of the training result; None if there is none.
     suggested
-        The words whose neighbors are listed unless `settings` names some; None to choose them from
-        the vocabulary.
+        The words whose neighbors are listed unless `settings` names some; None: chosen from the
+        vocabulary.
 
     Returns
     -------
     facts : dict
         The section ``evaluate`` of ``summary.json``: scores and other facts.
     findings : Findings
-        The data for the plots: the vectors, the losses of the training (empty if `trained` is
-        None), and the tables. If ``given.tables`` is false, all of these tables are empty. That of
-        neighbors is then empty, too, although it is written to a file.
+        The data for the plots. Its tables are empty if ``given.tables`` is false, and its losses
+        are empty if `trained` is None.
     """
     vectors = given.vectors
     words = probe_words(vectors, settings, suggested)

@@ -70,20 +70,15 @@ def draw(
     ----------
     out
         The folder.
-    findings
-        The results of the evaluation.
     title
         The title of the maps and of the curves of loss and scores.
     kept_epoch
-        The number of the epoch whose vectors were kept; None if nothing was trained. The curves of
-        scores mark it unless it is the last.
+        The number of the epoch whose vectors were kept; None if nothing was trained.
     counts
-        The counts of the corpus, for the chart of the frequency of words over their rank; None to
-        leave this chart out.
+        The counts of the corpus, for a chart of word frequency over rank; None: no such chart.
     methods
         The methods of projection into the plane, keys of `w2v.evaluate.projection.NAMES`. Each has
-        its own map chart, and the interactive map offers all of them. Without methods, no map is
-        made.
+        a map chart, and the interactive map offers all of them. Without methods, no map is made.
     map_words
         The largest number of words on the interactive map.
     vocabulary

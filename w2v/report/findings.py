@@ -14,41 +14,37 @@ TABLES = tuple(COLUMNS)
 class Findings:
     """The results of evaluating word vectors.
 
-    A table is a list of rows; `w2v.evaluate.metrics.tables` describes its columns. All tables are
+    Tables are lists of rows; `w2v.evaluate.metrics.tables` describes their columns. All tables are
     empty if `evaluate_vectors` was called with ``brief=True``.
 
     Attributes
     ----------
-    vectors
-        The word vectors.
     points, epochs
         The losses measured during training, and the losses and scores of each epoch. Empty if the
-        vectors are those that the setting ``evaluate.vectors`` names.
+        setting ``evaluate.vectors`` names the vectors.
     probes
         The words whose nearest neighbors are listed.
     pairs, similarity
-        Tables: the word pairs of the similarity benchmarks, and the score on each benchmark.
+        Tables of the word pairs of the similarity benchmarks, and of the score on each benchmark.
     analogies
         A table of the accuracy on each analogy benchmark and category.
-    neighbours
-        A table of the nearest neighbors of the probe words.
     bands
         A table of the scores on each benchmark by bands of word frequency.
     stability
-        A table of the fraction of each word's nearest neighbors that this run and another have in
-        common; empty if no other run was compared.
+        A table of the fraction of each word's nearest neighbors that another run shares; empty if
+        no other run was compared.
     """
 
     vectors: WordVectors
-    points: list[Point]  # training losses; empty, like `epochs`, for given vectors
+    points: list[Point]
     epochs: list[Epoch]
-    probes: list[str]  # words whose nearest neighbors are listed
+    probes: list[str]
     pairs: list[Row]
     similarity: list[Row]
     analogies: list[Row]
     neighbours: list[Row]
     bands: list[Row]
-    stability: list[Row]  # empty if no other run was compared
+    stability: list[Row]
 
     @property
     def tables(self) -> dict[str, list[Row]]:

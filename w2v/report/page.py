@@ -25,17 +25,15 @@ def write_page(
 
     Parameters
     ----------
-    path
-        The HTML file to write.
     template, styles, script
         Names of files in ``templates/``: the page, its style sheets and its JavaScript.
     filters
         Functions that the template can use as Jinja filters, under their names.
     values
-        The variables of the template. In strings that are not of the class ``Markup``, harmful
-        characters are replaced (`w2v.errors.sanitize`) and HTML is escaped. The template also gets
-        ``style`` and ``script``, the content of the style sheets and of the JavaScript file, and
-        ``policy``, a Content-Security-Policy that forbids all requests and all other scripts.
+        The variables of the template. In strings that are not ``Markup``, harmful characters are
+        replaced (`w2v.errors.sanitize`) and HTML is escaped. The template also gets ``style`` and
+        ``script``, the content of the style sheets and of the JavaScript, and ``policy``, a
+        Content-Security-Policy that forbids all requests and all other scripts.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup

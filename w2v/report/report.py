@@ -84,7 +84,7 @@ def write_report(
     when: datetime,
     change_page: str | None = None,
 ) -> None:
-    """Write the report of a run from its summary, its tables and its charts.
+    """Write the report of a run, an HTML page, from its summary, its tables and its charts.
 
     User names and passwords in URLs are removed from the command and the settings.
 
@@ -100,15 +100,11 @@ def write_report(
         The content of the run's ``summary.json``.
     trained
         The folder of the training result; None if nothing was trained.
-    title
-        The title of the page.
-    command
-        The command line of the run.
     when
         The time that the page shows, with a time zone.
     change_page
-        The name of an HTML file in the folder of `path`: the page on words that the run's text and
-        another text use differently. None if there is no such page.
+        The name of an HTML file beside `path`: the page on words that two texts use differently.
+        None if there is none.
     """
     similarity, all_analogies, neighbours, bands = (
         read_table(evaluated, name) for name in ("similarity", "analogies", "neighbours", "bands")
@@ -201,21 +197,19 @@ def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
     ----------
     rows
         The table of analogy results, with a row for each method and category. Rows with the
-        category ``all`` are sums over the categories of a section (``semantic`` or ``syntactic``),
-        or of all sections.
+        category ``all`` are sums over categories: of a section (``semantic`` or ``syntactic``), or
+        of all sections.
 
     Returns
     -------
     methods
         The names of the methods.
     totals
-        The rows of the first method with the category ``all``: for each benchmark, first the row
-        of all sections, then one row for each section. Three columns are added.
-        ``accuracy_5`` is the fraction of the used questions whose right answer is among the first
-        five; None if no question was used. ``coverage`` is the fraction of all questions whose
-        words are all in the vocabulary; None if there are no questions. ``others`` is a dict of the
-        accuracies of all methods on the same questions, the first method included, by the name of
-        the method.
+        The first method's rows with the category ``all``; for each benchmark, the row of all
+        sections comes first. Three columns are added: ``accuracy_5``, the fraction of used
+        questions whose right answer is among the first five; ``coverage``, the fraction of
+        questions whose words are all in the vocabulary; and ``others``, a dict from each method's
+        name to its accuracy on the same questions. A fraction of no questions is None.
     """
     totals = [row for row in rows if row["category"] == "all"]
     methods = list(dict.fromkeys(row["method"] for row in totals))

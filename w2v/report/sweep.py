@@ -157,26 +157,22 @@ def score_table(judged: Judged) -> dict[str, Any]:
     Returns
     -------
     dict
-        - ``name``, ``group``: the name of the score as shown on the page, and the name of the group
-          of configurations that are compared, or "" if there are no groups;
-        - ``means``: the name and mean of at most `MAX_ROWS` configurations, the best first. The
-          reference, the configuration with which the others are compared, is always included. A
-          mean that is NaN or infinite is given as None;
-        - ``rows``: at most `MAX_ROWS` comparisons of two configurations as dicts, first those with
-          the reference, then those of other pairs, if `judged` has any. Each is a dict of
-          `Judged.rows`, whose keys ``setting`` and ``compared_with`` have the names of the two
-          configurations. Four keys are added: ``than``, equal to ``compared_with``; ``first``,
-          whether ``compared_with`` is the reference; ``shows_nothing``, whether the seeds are too
-          few to show any difference (`Judged.shows_nothing`); and ``more``, as text, the number of
-          seeds that would have to be added to show the difference (`seeds_to_add`);
+        - ``name``, ``group``: the readable name of the score, and the name of the group of
+          configurations that are compared, or "" if there are no groups;
+        - ``means``: the name and mean of at most `MAX_ROWS` configurations, the best first, always
+          with the reference (with which the others are compared). A mean that is NaN or infinite is
+          None;
+        - ``rows``: at most `MAX_ROWS` comparisons of two configurations, those with the reference
+          first. Each is a dict of `Judged.rows` with four more keys: ``than``, equal to
+          ``compared_with``; ``first``, whether ``compared_with`` is the reference;
+          ``shows_nothing``, whether the seeds are too few to show any difference; and ``more``, how
+          many seeds to add, as text (`seeds_to_add`);
         - ``all``: the number of all comparisons;
-        - ``asked``: the word for what a benchmark score is computed from: ``questions`` for
-          analogies, else ``pairs`` (of words). The page leaves it out for a loss;
+        - ``asked``: what a benchmark has: ``questions`` for analogies, else ``pairs`` (of words);
         - ``digits``: the number of decimals of the means;
-        - ``apart``: whether any difference deviates from the difference of the two means by more
-          than one unit of their last decimal. The page then explains why: the means are over all
-          seeds and all pairs or questions of a configuration, but a difference is computed only
-          from those that both configurations have;
+        - ``apart``: whether any difference deviates from that of the two means by more than one
+          unit of their last decimal. A difference is computed only from the seeds, and the pairs or
+          questions, that both configurations have;
         - ``scale``: the axis for drawing the differences, a `Scale`.
     """
     sign = -1 if judged.larger_is_better else 1
@@ -235,15 +231,15 @@ def sought(judged: Sequence[Judged], size: float | None) -> str:
 def seeds_to_add(one: Difference) -> str:
     """Return how many more seeds a difference needs to be significant, as text for a table.
 
-    With that many more, a true difference of ``one.size`` would be significant in 80 % of
-    repetitions. Instead of the number, the text is
+    With so many seeds added, a true difference of ``one.size`` would be significant in 80 % of
+    repetitions. Instead of a number, the text is
 
     - a dash if `one` is significant already, ``one.size`` is 0, or the two configurations cannot be
       compared;
-    - ``more pairs`` if 1,000 seeds would not suffice or more seeds change nothing
-      (`Comparison.fixed`), and the difference is computed from ``one.items`` word pairs or
-      questions. Then only more pairs or questions would help;
-    - ``over 1,000`` if 1,000 seeds would not suffice, and ``one.items`` is None, as for a loss.
+    - ``more pairs`` if 1,000 seeds are not enough, or more seeds change nothing
+      (`Comparison.fixed`);
+    - ``over 1,000`` instead of ``more pairs`` if ``one.items``, the number of word pairs or
+      questions, is None, as for a loss.
     """
     if one.verdict in SHOWN or not one.size or one.low is None:
         return DASH

@@ -14,8 +14,8 @@ class Block(NamedTuple):
     data
         The text of all documents, valid UTF-8.
     stops : int64 (documents,)
-        The end of each document in `data`, in bytes; the last end is the end of `data`. Documents
-        that are empty or only white space are included.
+        The end of each document in `data`, in bytes; the last end is the end of `data`. Blank
+        documents are included.
     whole
         False if the last document continues in the next block.
     done

@@ -1,15 +1,11 @@
 """Tokenize a source of documents, and write the tokenized corpus into a folder.
 
-`w2v.text.tokens` describes the files of this folder, the corpus folder.
-
-The source is read in blocks of documents. Blocks of a large text are tokenized in parallel; the
-types (distinct tokens) of each block are numbered from 0. Then the blocks are merged in order, and
-the types are renumbered by first appearance in the corpus. The result therefore depends neither on
-the number of threads nor on the size of blocks.
-
-Small texts are tokenized in plain Python, large ones by compiled kernels (`w2v.text.scanner`),
-which are several times as fast but take time to compile or load. Both give the same result. If a
-pattern or function of the user makes the tokens, large texts are tokenized in plain Python, too.
+`w2v.text.tokens` describes the files of this folder. The source is read in blocks of documents.
+Large texts are tokenized by compiled kernels (`w2v.text.scanner`), in one or more threads. Small
+texts are tokenized in plain Python, because loading the kernels takes time. So are all texts whose
+tokens are made by a pattern or function of the user. Kernels and plain Python give the same result.
+The types (distinct tokens) are numbered by first appearance in the corpus, whatever the number of
+threads.
 """
 
 import ctypes
@@ -51,8 +47,8 @@ class CorpusSize:
     Attributes
     ----------
     documents, bytes, tokens, types
-        The numbers of documents with text, of bytes of the text in UTF-8, of tokens, and of types
-        (distinct tokens).
+        The numbers of documents with text, of bytes in UTF-8, of tokens, and of types (distinct
+        tokens).
     empty_documents
         The number of documents without text, such as blank lines.
     longest_document
@@ -61,10 +57,9 @@ class CorpusSize:
         The number of invalid byte sequences that were replaced or left out.
     nul_bytes, crlf, byte_order_marks
         The numbers of NUL bytes, of CR LF line ends, and of byte order marks at the start of files.
-        Many of them may be a sign of a damaged corpus.
     unsegmented
-        The number of tokens that are too long for one word, in scripts that are written without
-        spaces between words, such as Chinese or Thai; see `count_unsegmented`.
+        The number of tokens that are too long for one word, in scripts without spaces, such as
+        Chinese or Thai.
     """
 
     documents: int
@@ -90,22 +85,20 @@ def write_corpus(
 ) -> CorpusSize:
     """Tokenize a source of documents in one pass into a folder; return the size of the corpus.
 
-    Memory holds the types (distinct tokens) and a few blocks of the text, but not the whole text.
+    Memory holds the types (distinct tokens) and a few blocks of the text.
 
     Parameters
     ----------
     folder
         An existing folder; `w2v.text.tokens` describes the files that are written into it.
     source
-        The documents. `tokenizer` is not applied to `SplitTexts`, which have a function of their
-        own, nor to `TokenLists`, which are tokens already. For `TokenLists`, the returned ``bytes``
-        is the size of all tokens, each with a separator after it.
+        The documents. `tokenizer` is not applied to `TokenLists`, which are tokens already, nor to
+        `SplitTexts`, which have their own function.
     limit
         Stop after this many documents that are not blank; None for all.
     workers
-        The number of threads that tokenize a text of more than `SMALL_BYTES`. For a custom
-        tokenizer (with a pattern or function of the user), processes take the place of threads,
-        unless the number is 1.
+        The number of threads that tokenize a text of more than `SMALL_BYTES`. If the tokenizer is
+        custom (a pattern or function of the user), a number above 1 starts processes instead.
     progress
         Called after each block with the number of documents and bytes so far, and the fraction of
         the source that has been read, or None if unknown.
@@ -113,14 +106,15 @@ def write_corpus(
     Raises
     ------
     InputError
-        There are no documents or no tokens; a document cannot be read; a custom tokenizer fails;
-        or a custom tokenizer, `TokenLists` or `SplitTexts` give something that is not a token.
+        There are no documents or no tokens, a document cannot be read, a custom tokenizer fails, or
+        a token is not valid.
     """
     if isinstance(source, TokenLists | SplitTexts):
         writer = CorpusWriter(folder, TypeTable(), limit, progress)
         size = writer.write(source.tokenized(limit))
         if isinstance(source, SplitTexts):
             return size
+        # Lists of tokens have no text: each token counts with a separator after it.
         lengths = map(len, bytes(writer.types.lines_of_types()).split(b"\n")[:-1])
         per_token = np.fromiter(lengths, np.int64, size.types) + 1
         return replace(size, bytes=int(per_token @ writer.types.totals()))
@@ -425,15 +419,8 @@ class CorpusWriter:
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Add a block to the table of types (distinct tokens), and to the totals of the corpus.
 
-        The totals are the numbers of documents, blank documents, bytes and tokens, the length of
-        the longest document, and the numbers of NUL bytes, CR LF line ends, invalid byte sequences
-        and byte order marks. Documents beyond the writer's limit on their number are left out;
-        only invalid byte sequences and byte order marks are counted in the whole block.
-
-        Parameters
-        ----------
-        block, found
-            The text of the block and its tokens.
+        Documents beyond the limit on their number are left out; but invalid byte sequences and byte
+        order marks are counted in the whole block. `found` has the tokens of `block`.
 
         Returns
         -------

@@ -112,15 +112,14 @@ def source_of(documents: Any, files: FileSettings) -> Files | Records | Texts | 
         tuple is a list of paths if `is_path` is true for its first item. Everything else is an
         iterable of documents: all of them strings, or all of them iterables of tokens.
     files
-        How to read files. If `documents` are not paths, all settings must have their defaults.
+        How to read files.
 
     Raises
     ------
     InputError
-        There are no documents. `documents`, an item of a list of paths, or the first document of an
-        iterable is of the wrong type (later documents are checked when they are read). There is no
-        file at a path, or a local file cannot be read as text with the settings `files`. Or a
-        setting of `files` is not the default, although `documents` are not paths.
+        There are no documents, or their type is wrong (only the first document of an iterable is
+        checked here). There is no file at a path, or a local file cannot be read as text. A setting
+        in `files` is not the default, although `documents` are not paths.
     """
     if isinstance(documents, str | Path):
         return _files([documents], files)
@@ -161,15 +160,14 @@ def _refuse(documents: object) -> Any:
 def is_path(item: object) -> bool:
     """Return whether an item is a path, as opposed to the text of a document.
 
-    Of objects that are not strings, only a `pathlib.Path` is a path. For a string, the first of
-    these rules that applies decides:
+    A `pathlib.Path` is a path; other objects that are not strings are no paths. For a string, the
+    first rule that applies decides:
 
     - An empty string, or one with a line feed or more than `MAX_PATH` characters, is not a path.
     - A URL without white space is a path.
-    - A glob pattern without white space is a path if it has a slash or a suffix, as ``*.text``
-      has. Otherwise it is not a path: ``why?`` is a word.
-    - A string without white space that ends in the suffix of a known file format, such as
-      ``a.txt.gz``, is a path.
+    - A glob pattern without white space is a path only if it has a slash or a suffix, as ``*.text``
+      has: ``why?`` is a word.
+    - A string without white space that ends in one of `SUFFIXES`, such as ``.txt``, is a path.
     - Any other string is a path if it names an existing file or folder.
     """
     if not isinstance(item, str):

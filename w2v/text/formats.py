@@ -88,20 +88,15 @@ def format_suffix(path: str) -> str:
 def record_format(path: str, head: bytes) -> RecordFormat | None:
     """Return the format of a file of records (a table, JSON or Parquet); None for any other file.
 
-    The suffix of the name decides. If it is not that of a table, JSON or Parquet, but .txt for
-    example, the file is JSON if its first character other than white space is ``[`` or ``{``.
+    The suffix of the name decides. If it is none of a table, JSON or Parquet, but .txt for example,
+    the file is JSON if its first character other than white space is ``[`` or ``{``.
 
-    JSON has the format `RecordFormat.JSON_LINES` if each line holds one value, and
-    `RecordFormat.JSON` if the file is one array, or objects that span several lines. The suffixes
-    .jsonl and .ndjson always mean `JSON_LINES`; otherwise `head` decides.
+    The suffixes .jsonl and .ndjson always mean `RecordFormat.JSON_LINES`. Other JSON is
+    `RecordFormat.JSON` if the file is one array, or objects that span several lines, and
+    `RecordFormat.JSON_LINES` if each line holds one value.
 
-    Parameters
-    ----------
-    path
-        The name of the file.
-    head
-        The first bytes of the file, decompressed, with the whole first line if possible. If the
-        suffix is that of a table, Parquet or JSON Lines, `head` is not used and may be empty.
+    `head` has the first bytes of the decompressed file, with the whole first line if possible. It
+    may be empty for the suffixes of tables, Parquet and JSON Lines.
     """
     suffix = format_suffix(path)
     if suffix in PARQUET:
@@ -139,18 +134,9 @@ def delimiter_of(path: str, line: str, field: str) -> str:
     """Return the delimiter between the columns of a table: a comma, tab, semicolon or bar.
 
     It is a tab if the suffix of the file is .tsv or .tab. Otherwise it is the one of these four
-    that splits the first line into the most columns. A delimiter before a space does not count,
-    because it is probably punctuation. If any of the four makes a column called `field`, those that
-    do not are left out of the comparison.
-
-    Parameters
-    ----------
-    path
-        The name of the file.
-    line
-        The first line of the table.
-    field
-        The name of the column with the text; empty if unknown.
+    that splits `line`, the first line, into the most columns. A delimiter before a space does not
+    count, because it is probably punctuation. Delimiters that make a column called `field` (the
+    column with the text; empty if unknown) are preferred to others.
     """
     if format_suffix(path) in TABS:
         return "\t"

@@ -72,18 +72,16 @@ def find_files(
     Parameters
     ----------
     paths
-        Files, folders (searched with all their subfolders), glob patterns, or addresses such as
-        ``s3://bucket/text.gz``, which are passed on unchecked. In folders, hidden files and folders
-        are skipped, and so are pipes, sockets and devices; symbolic links to folders are not
-        followed, nor does ``**`` in a pattern follow them. A file given by its own path is never
-        skipped.
+        Files, folders (searched with their subfolders), glob patterns, or addresses such as
+        ``s3://bucket/text.gz``, which are passed on unchecked. In folders, hidden files and
+        folders, pipes, sockets, devices and symbolic links to folders are skipped; ``**`` in a
+        pattern does not follow such links either. A file given by its own path is never skipped.
     exclude
-        Folders that are not searched, even if `paths` names them. But if `paths` names a file or a
-        subfolder in such a folder, this file or subfolder is read.
+        Folders that are not searched, even if `paths` names them. Files and subfolders in them that
+        `paths` names are read.
     marker
-        A relative path, such as ``cache/tokenize``. A folder that contains this path is not
-        searched either. But if `paths` names the folder itself, or a file or a subfolder in it,
-        the named file or folder is read. None: there is no marker.
+        A relative path, such as ``cache/tokenize``. A folder that contains it is not searched,
+        unless `paths` names the folder or something in it.
 
     Raises
     ------
@@ -91,7 +89,7 @@ def find_files(
         A path gives no file, or is a pipe or device; or the user has no permission to read a file
         or folder.
     OSError
-        A path has a name that is too long for the system.
+        A name is too long for the system.
     """
     found = FoundFiles()
     skip = _Excluded([folder.resolve() for folder in exclude], marker)
@@ -193,16 +191,13 @@ def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
 
 
 def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
-    """Add the files that match a glob pattern to `found`.
+    """Add the files that match a glob pattern to `found`, and record there what is left out.
 
-    The following matches are not added, but recorded in `found`, so that the user can be told:
-
-    - files in folders that `skip` excludes: the folder is listed in ``found.left_out``;
-    - files behind a symbolic link that ``**`` matched: the link is listed there;
-    - folders that are not empty, if the pattern matches nothing in them: the folder is listed
-      there, because the user may have meant its files;
-    - files that operating systems create, such as ``Thumbs.db``: ``found.hidden`` counts them;
-    - broken links, pipes, sockets and devices: ``found.no_files`` counts them.
+    - ``found.left_out`` lists the folders that `skip` excludes and the symbolic links that ``**``
+      matched. It also lists matching folders that are not empty, if nothing in them matches,
+      because the user may have meant their files.
+    - ``found.hidden`` counts files that operating systems create, such as ``Thumbs.db``.
+    - ``found.no_files`` counts broken links, pipes, sockets and devices.
     """
     # With more than one **, a path matches in several ways.
     matches = {*glob.glob(pattern, recursive=True)}  # noqa: PTH207 (it takes absolute patterns)

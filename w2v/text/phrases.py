@@ -1,13 +1,12 @@
 """Join words that often occur together into one token: ``new york`` becomes ``new_york``.
 
 Two neighboring words are a phrase if they occur together more often than their own counts suggest
-(Mikolov et al. 2013b, section 4). Each pass over the text joins pairs, so that two passes find
-phrases of up to four words, not counting connectors. Connectors are words that may stand inside a
-phrase, but not at its ends: ``bank of america`` is the pair ``bank``, ``america`` with the
-connector ``of``. The counts of connectors are not part of the score.
+(Mikolov et al. 2013b, section 4). Each pass over the text joins pairs, so two passes find phrases
+of up to four words. There may also be connectors, words such as "of", between the words of a
+phrase. The counts of connectors are not part of the score.
 
-The phrases and scores are those of gensim's ``Phrases``. As in gensim, pairs with the same joined
-text are counted together: ``a_b c``, ``a b_c`` and the word ``a_b_c`` share one count.
+The phrases and scores are those of gensim's ``Phrases``. As in gensim, all that becomes the same
+text is counted together: the pairs ``a_b c`` and ``a b_c`` and the word ``a_b_c`` share one count.
 """
 
 import csv
@@ -52,15 +51,15 @@ Flags = NDArray[np.bool_]
 class Phrases(Settings):
     """The settings by which words that often occur together are found and joined.
 
-    A pair of words is counted as the phrase that it would become: the pair (new, york) and the word
-    ``new_york`` share one count. Connectors are words such as "of" that may stand inside a phrase.
-    The score of a pair (a, b) depends on the setting `scoring`:
+    The score of a pair of words (a, b) depends on the setting `scoring`:
 
     - ``default``: (count(a, b) - min_count) / (count(a) count(b)) * types, where `types` is the
-      number of distinct strings that are counted: words, except connectors, and the phrases that
-      pairs would become (Mikolov et al. 2013b, equation 6, as gensim scales it);
-    - ``npmi``: log(p(a, b) / (p(a) p(b))) / -log p(a, b), where p is a count divided by the
-      number of tokens (Bouma 2009).
+      number of distinct words (without connectors) and pairs (Mikolov et al. 2013b, equation 6, as
+      gensim scales it);
+    - ``npmi``: log(p(a, b) / (p(a) p(b))) / -log p(a, b), where p is a count divided by the number
+      of tokens (Bouma 2009).
+
+    A pair is counted as the joined word: (new, york) and ``new_york`` share one count.
 
     Raises
     ------
@@ -148,21 +147,19 @@ class Phrase(NamedTuple):
     Attributes
     ----------
     number
-        The number of the pass that found the phrase, from 1.
+        The number of the pass over the text that found the phrase, from 1.
     words
-        The two words of the pair, which may be joined tokens of an earlier pass, and any connectors
-        (such as "of") between them, separated by spaces.
+        The two words and any connectors (such as "of") between them, separated by spaces.
     phrase
         The joined token, such as ``new_york``.
     score
         The score of the pair; `Phrases` has the formulas.
     occurrences
-        How often the pair occurs, with the same connectors in between. For a phrase that was found
-        in another corpus (``Phrases.from_``), this is its count in that corpus.
+        How often the pair occurs, with these connectors, in the corpus in which it was found (with
+        ``Phrases.from_``, another corpus).
     joined
-        How often the pair was joined in this corpus. For a phrase that was found in this corpus,
-        this is less than `occurrences` if an overlapping pair was sometimes joined instead: of the
-        pairs (a, b) and (b, c) in ``a b c``, only one can be joined.
+        How often the pair was joined in the corpus that is rewritten. Of two overlapping pairs,
+        only one can be joined.
     """
 
     number: int
@@ -195,31 +192,24 @@ def join_phrases(
     """Rewrite the files of a tokenized corpus so that each phrase is one token.
 
     Types (distinct tokens) are again numbered by first appearance, and their counts are recomputed.
-    Memory grows with the number of types and of different pairs of neighboring words, about 50
-    bytes each, but not with the length of the text.
+    Memory grows by about 50 bytes for each type and each different pair of neighboring words, but
+    not with the length of the text.
 
     Parameters
     ----------
     folder
-        The folder of the corpus, whose files are replaced; `w2v.text.tokens` describes them.
+        The folder of the corpus (`w2v.text.tokens`), whose files are replaced.
     settings
         How phrases are found.
     progress
         Called after each part of the text, with the number of the pass over the text and the
         fraction of the pass that is done.
 
-    Returns
-    -------
-    Joined
-        The phrases, and the numbers of tokens and types of the rewritten corpus.
-
     Raises
     ------
     SettingError
-        There are too many different sequences of connectors (words such as "of" that may stand
-        inside a phrase), 2^63 / n^2 or more, where n is the number of types. A pair of words and
-        the connectors in between could then not be encoded as one 64-bit integer. Or the table of
-        phrases that the setting `from_` names cannot be read.
+        The table of phrases that the setting `from_` names cannot be read; or the text has too many
+        different sequences of connectors (words such as "of"): 2^63 / n^2 or more, for n types.
     """
 
     def half(number: int, start: float) -> Callable[[float], None]:
@@ -305,14 +295,13 @@ class _Window(NamedTuple):
     Attributes
     ----------
     ids : int64 (n,)
-        The tokens, each as the id of its type (distinct token) in the corpus.
+        The type id of each token.
     words : int64 (m,)
         The positions in `ids` of the words that are not connectors.
     pairs : int64 (p,)
         The indices i in `words` for which words i and i + 1 are in the same document.
     keys : int64 (p,)
-        A number for each pair; pairs have the same number if their words, and the connectors
-        between them, are the same.
+        An integer that identifies each pair with its connectors (`_Corpus.keys`).
     """
 
     ids: Ids
@@ -388,9 +377,8 @@ class _Corpus:
         """Return an id of the connectors between the two words of each pair: int64 (p,).
 
         Connectors are words such as "of" that may stand inside a phrase. Pairs with the same
-        sequence of connectors get the same id. The sequences are the nodes of a trie; their ids are
-        given in the order in which they are found, and 0 is the empty sequence. Sequences that are
-        new are added to the trie.
+        sequence of connectors get the same id, and 0 is the empty sequence. New sequences, and the
+        new shorter ones that they begin with, get the next ids.
 
         Parameters
         ----------
@@ -523,18 +511,16 @@ def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Id
 class _Counts(NamedTuple):
     """Counts of types (distinct tokens) and pairs of words, added up where strings are equal.
 
-    The string of a pair is the phrase that it would become: its two words, and any connectors (such
-    as "of") in between, joined by the joiner, such as ``_``. The pair ``new``, ``york`` has the
-    string ``new_york``. If the corpus also has the type ``new_york``, both the pair and the type
-    have the same count: the occurrences of the type plus those of the pair.
+    The string of a pair is the phrase that it would become. The pair ``new``, ``york`` and the type
+    ``new_york`` therefore have the same count: the sum of their occurrences.
 
     Attributes
     ----------
     words, pairs : int64
         The count of each type of the corpus, and of each distinct pair.
     types
-        How many different strings the types, except connectors, and the pairs have in total. A
-        string that a type and a pair share counts once.
+        The number of distinct strings of types and pairs in total. Connectors (words such as "of"
+        that may stand inside a phrase) are not counted as types.
     """
 
     words: Ids
@@ -582,11 +568,8 @@ def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
 def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
     """Return a hash of the text of each word, followed by one for each pair: uint64 (w + p,).
 
-    Words and pairs of equal text have equal hashes. The text of a pair is its two words, and any
-    connectors (such as "of") in between, joined by the joiner, such as ``_``: the pair ``new``,
-    ``york`` has the text of the word ``new_york``. A hash is a polynomial modulo 2^64 over the
-    parts between joiners, so that the hash of a pair can be computed from the hashes and lengths of
-    its words and connectors.
+    The text of a pair is the phrase that it would become: the pair ``new``, ``york`` has the same
+    text, and so the same hash, as the word ``new_york``.
 
     Parameters
     ----------
@@ -754,11 +737,10 @@ def _taken(window: _Window, found: _Found, starts: Flags, ends: Flags) -> tuple[
     window
         The part: consecutive tokens, and the pairs of neighboring words among them.
     found
-        The different phrases of this pass over the corpus, each with the key of its pair of words.
+        The phrases.
     starts, ends : bool (types,)
         For each type (distinct token), whether any phrase starts with it, and whether any phrase
-        ends with it. They exclude most pairs of neighboring words, so that few pairs must be looked
-        up in `found`.
+        ends with it.
 
     Returns
     -------

@@ -38,18 +38,16 @@ MAX_NAMES = 20
 class Records:
     """A source of documents in one field of records: table rows, Parquet rows or JSON objects.
 
-    `w2v.text.formats.record_format` detects the format of each file. A file of unknown format is
-    read as a table.
+    The format of each file is detected. A file of unknown format is read as a table.
 
     Parameters
     ----------
     files
-        The paths of the files, how to open and decode them, and what to do about invalid bytes.
+        The paths of the files, and how to open and decode them.
     field
-        The name of the field that holds a text or a list of tokens. In JSON and Parquet, ``a.text``
-        is the field ``text`` of the object in field ``a``; in JSON, ``.`` is the record itself. For
-        tables, a number is a column of a table without a header, counted from 1. A field that is
-        null is an empty document.
+        The name of the field with a text or a list of tokens. In JSON and Parquet, ``a.text`` is
+        the field ``text`` of the object in field ``a``; in JSON, ``.`` is the record itself. In a
+        table without a header, it is the number of the column, from 1. A null is an empty document.
     """
 
     files: Files
@@ -340,19 +338,15 @@ def files_of(source: object) -> Files | None:
 def files_or_records(files: Files, field: str | None) -> Files | Records:
     """Return the source that reads files: `Records` if `field` is given, or else `files` itself.
 
-    The beginning of local files is read, so that errors in it are found before the work starts.
-
-    Parameters
-    ----------
-    field
-        The name of the field or column that holds the text; None for plain text.
+    The beginning of local files is read to find errors before the work starts. `field` is the name
+    of the field or column that holds the text; None for plain text.
 
     Raises
     ------
     InputError
-        A file cannot be read, is not text, or holds records (JSON, CSV, TSV or Parquet) although
-        `field` is None; a file begins with a malformed record or lacks the field, or the field does
-        not hold text; or `field` is given and ``files.unit`` is not ``line``.
+        A file cannot be read or is not text; a file holds records (JSON, CSV, TSV or Parquet)
+        although `field` is None; the first record of a file is malformed, or its field is missing
+        or does not hold text; or `field` is given and ``files.unit`` is not ``line``.
     """
     if field is not None:
         if files.unit != "line":
@@ -382,18 +376,14 @@ def _needs_field(path: str, names: list[str]) -> InputError:
 def field_of(record: Any, name: str) -> Any:
     """Return the value of a field of a JSON object, or of an object nested in it.
 
-    The result is None if the record is null, or for ``a.text`` if the field ``a`` is null.
-
-    Parameters
-    ----------
-    name
-        The name of the field. If the record has no field called ``a.text``, this name means the
-        field ``text`` of the object in the field ``a``. ``.`` is the record itself.
+    The name ``a.text`` means the field of this name or, if there is none, the field ``text`` of the
+    object in the field ``a``. ``.`` means the record itself. The result is None if the record is
+    null or, for ``a.text``, if ``a`` is null.
 
     Raises
     ------
     KeyError
-        There is no such field. For ``a.text``, also if ``a`` holds neither an object nor null.
+        There is no such field, or ``a`` holds neither an object nor null.
     TypeError
         The record is neither an object nor null, and the name is not ``.``.
     """
@@ -568,17 +558,10 @@ def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
 
     - its cell in the column with the text is a usual name of such a column, such as "review";
     - another of its cells is a usual name of a column without text, such as "label"; or
-    - another column has a name in the first row, and numbers in all of `rows`.
+    - another column has a name in the first row, and numbers in all of `rows`, the next rows.
 
-    Parameters
-    ----------
-    first
-        The first row.
-    rows
-        Some rows after the first; not used if there are fewer than two, or if the numbers of cells
-        differ.
-    column
-        The index of the column with the text.
+    The last rule needs at least two `rows`, all with as many cells as the first row.
+    `column` is the index of the column with the text.
     """
     names = [name.strip().casefold() for name in first]
     if names.pop(column).removesuffix("s") in TEXT_COLUMNS or not OTHER_COLUMNS.isdisjoint(names):

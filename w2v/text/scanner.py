@@ -1,12 +1,13 @@
 """Compiled tokenization: Numba kernels that find tokens, and number and count distinct tokens.
 
-A table of types (distinct tokens) consists of three arrays. ``lines`` holds the types in UTF-8,
-each followed by a line feed. ``starts`` says where each type begins in ``lines``, and then where
-the last one ends. ``slots`` is a hash table with open addressing and linear probing, whose length
-is a power of two. A slot is 0 if it is free; otherwise its upper 32 bits are from the hash of a
-type, and its lower 32 bits are the number of the type plus one.
+The kernels release the GIL. Threads that run them share no array that is written. A table of types
+(distinct tokens) consists of three arrays:
 
-The kernels release the GIL. Threads that run them share no array that is written.
+- ``lines``: the types in UTF-8, each followed by a line feed.
+- ``starts``: where each type begins in ``lines``, and where the last one ends.
+- ``slots``: a hash table with linear probing, whose length is a power of two. A free slot is 0. In
+  other slots, the upper 32 bits are from the hash of a type, and the lower 32 bits are the index of
+  the type plus one.
 """
 
 from collections.abc import Callable
@@ -66,22 +67,19 @@ def number(
 ) -> Any:
     """Return the index of a type (distinct token) in a table of types; add the type if it is new.
 
+    The type is the text ``data[begin:end]`` in UTF-8, and `code` is its FNV-1a hash.
+
     Parameters
     ----------
     slots, lines, starts, size
         The table: its hash table, the text of its types, the start of each type in this text, and
-        the number of types. The arrays must have room for one more type. A new type is written to
+        the number of types. The arrays must have room for one more type; a new type is written to
         them.
-    data, begin, end
-        The type is the text ``data[begin:end]`` in UTF-8.
-    code
-        The FNV-1a hash of the type.
 
     Returns
     -------
     int
-        The index of the type, from 0. It equals `size` if the type was added; the table then has
-        ``size + 1`` types.
+        The index of the type, from 0. It equals `size` if the type was added.
     """
     tag = ((code ^ (code >> HALF)) * GOLDEN) >> HALF
     mask = np.uint64(len(slots) - 1)
@@ -128,20 +126,20 @@ def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], 
     Parameters
     ----------
     data : uint8 (bytes,)
-        Valid UTF-8.
+        The documents, one after another, in valid UTF-8.
     stops : int64 (documents,)
-        The end of each document in bytes; the last is the end of the data.
+        The end of each document in bytes.
     kinds : uint8 (1114112,)
-        The kind of each Unicode code point, such as letter or white space; the constants are in
-        `w2v.text.tokenizer`.
+        The kind of each Unicode code point, such as letter or white space; `w2v.text.tokenizer` has
+        the constants.
 
     Returns
     -------
     ids, ends, filled, lines, size
-        The fields of `w2v.text.blocks.TokenizedBlock`: the index of each token's type (distinct
-        token), the end of each document in tokens, whether each document is more than white space,
-        the text of the types, and their number. Here `lines`, the text, is a uint8 array, and the
-        types are not yet normalized.
+        The index of each token's type (distinct token), the end of each document in tokens, whether
+        each document is more than white space, the text of the types, and their number. These are
+        the fields of `w2v.text.blocks.TokenizedBlock`, but `lines` is a uint8 array, and the types
+        are not yet normalized.
     """
     # At least one byte separates two tokens of a document.
     most = len(data) // 2 + len(stops) + 1
@@ -199,30 +197,27 @@ def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], 
 def merge(
     lines: U8, count: int, ids: I32, slots: U64, known: U8, starts: I64, size: int, counts: I64
 ) -> int:
-    """Add the types of a block of documents to the table of the corpus; count the block's tokens.
-
-    Types are distinct tokens.
+    """Add the types (distinct tokens) of a block of text to a table; count the block's tokens.
 
     Parameters
     ----------
     lines, count
-        The types of the block in UTF-8, each followed by a line feed, and how many they are. They
-        were distinct when they were numbered. Later normalization, such as lower-casing, can have
-        made some equal; equal types get the same index in the table.
+        The types of the block in UTF-8, each followed by a line feed, and their number. Types that
+        lower-casing or normalization has made equal get the same index in the table.
     ids : int32 (tokens,)
-        The tokens of the block, each as the index of its type in `lines`. The index is overwritten
-        by that of the type in the table.
+        For each token of the block, the index of its type in `lines`; overwritten with the index in
+        the table.
     slots, known, starts, size
-        The table of types: a hash table, the text of the types, the start of each type in this
-        text, and how many types there are. The arrays must have room for `count` more types; new
-        types are written to them.
+        The table: its hash table, the text of its types, the start of each type in this text, and
+        the number of types. The arrays must have room for `count` more types; new types are written
+        to them.
     counts : int64
-        How many tokens of the corpus have each type of the table; increased in place.
+        How often each type of the table occurs in the corpus; increased in place.
 
     Returns
     -------
     int
-        How many types the table has now.
+        The new number of types in the table.
     """
     numbers = np.empty(count, np.int32)
     at = 0

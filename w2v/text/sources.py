@@ -291,8 +291,8 @@ def valid_utf8(path: str, reads: Iterable[tuple[bytes, int]], errors: str) -> It
     path
         The name of the file, for messages.
     reads
-        The decompressed bytes of the file in parts, as `bytes_of` yields them: each with the number
-        of bytes of the stored (perhaps compressed) file that have been read so far.
+        The decompressed bytes of the file in parts, each with the number of bytes of the stored
+        (perhaps compressed) file that have been read so far (`bytes_of`).
     errors
         What to do about invalid bytes: ``strict`` raises an error, ``replace`` puts U+FFFD in their
         place, ``ignore`` leaves them out.
@@ -300,8 +300,8 @@ def valid_utf8(path: str, reads: Iterable[tuple[bytes, int]], errors: str) -> It
     Raises
     ------
     InputError
-        A part holds too many NUL bytes (`refuse_nul`); or it holds invalid bytes, and `errors` is
-        ``"strict"``. Valid text before the invalid bytes is yielded first.
+        A part holds too many NUL bytes (`refuse_nul`), or invalid bytes with `errors` ``"strict"``.
+        Valid text before the invalid bytes is yielded first.
     """
     rest, offset, place, at_start = b"", 0, 0, True
     reads = iter(reads)
@@ -430,17 +430,16 @@ class Files(Settings):
         What to do about bytes that are not in `encoding`: ``strict`` raises an error, ``replace``
         puts U+FFFD in their place, ``ignore`` leaves them out.
     raw
-        A function that opens a remote file for reading its bytes as stored. They are hashed by
-        `fingerprint`.
+        A function that opens a remote file for reading its bytes as stored, to hash them.
     hashed
         A function that is called while files are hashed, with the number of bytes read so far and
         their fraction of all bytes, or None if unknown.
     found
-        The result of the search that found `paths`; it counts the files that were skipped.
+        The result of the search that found `paths`, with the number of skipped files.
     encoding
         The encoding of the files.
     hashes
-        The object that computes and caches the SHA-256 of local files.
+        Computes and caches the SHA-256 of local files.
     """
 
     paths: Sequence[str]
@@ -508,10 +507,9 @@ class Files(Settings):
         Raises
         ------
         InputError
-            A file cannot be read or decompressed, or is not text. Bytes are not valid in the
-            encoding of the file, if the setting `errors` is ``"strict"``. Documents are lines or
-            paragraphs, and a file has carriage returns but no line feeds. In all cases, complete
-            documents read before are yielded first.
+            A file cannot be read or is not text; the setting `errors` is ``"strict"``, and bytes
+            are invalid; or documents are lines or paragraphs, and the lines of a file end in
+            carriage returns alone. Complete documents read before are yielded first.
         """
         builder = BlockBuilder(self.unit, border)
         total, before = size_of(self.paths), 0
@@ -616,17 +614,12 @@ class BlockBuilder:
         """Add the next part of a file to the collected text; yield a block if that is long enough.
 
         Long enough means about `BLOCK_BYTES` bytes. The block ends with the last document that is
-        complete in the collected text. If none is complete, the block ends inside a document, at
-        the last place in `text` where the function `border` allows a cut. If there is no such place
-        either, no block is yielded yet.
+        complete. If none is complete, the block ends inside a document, at the last place in `text`
+        where the function `border` allows a cut. If there is no such place either, no block is
+        yielded yet.
 
-        Parameters
-        ----------
-        text
-            The next part of the file.
-        done
-            The fraction of the bytes of all files that has been read, which the block reports; None
-            if unknown.
+        `done` is the fraction of the bytes of all files that has been read, which the block
+        reports; None if unknown.
         """
         start, data = self.length, text.data
         self.parts.append(data)
@@ -690,12 +683,10 @@ class BlockBuilder:
     def _cut(self, data: bytes) -> int:
         """Return the last position in `data` where a long document may be cut; 0 if there is none.
 
-        `data` is the part of a file that was last passed to `add`, as UTF-8. Positions are numbers
-        of bytes from its start. The function ``self.border`` returns the last position at which a
-        cut splits neither a token nor a CR LF. If documents are lines or files, this position is
-        the result. If they are paragraphs, the result is the start of the white space right before
-        this position. A cut at the position itself could come between the two line ends that end a
-        paragraph.
+        `data` is the UTF-8 text that was last passed to `add`; positions are in bytes. The function
+        ``self.border`` returns the last position at which a cut splits neither a token nor a CR LF.
+        If documents are paragraphs, the result is instead the start of the white space right before
+        this position, because a cut must not separate the two line ends that end a paragraph.
         """
         assert self.border is not None
         at = self.border(data)
@@ -721,8 +712,7 @@ def paragraph_ends(data: bytes, file_ends: Sequence[int], continued: bool) -> ND
     -------
     int64 (paragraphs,)
         Positions in `data`, in bytes, increasing. The end of `data` is not among them. The end of a
-        file is among them only if the last line before it is blank and the first line after it is
-        not.
+        file is among them only if it is between a blank line and a line that is not blank.
     """
     if not data:
         return np.zeros(0, np.int64)

@@ -29,8 +29,6 @@ def tokenize(
     ----------
     folder
         An existing folder; `w2v.text.tokens` describes the files that are written into it.
-    source
-        The documents.
     tokenizer
         How documents are split into tokens; not applied to `TokenLists` and `SplitTexts`.
     phrases
@@ -40,10 +38,10 @@ def tokenize(
         Stop after this many documents that are not blank; None: read all.
     workers
         The number of threads, or of processes for a custom tokenizer (`Tokenizer.custom`). A short
-        text is tokenized without other threads or processes.
+        text is tokenized without them.
     on_read
         Called while tokenizing, with the number of documents and bytes so far, and the fraction of
-        the source that has been read, or None if unknown.
+        `source` that has been read, or None if unknown.
     on_join
         Called while joining phrases, with the number of the pass over the text and the fraction of
         the pass that is done.
@@ -51,19 +49,19 @@ def tokenize(
     Returns
     -------
     dict
-        The fields of `w2v.text.corpus.CorpusSize`. If phrases are requested, ``tokens`` and
-        ``types`` are counted after joining, and there are two more items: ``phrases``, the number
-        of different tokens that joining made, and ``tokens_joined``, the number of tokens before
-        joining minus that after it.
+        The fields of `w2v.text.corpus.CorpusSize`. ``tokens`` and ``types`` are counted after
+        joining. If phrases are requested, there are also ``phrases``, the number of different
+        tokens that joining made, and ``tokens_joined``, by how many tokens joining made the text
+        shorter.
 
     Raises
     ------
     InputError
-        There are no documents or no tokens, a document cannot be read, a custom tokenizer fails,
-        or a custom tokenizer, `TokenLists` or `SplitTexts` give something that is not a token.
+        There are no documents or no tokens, a document cannot be read, a custom tokenizer fails, or
+        `source` or a custom tokenizer gives something that is not a token.
     SettingError
-        The table of phrases that `phrases` names cannot be read, or the corpus has too many
-        different sequences of connectors, words such as "of" inside a phrase (see `join_phrases`).
+        A table of phrases named in `phrases` cannot be read, or the corpus has too many different
+        sequences of connectors, words such as "of" inside a phrase (see `join_phrases`).
     """
     corpus = write_corpus(folder, source, tokenizer, limit, workers, on_read)
     facts = asdict(corpus)

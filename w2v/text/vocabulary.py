@@ -123,15 +123,14 @@ class Vocabulary:
 def read_words(path: str | Path, name: str = "words") -> list[str]:
     """Read a list of words from a file with one word per line.
 
-    The file may also be a saved vocabulary or another list of words with counts. What is skipped:
+    These are skipped:
 
     - a count after the word and white space, and anything after a tab;
-    - a count before the word, as in ``100 the``, but only if every line has one;
-    - a count after the word and a comma or semicolon, as in ``the,100``, but only if every line has
-      one, because ``1,000`` may be a word;
+    - a count before the word (``100 the``), but only if every line has one;
+    - a count after the word and a comma or semicolon (``the,100``), but only if every line has one;
     - a header such as ``word,count``: a first line of two or more names, separated by white space,
-      commas or semicolons; the first is ``word``, ``token``, ``type`` or ``term`` (or a plural),
-      and the second begins with a letter;
+      commas or semicolons, of which the first is ``word``, ``token``, ``type``, ``term`` or a
+      plural of these;
     - in a file called ``vocabulary.tsv``, a first line ``word``;
     - blank lines and repeated words.
 
@@ -203,46 +202,36 @@ def build(
     max_share: float | None = None,
     given: Sequence[str] = (),
 ) -> tuple[Vocabulary, NDArray[np.int32]]:
-    """Choose the words of the vocabulary.
+    """Choose the words of the vocabulary from the types (distinct tokens) of a corpus.
 
     Types of more than `MAX_WORD` characters are always dropped. A word of `words`, `keep` or `drop`
-    with typographic apostrophes or hyphens also matches the type that has ASCII ones (`contained`).
+    with typographic apostrophes or hyphens also matches the type that has ASCII ones.
 
     Parameters
     ----------
-    types : list of str
-        Every type (distinct token) of the corpus, in order of first appearance.
-    counts : int64 (types,)
-        How often each type occurs.
-    min_count
-        Drop the types that occur less often; not used if `words` is given.
+    types, counts : list of str, int64 (types,)
+        The types, and how often each occurs.
     max_size
         Keep at most this many words, the most frequent ones; None: all.
     words
-        Choose these words, if they are among `types`, whatever their count; None: choose
-        by `min_count`.
-    keep
-        Words that are in the vocabulary whenever they are among `types`: `min_count`, `words`,
-        `drop` and `max_share` do not remove them. They count towards `max_size`.
-    drop
-        Leave out these words.
+        Choose the types among these words, whatever their count; None: the types that occur
+        `min_count` times or more.
+    keep, given
+        Words that are chosen, if they are types, even if another argument would drop them; they
+        count towards `max_size`. A word of `given` must be spelled exactly like the type.
     max_share
-        Drop the types that make up more than this fraction of all tokens, also if they are in
-        `words`; None: do not.
-    given
-        Further words to keep. Such a word matches only the type that is spelled exactly alike.
+        Drop the types that make up more than this fraction of all tokens; None: do not.
 
     Returns
     -------
     vocabulary : Vocabulary
     ids : int32 (types,)
-        The vocabulary id of each type; -1 for every type that is not in the vocabulary.
+        The vocabulary id of each type; -1 if it is not in the vocabulary.
 
     Raises
     ------
     SettingError
-        Fewer than two words are left (with one word there is nothing to predict), or `max_size`
-        is too small for the words to keep.
+        Fewer than two words are left, or `max_size` is too small for the words to keep.
     """
     short = ~too_long(types)
     kept = (contained(types, keep) | among(types, given)) & short
@@ -294,29 +283,27 @@ def choose(
 ) -> tuple[Vocabulary, NDArray[np.int32]]:
     """Choose the words of the vocabulary by settings; a wrapper of `build`.
 
-    Two settings, ``settings.words`` and ``settings.drop``, are not used: they may name files. The
-    caller has read these files, and passes the words themselves as `words` and `drop`.
+    ``settings.words`` and ``settings.drop`` are not used, because they may name files. The caller
+    reads the files, and passes the words as `words` and `drop`. Words that are not among `types`
+    are ignored. See `build` for words with other spellings of apostrophes and hyphens.
 
     Parameters
     ----------
     types, counts
         The types (distinct tokens) of the corpus, and how often each occurs.
     words
-        The words to choose if they are among `types`, whatever their count. None: choose the
-        types that occur ``settings.min_count`` times or more.
+        The words to choose, whatever their count; None: the types that occur ``settings.min_count``
+        times or more.
     drop
         The words to leave out, except those in ``settings.keep`` and `given`.
     given
-        Further words to choose if they are among `types`, whatever their count. Such a word matches
-        only the type that is spelled exactly alike. But a word of `words`, `drop` or
-        ``settings.keep`` with typographic apostrophes or hyphens also matches the type that has
-        ASCII ones.
+        Further words to choose, spelled exactly like the types.
 
     Returns
     -------
     vocabulary : Vocabulary
     ids : int32 (types,)
-        The vocabulary id of each type; -1 for every type that is not in the vocabulary.
+        The vocabulary id of each type; -1 if it is not in the vocabulary.
     """
     limits = settings.min_count, settings.max_size
     return build(types, counts, *limits, words, settings.keep, drop, settings.max_share, given)
@@ -404,23 +391,21 @@ def coverage(
     ----------
     types, counts
         The types (distinct tokens) of the corpus, and how often each occurs.
-    chosen
-        The vocabulary.
     wanted, drop
         Words that the vocabulary should have, and words that it should not have.
 
     Returns
     -------
     dict
-        - ``size``: the number of words in the vocabulary.
-        - ``types``, ``types_dropped``: the number of types, and of those outside the vocabulary.
-        - ``tokens_kept``, ``tokens_dropped``: the numbers of tokens in and outside the vocabulary.
-        - ``out_of_vocabulary``: the fraction of tokens outside the vocabulary.
+        - ``size``, ``types``: the numbers of words in the vocabulary, and of types.
+        - ``tokens_kept``: the number of tokens in the vocabulary.
+        - ``types_dropped``, ``tokens_dropped``: the numbers of types and tokens outside it.
+        - ``out_of_vocabulary``: the fraction of tokens outside it.
         - ``once``: the number of types that occur only once.
         - ``too_long``, if not 0: the number of types longer than `MAX_WORD` characters.
         - ``words_to_drop_found``, if `drop` is given: how many types are among these words.
-        - ``missing``, if `wanted` is given: how many of these words the vocabulary lacks.
-        - ``missing_words``, if `wanted` is given: the first 20 of the missing words.
+        - ``missing``, ``missing_words``, if `wanted` is given: how many of these words the
+          vocabulary lacks, and the first 20 of them.
     """
     kept, total = int(chosen.counts.sum()), int(counts.sum())
     facts: dict[str, Any] = {

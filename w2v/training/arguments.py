@@ -227,8 +227,7 @@ def phrases_of(phrases: object) -> Phrases:
 def word_lists(words: object, keep: object, drop: object) -> tuple[list[str] | None, Any, Any]:
     """Return the arguments `words`, `keep` and `drop` of `w2v.train` as lists without repetitions.
 
-    These arguments say which words get a vector. `words` may be None; `keep` and `drop` may be
-    empty, but not None. `words` and `drop` may also be the path of a file with one word per line.
+    `words` and `drop` may also be the path of a file with one word per line.
 
     Returns
     -------
@@ -351,15 +350,8 @@ def check_vocabulary(
 ) -> None:
     """Check the argument `vocabulary` of `w2v.train`: which words the model gets.
 
-    Parameters
-    ----------
-    vocabulary
-        ``"new"`` (from the text), ``"given"`` (from the initial vectors) or ``"union"`` (from
-        both).
-    given
-        The initial vectors, if there are any.
-    words
-        The argument `words` of `w2v.train`; only whether it is None is checked here.
+    ``"new"`` stands for words from the text, ``"given"`` for the words of the initial vectors
+    (`given`), and ``"union"`` for both.
 
     Raises
     ------
@@ -367,10 +359,9 @@ def check_vocabulary(
         One of these holds:
 
         - `vocabulary` has another value;
-        - it is ``"given"`` or ``"union"``, and there are no initial vectors;
-        - it is ``"given"`` or ``"union"``, and the loss is negative sampling with a noise exponent
-          of 0 or less: with such an exponent, words that do not occur in the text would be drawn as
-          noise words;
+        - it is not ``"new"``, and there are no initial vectors;
+        - it is not ``"new"``, and the loss is negative sampling with a noise exponent of 0 or less,
+          by which words that do not occur in the text would be drawn as noise words;
         - it is ``"given"``, and `words` is not None.
     """
     if vocabulary not in get_args(VocabularyOf):
@@ -404,25 +395,22 @@ def choose_with_given(
     types, counts
         The types (distinct tokens) of the text, and how often each occurs.
     settings
-        The other settings of the vocabulary; the fields `words` and `drop` are not used.
+        The other settings; the fields `words` and `drop` are not used.
     words
         Choose these words of the text, whatever their count; None: choose by count.
     drop
-        Words that are not chosen, even if `given` has them, unless they are in ``settings.keep``.
+        Words that are not chosen, even if `given` has them. ``settings.keep`` takes precedence.
     given
-        The initial vectors; None if there are none or `vocabulary` is ``"new"``: the words are then
-        chosen from the text alone.
+        The initial vectors; None: choose from the text alone.
     vocabulary
-        Not used if `given` is None. ``"given"``: choose the words of `given`, and those words of
-        ``settings.keep`` that occur in the text; `words` is not used. ``"union"``: choose the same
-        words as ``"given"`` does, and also the words that would be chosen without `given`. In both
-        cases, a word of `given` is chosen even if it alone makes up more than the fraction
-        ``settings.max_share`` of all tokens.
+        ``"given"``: choose the words of `given`, and the words of ``settings.keep`` that occur in
+        the text. ``"union"``: also choose the words that would be chosen without `given`.
+        ``settings.max_share`` does not exclude words of `given`.
 
     Returns
     -------
     vocabulary : Vocabulary
-        With the counts of the text; 0 for words of `given` that do not occur in it.
+        With the counts of the text; 0 for words that do not occur in it.
     ids : int32 (types,)
         The vocabulary id of each type; -1 if it is not in the vocabulary.
     """
@@ -441,12 +429,9 @@ def apply_tokenizer(
 ) -> tuple[Source | TokenLists | SplitTexts, Tokenizer]:
     """Check the argument `tokenizer` of `w2v.train`; return the documents and a `Tokenizer`.
 
-    `source` has the documents. If `tokenizer` is None, `source` and the default tokenizer,
-    `Words()`, are returned. If it is a `Tokenizer`, `source` and this `Tokenizer` are returned.
-
-    If it is a function from a text to its tokens, the documents are returned as a `SplitTexts`,
-    which applies the function to each document of `source`. The second result is then `Words()`,
-    but only as a placeholder: it is not used.
+    If `tokenizer` is None or a `Tokenizer`, the result is `source` and the `Tokenizer`; None stands
+    for `Words()`. If it is a function from a text to its tokens, the result is a `SplitTexts`,
+    which applies the function to each document, and `Words()`, which is not used.
 
     Raises
     ------

@@ -143,14 +143,10 @@ def first_epoch_work(
         The documents, before some are held out.
     counts : int64 (V,)
         How often each word of the vocabulary occurs.
-    objective
-        The architecture and the loss.
-    epochs
-        The number of epochs of the training.
-    seed, heldout_seed
-        The seeds of training, and of the choice of held-out documents.
     heldout
         The fraction of documents that are held out.
+    heldout_seed
+        The seed that chooses the held-out documents.
     bootstrap
         Whether training uses a bootstrap sample of the documents that are not held out.
     """

@@ -90,106 +90,93 @@ def train(
 ) -> TrainedModel:
     """Train word vectors on files, texts or lists of tokens.
 
-    This does what the stages ``tokenize``, ``vocab`` and ``train`` of the pipeline do: with equal
-    settings, the vectors are equal bit for bit. The arguments have the names and the defaults of
-    the pipeline's settings.
+    The stages ``tokenize``, ``vocab`` and ``train`` of the pipeline have settings of the same names
+    and defaults. With equal settings, they give the same vectors, bit for bit.
 
     Parameters
     ----------
     documents
-        Either files: the path of a file or a folder, a glob pattern or a URL, or a list of these.
-        Files that end in ``.gz``, ``.bz2``, ``.xz`` or ``.zst`` are decompressed. Or the documents
-        themselves: any iterable of strings, each a document, or of lists of tokens, which are used
-        unchanged. It is read once, as a stream. A list of strings is taken for paths if its first
-        item is the path of an existing file or folder, has the suffix of a file, as ``a.txt`` and
-        ``b.jsonl.gz`` have, or is a pattern such as ``texts/*.txt`` or a URL.
+        Either files: the path of a file or folder, a glob pattern or a URL, or a list of these;
+        ``.gz``, ``.bz2``, ``.xz`` and ``.zst`` files are decompressed. Or the documents themselves:
+        an iterable of strings, or of lists of tokens, which are used unchanged; it is read once, as
+        a stream. A list of strings is taken for paths if its first item is an existing path, a glob
+        pattern or a URL, or has the suffix of a known file format, such as ``.txt``.
     objective
-        The architecture and its loss, as in ``w2v.Cbow(loss=w2v.HierarchicalSoftmax())``;
-        ``w2v.SkipGram()`` if None, with 100 dimensions, a window of 5 and negative sampling with 5
-        noise words.
+        The architecture and its loss, as in ``w2v.Cbow(loss=w2v.HierarchicalSoftmax())``; None:
+        ``w2v.SkipGram()``, with 100 dimensions, a window of 5 and negative sampling with 5 noise
+        words.
     tokenizer
-        How a text is split: ``w2v.Words()`` (the default), ``w2v.Whitespace()``, or a function that
-        gets the unchanged text and returns its tokens.
+        How a text is split: ``w2v.Words()`` (the default), ``w2v.Whitespace()``, or a function from
+        the unchanged text to its tokens.
     phrases
-        How words that often occur together are joined into phrases, as in
-        ``w2v.Phrases(passes=2)``; None: they are not joined.
+        How words that often occur together are joined, as in ``w2v.Phrases(passes=2)``; None: they
+        are not joined.
     unit, field, encoding, errors
-        How files are read. `unit` says what a document is: a ``line``, ``paragraph`` or ``file``.
-        `field` names the field with the text in JSON, CSV, TSV and Parquet files; each record is
-        then a document, and `unit` must be ``line``. Without `field`, files must be plain text.
-        `errors` says what to do with bytes that are invalid in `encoding`, the encoding of the
-        files: ``strict``, ``replace`` or ``ignore``.
+        How files are read. A document is a `unit` (``line``, ``paragraph`` or ``file``) of plain
+        text, or the `field` of a record in a JSON, CSV, TSV or Parquet file. Bytes that are invalid
+        in `encoding` are treated according to `errors`: ``strict``, ``replace`` or ``ignore``. With
+        `field`, `unit` must be ``line``.
     limit
-        Read at most this many documents that are not blank.
+        The largest number of documents to read; blank ones do not count.
     workers
-        The number of threads that tokenize; None: one for each core. If `tokenizer` is a
-        ``w2v.Words`` or ``w2v.Whitespace`` with ``pattern`` or ``function``, `workers` is the
-        number of processes; None: one. If `tokenizer` is itself a function, one thread calls it.
+        The number of threads that tokenize; None: one for each core. With a tokenizer that has a
+        ``pattern`` or ``function``, the number of processes; None: one. A function as `tokenizer`
+        is called by one thread.
     min_count, max_size, words, keep, drop, max_share
-        Which words get a vector. First, words are chosen: those that occur ``min_count`` times or
-        more or, if ``words`` is given, those of ``words`` that occur. Words in ``drop`` are then
-        left out. So is each word that makes up more than the fraction ``max_share`` of all tokens,
-        unless ``vocabulary`` adds it from ``init``. If more than ``max_size`` words remain, only
-        the most frequent ones get a vector. Words in ``keep`` get one whenever they occur, whatever
-        the other settings are. ``words`` and ``drop`` are lists of words, or the path of a file
-        with one word per line.
+        Which words get a vector: words that occur at least `min_count` times or, if `words` is
+        given, words in `words` that occur. Words in `drop`, and words that each make up more than
+        the fraction `max_share` of all tokens, are left out. If more than `max_size` words remain,
+        the most frequent are used. Words in `keep` always get a vector if they occur. `words` and
+        `drop` are lists of words, or the path of a file with one word per line.
     epochs, lr, min_lr, decay_epochs
         The number of passes over the text, and the learning rate at the start and at the end. The
-        rate falls linearly over ``decay_epochs`` epochs, or over all epochs if None.
+        rate falls linearly over `decay_epochs` epochs; None: over all epochs.
     heldout, heldout_seed
-        The share of documents that are not trained on, and the seed by which they are drawn. The
-        held-out loss is measured on these documents after each epoch. If there are too few
-        documents, a passage of the text is held out.
+        The share of documents that are not trained on, but used to measure the held-out loss after
+        each epoch, and the seed by which they are drawn. If there are too few documents, a passage
+        of the text is held out.
     bootstrap
         Whether to train on a bootstrap sample of the documents that are not held out, drawn with
-        replacement by ``seed``. Models of several seeds then differ as those of several texts of
-        the same kind would. The vocabulary and its counts stay those of the whole text.
+        replacement by `seed`. Models of several seeds then differ as models of several similar
+        texts would. The vocabulary and its counts stay those of the whole text.
     patience, min_gain
-        Stop after ``patience`` successive epochs without a gain, and keep the vectors of the best
-        epoch; None: never stop early. A gain is a held-out loss that is more than ``min_gain`` nats
+        Stop after `patience` successive epochs without a gain, and keep the vectors of the best
+        epoch; None: never stop early. A gain is a held-out loss that is more than `min_gain` nats
         per pair below the best so far.
     init
-        Initial vectors: a model, vectors, or a path that `WordVectors.load` reads. Words without an
-        initial vector start from a random one, or with subwords from the mean of the initial
-        vectors of their n-grams. The attribute ``moved`` of the result says how far training has
-        moved the initial vectors.
+        Initial vectors: a model, vectors, or a path that `WordVectors.load` reads. Other words
+        start from random vectors or, with subwords, from the mean of the initial vectors of their
+        n-grams. The attribute ``moved`` of the result says how far training moved the vectors.
     vocabulary
-        With ``init``, which words the result has: ``new``, those of the new text; ``given``, those
-        of ``init``, and words of ``keep`` that occur; ``union``, both. A word of ``init`` that does
-        not occur in the text keeps its initial vectors, with two exceptions. With subwords, its
-        center vector changes, because it shares n-grams with words of the text. With `w2v.Softmax`,
-        its outside vector changes, because this loss scores all words for each pair. With ``union``
-        and ``given``, the counts of the result are those of the text plus those of ``init``, if it
-        has counts, and the words are ordered by these sums.
+        With `init`, which words the result has: ``new``, words of the text; ``given``, words of
+        `init` and words of `keep` that occur; ``union``, both. A word of `init` that is not in the
+        text keeps its initial vectors, unless subwords change its center vector or `w2v.Softmax`
+        its outside vector. With ``given`` and ``union``, `max_share` does not exclude words of
+        `init`, and counts of `init`, if any, are added to those of the text.
     freeze
-        Words of ``init`` whose vectors training does not change; ``given``: all of them. If there
-        are any, training uses NumPy, also with ``engine="numba"``, and is several times slower.
-        Neither ``engine="jax"`` nor subwords, where words share rows, can be combined with this.
+        Words of `init` whose vectors are not trained; ``given``: all of them. Training then uses
+        NumPy and is several times slower. Not possible with subwords or with ``engine="jax"``.
     checkpoints
         A folder for checkpoints, from which the same call continues after an interruption. They are
         removed when the training is complete. None: no checkpoints.
     checkpoint_every, checkpoint_words
-        A checkpoint is written when this many seconds or this many words have passed since the last
-        one; None: not used. The time is longer if writing checkpoints would take more than 1 % of
-        the training time. Another one is written when Ctrl-C stops the training.
+        Write a checkpoint when this many seconds or words have passed since the last one; None: not
+        used. The time is longer if writing checkpoints would take more than 1 % of the training
+        time. A checkpoint is also written when Ctrl-C stops the training.
     engine, threads
-        The name of an engine, one of `w2v.engines.ENGINES`, and its number of threads; None: one
-        for each core.
+        One of `w2v.engines.ENGINES`, and its number of threads; None: one for each core.
     precision
-        The precision of the matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
+        The precision of matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
     cluster
-        How many workers train one model at the same time, and where, as in
-        ``w2v.ClusterSettings("ray", workers=8)``; None: one, in this process. The vectors depend
-        on the number of workers.
+        The workers that train the model together, as in ``w2v.ClusterSettings("ray", workers=8)``;
+        None: only this process. The vectors depend on the number of workers.
     ray_address
-        The Ray cluster of the workers, as in ``10.0.0.1:6379``; None: one that is started on this
-        machine, and ends with the training. A cluster to which this process is already connected is
-        used instead. Workers on other machines need ``text="store"`` in `cluster`, unless they can
-        read the temporary folder of this machine.
+        The Ray cluster, as in ``10.0.0.1:6379``; None: one that is started on this machine. If this
+        process is connected to a Ray cluster, that cluster is used. Workers on other machines need
+        ``text="store"`` in `cluster` unless they can read this machine's temporary folder.
     seed
-        The seed of everything that is random in training.
-    progress
-        Whether to show the progress of reading and of training as bars.
+        The seed of everything that is random in training. `heldout_seed` chooses the held-out text
+        and the noise words for its loss.
 
     Returns
     -------
@@ -199,25 +186,23 @@ def train(
     Raises
     ------
     InputError
-        An argument has a value that is not allowed, a file cannot be read, a document is neither a
-        string nor a list of tokens, or there is nothing to learn from. The message is one line that
-        names the argument or the document.
+        An argument or a document is invalid, a file cannot be read, there is nothing to learn from,
+        or memory or disk space is too small.
     KeyboardInterrupt
         Ctrl-C was pressed before training began, or twice.
 
     Warns
     -----
     UserWarning
-        Training was interrupted by Ctrl-C; the vectors are those trained so far. Or a checkpoint
-        cannot be used or written, or ``bootstrap`` is set and there are fewer than 20 documents.
+        Ctrl-C interrupted training, and the vectors are those trained so far; a checkpoint cannot
+        be used or written; or `bootstrap` is set and there are fewer than 20 documents.
 
     Notes
     -----
-    The text is not kept in memory. Its token ids, 4 bytes each, are in a temporary folder (set by
-    the environment variable ``TMPDIR``) until the training ends. Memory holds some blocks of text,
-    the distinct tokens with their counts (about 150 bytes each), 64 bytes for each document, and
-    the model (16 bytes for each word and dimension). A million documents of 20 tokens, with 60,000
-    distinct tokens, took 0.4 GB with 100 dimensions.
+    The text is not kept in memory. Its token ids, 4 bytes each, are in a temporary folder
+    (environment variable ``TMPDIR``) until the training ends. Memory holds some blocks of text, the
+    distinct tokens with their counts (about 150 bytes each), 64 bytes for each document, and the
+    model (16 bytes for each word and dimension).
 
     References
     ----------

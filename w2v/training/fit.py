@@ -37,49 +37,36 @@ def fit(
     score: Callable[[WordVectors], dict[str, float]] | None = None,
     **options: Any,
 ) -> Trained:
-    """Train word vectors on a corpus folder.
+    """Train word vectors on a corpus folder; `w2v.text.tokens` describes its files.
 
     Parameters
     ----------
-    corpus
-        The folder of the tokenized text; `w2v.text.tokens` describes its files.
-    vocabulary : Vocabulary
+    vocabulary
         The words that get a vector.
     ids : int32 (types,)
-        The word id of each distinct word of the corpus, -1 for a word without a vector, as returned
-        by `w2v.text.vocabulary.choose`.
-    objective
-        The architecture (skip-gram or CBOW) and its loss.
+        The word id of each distinct token of the corpus, as returned by
+        `w2v.text.vocabulary.choose`; -1 for a token without a vector.
     settings
-        Epochs, learning rate, held-out text, bootstrap and early stopping. Its settings of initial
-        vectors and of checkpoints are ignored.
+        The settings of training. Settings of initial vectors and checkpoints are ignored.
     given
-        Initial vectors. Words without one start from random vectors.
+        Initial vectors. Other words start from random vectors or, with subwords, from n-grams.
     name
         The name of `given` in error messages, such as its path.
     freeze
-        Words of `given` whose center vectors are not changed by training. If `given` has outside
-        vectors, the outside vectors of these words are not changed either. Otherwise, their outside
-        vectors start from zero and are trained.
-    engine, threads, seed
-        The key of the engine in `w2v.engines.ENGINES`, its number of threads, and the random seed.
+        Words of `given` whose vectors are not trained. Without outside vectors in `given`, only the
+        center vectors of these words are frozen.
+    engine
+        A key of `w2v.engines.ENGINES`.
     score
-        A function that computes scores of the vectors, by name. It is called after each epoch, or
-        less often with the option `every`; before training, too, if early stopping watches a score.
+        A function from vectors to their scores by name, called after each epoch (less often with
+        the option `every`) and, if early stopping watches a score, before training.
     **options
         Other arguments of `w2v.training.train.train`.
-
-    Returns
-    -------
-    Trained
-        The trained vectors, the history of losses, and figures such as times. If initial vectors
-        were given, it says how many words started from one (`Trained.given`).
 
     Raises
     ------
     InputError
-        There is nothing to learn from, the loss is no longer finite, or the initial vectors do not
-        fit; see `w2v.training.train.train` and `w2v.training.init.model_from`.
+        There is nothing to learn from, the loss is no longer finite, or `given` does not fit.
     Stopped
         The function ``options["stop"]`` returned True.
     """

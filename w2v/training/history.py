@@ -41,19 +41,19 @@ class Epoch:
     epoch
         The number of the epoch, from 1.
     loss
-        The mean loss per pair, in nats, weighted as in `pairs`. The loss of a pair is computed
-        before the update to which the pair contributes. None if the engine does not report a loss.
+        The mean loss per pair, in nats, weighted as in `pairs`. A pair's loss is computed before
+        the update to which the pair contributes. None if the engine does not report it.
     heldout_loss
-        The mean loss per pair on the held-out text after the epoch, in nats. None if no text is
-        held out, or if the held-out text has no pair.
+        The mean loss per pair on the held-out text after the epoch, in nats. None if there are no
+        held-out pairs.
     lr
         The learning rate at the end of the epoch.
     words
-        The number of in-vocabulary tokens read in this epoch, before sub-sampling.
+        The number of in-vocabulary tokens read, before sub-sampling.
     pairs
-        The summed weight of the (center, outside) pairs trained on in this epoch; with a dynamic
-        window, a pair's weight is the probability that the window contains it, otherwise 1. For
-        CBOW, the number of predicted words. None if the engine does not report it.
+        The summed weight of the (center, outside) pairs; with a dynamic window, a pair's weight is
+        the probability that the window contains it, otherwise 1. For CBOW, the number of predicted
+        words. None if the engine does not report it.
     seconds
         The training time of this epoch.
     scores
@@ -72,27 +72,23 @@ class Epoch:
 
 @dataclass
 class TrainState:
-    """The progress and history of a training.
-
-    A training can be resumed from this object and the arrays of a `Snapshot`, such as the vectors.
+    """The progress and history of a training, without the vectors (see `Snapshot`).
 
     Attributes
     ----------
     epoch, shard
-        What to train on next: the number of the epoch, from 1, and of the shard (part of the text)
-        in it, from 0.
+        What to train on next: the number of the epoch, from 1, and of the shard (a part of the
+        text) in it, from 0.
     words
         The number of in-vocabulary tokens read so far, in all epochs.
     seconds
         The training time of all finished epochs.
     tally
-        The numbers of words and of pairs trained on in the current epoch so far, and the summed
-        loss of these pairs.
+        The numbers of words and pairs, and the summed loss, of the current epoch so far.
     epoch_seconds
         The training time of the current epoch so far.
     epochs, points
-        The history so far. `epochs` has the results of each finished epoch. `points` has, for each
-        shard of all epochs, its loss, the learning rate after it, and the total training time.
+        The results of each finished epoch, and of each shard of all epochs.
     """
 
     epoch: int = 1

@@ -127,27 +127,11 @@ def model_from(
 ) -> tuple[Model, int]:
     """Make the initial model of a training from given vectors.
 
-    Parameters
-    ----------
-    given
-        The vectors, with or without outside vectors.
-    words
-        The words of the vocabulary.
-    objective
-        The architecture and the loss; they decide which matrices the model has.
-    random
-        Draws the center vectors of words that are not in `given`, as in `initial_model`. With
-        subwords, `fill_subwords` computes these vectors instead.
-    name
-        The name of the vectors in error messages, such as their path.
-
-    Returns
-    -------
-    model : Model
-        The outside vectors are zero for words for which none are given. With hierarchical
-        softmax, the vectors of the inner nodes are zero.
-    int
-        How many words of the vocabulary have a given vector.
+    The second result is the number of words of the vocabulary, `words`, that have a given vector.
+    `random` draws the center vectors of words that are not in `given`, as in `initial_model`; with
+    subwords, they are made from n-grams instead (`fill_subwords`). Outside vectors that are not
+    given are zero, and so are the vectors of the inner nodes with hierarchical softmax. `name` is
+    what error messages call the given vectors.
 
     Raises
     ------
@@ -188,17 +172,9 @@ def fill_subwords(
     with the rows of the word's n-grams is the given vector. The row of any other word is the mean
     of the rows of its n-grams.
 
-    Parameters
-    ----------
-    table
-        The matrix, which is overwritten: one row for each word, then one for each bucket (hash
-        value) of n-grams.
-    given
-        The given vectors, whose n-grams fit the objective of the training (`check_shape`).
-    words
-        The words of the vocabulary.
-    rows, given_rows
-        The words that are in both `words` and `given`, by their indices in each.
+    `words` is the vocabulary. `rows` and `given_rows` are the indices, in `words` and in `given`,
+    of the words that both have. The n-grams of `given` must fit the objective of the training
+    (`check_shape`).
     """
     ngrams = given.subwords
     assert ngrams is not None  # see `check_shape`

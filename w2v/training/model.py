@@ -28,53 +28,39 @@ class TrainedModel:
 
     `save` does not write `corpus`, `vocabulary`, `moved`, `interrupted` and `cluster`. In a loaded
     model, they have their default values, and `words` and `seconds` are of complete epochs only.
-
-    Attributes
-    ----------
-    vectors : WordVectors
-        The words with their center vectors, float32 (V, d), which are the word vectors to use, and
-        their outside vectors, ``vectors.outside``. With early stopping, all vectors are those of
-        the best epoch, unless Ctrl-C ended the training.
-    epochs : list of w2v.training.history.Epoch
-        Number, loss, held-out loss, learning rate, words, pairs and seconds of each epoch.
-    points : list of w2v.training.history.Point
-        Loss and learning rate at many points within the epochs, for plots.
-    kept_epoch
-        After a complete training: the number of the epoch at whose end training had these vectors.
-        This is the last epoch or, with early stopping, the best one. After an interrupted training:
-        the number of complete epochs. `save` does not write this number: in a loaded model, it is
-        the number of complete epochs, even if early stopping kept the vectors of an earlier one.
-    words
-        The number of in-vocabulary tokens read in all epochs, before sub-sampling.
-    seconds
-        The training time, without compiling, reading the text or measuring held-out losses.
-    corpus, vocabulary : dict
-        Statistics of the text (documents, tokens, types, ...) and of the vocabulary, such as its
-        size and how much of the text it covers (tokens_kept, out_of_vocabulary, ...).
-    moved : Movement or None
-        How far the vectors have moved from those given as ``init``; None if none were given.
-    interrupted
-        Whether training was ended early by Ctrl-C.
-    engine_state
-        Arrays, by name, that are needed to train more epochs, such as an optimizer's state. Often
-        empty.
-    cluster : w2v.cluster.engine.Costs or None
-        With several workers, the seconds that they spent computing, combining and waiting, and
-        how many bytes they sent; otherwise None.
     """
 
     vectors: WordVectors
+    """The words with their vectors, float32 (V, d): the center vectors, which are the word vectors
+    to use, and ``vectors.outside``. With early stopping, all are those of the best epoch, unless
+    Ctrl-C ended the training."""
     epochs: list[Epoch]
+    """Number, loss, held-out loss, learning rate, words, pairs and seconds of each epoch."""
     points: list[Point]
+    """Loss and learning rate at many points within the epochs, for plots."""
     kept_epoch: int
+    """The number of the epoch whose vectors were kept: the last one or, with early stopping, the
+    best one. After an interrupted training, and in a loaded model: the number of complete
+    epochs."""
     words: int
+    """The number of in-vocabulary tokens read in all epochs, before sub-sampling."""
     seconds: float
+    """The training time, without compiling, reading the text or measuring held-out losses."""
     corpus: dict[str, Any] = field(default_factory=dict)
+    """Statistics of the text, such as the numbers of documents, tokens and types."""
     vocabulary: dict[str, Any] = field(default_factory=dict)
+    """Statistics of the vocabulary, such as its size and how much of the text it covers
+    (tokens_kept, out_of_vocabulary)."""
     moved: Movement | None = None
+    """How far the vectors have moved from those given as ``init``; None if none were given."""
     interrupted: bool = False
+    """Whether training was ended early by Ctrl-C."""
     engine_state: dict[str, NDArray[Any]] = field(default_factory=dict)
+    """Arrays, by name, that are needed to train more epochs, such as an optimizer's state. Often
+    empty."""
     cluster: "Costs | None" = None
+    """With several workers, the seconds that they spent computing, combining and waiting, and how
+    many bytes they sent; otherwise None."""
 
     def __repr__(self) -> str:
         final = self.epochs[-1] if self.epochs else None

@@ -12,23 +12,13 @@ from w2v.vectors.ngrams import END_OF_SENTENCE, WORDS_AT_A_TIME, ngram_hashes
 def subword_sums(words: Sequence[str] | None, architecture: Architecture) -> Sums:
     """Return, for each word, the rows of the input matrix whose mean is the vector of the word.
 
-    For the word with index w, they are row w and, for each character n-gram of the word, row V +
-    (hash modulo the number of buckets). An n-gram that occurs twice in a word counts twice. As in
-    fastText, ``</s>`` has no n-grams.
+    For word number w of the V words, they are row w and, for each character n-gram of the word, row
+    V + (hash modulo ``architecture.buckets``). An n-gram that occurs twice in a word counts twice.
+    As in fastText, ``</s>`` has no n-grams.
 
-    Parameters
-    ----------
-    words
-        The vocabulary of V words.
-    architecture
-        The lengths of n-grams, the number of buckets (hash values), and whether the gradient of
-        each row of a word is divided by the word's number of rows (``subword_gradient="exact"``) or
-        not, as in fastText.
-
-    Returns
-    -------
-    Sums
-        The rows of each word, their weights in the mean, and the factors of their gradients.
+    The gradient of a word is multiplied by a factor (`Sums.shares`) to get that of each of its
+    rows. The factor is the weight of the row in the mean if ``architecture.subword_gradient`` is
+    ``"exact"``; otherwise it is 1, as in fastText.
 
     Raises
     ------

@@ -74,10 +74,8 @@ class Trained:
 
     Attributes
     ----------
-    objective
-        The architecture and the loss.
     model
-        The vectors after epoch ``kept_epoch``; if training was stopped on request, the newest ones.
+        The vectors after epoch `kept_epoch`; if training was stopped on request, the newest ones.
     epochs, points
         The history: losses after each epoch, and at points in between.
     words
@@ -175,59 +173,49 @@ def train(
 
     Parameters
     ----------
-    text
-        The documents, as word ids.
     counts : int64 (V,)
         How often each word of the vocabulary occurs.
-    objective
-        The architecture (skip-gram or CBOW) and its loss.
-    schedule
-        The number of epochs and the learning rate.
     words
-        The words of the vocabulary; needed only for the n-grams of an objective with subwords.
-    engine, threads
-        A key of `w2v.engines.ENGINES`, and the number of threads of this engine.
+        The vocabulary; needed only for the n-grams of an objective with subwords.
+    engine
+        A key of `w2v.engines.ENGINES`.
     precision
-        The precision of the matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
+        The precision of matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
     cluster
-        Workers that train at the same time, from `w2v.cluster.workers.open_cluster`; None: train in
+        Workers that train at the same time (`w2v.cluster.workers.open_cluster`); None: train in
         this process alone.
-    seed
-        The seed of everything random except what `heldout_seed` decides.
+    seed, heldout_seed
+        `heldout_seed` chooses the held-out text and the noise words for its loss, `seed` everything
+        else that is random.
     heldout
-        The fraction of documents that are not trained on; the held-out loss is measured on them
-        after each epoch. If there are too few documents, a passage of the text is held out.
-    heldout_seed
-        The seed that chooses these documents, and the noise words for their loss. It is separate
-        from `seed`, so that runs with different seeds are measured on the same text.
+        The fraction of documents (of the text if there are too few documents) that is not trained
+        on. The held-out loss is measured on it after each epoch.
     bootstrap
-        Whether to train on a bootstrap sample of the documents that are not held out, drawn with
-        replacement by `seed`. `counts` and the noise distribution stay those of the whole text.
+        Whether to train on a bootstrap sample of the documents that are not held out, drawn by
+        `seed`. Fewer than 20 documents cause a UserWarning, fewer than two an InputError. `counts`
+        and the noise distribution stay those of the whole text.
     early
         When to stop before the last epoch; None: never.
     initial
-        The initial vectors; None for those of `initial_model`. Training may change these arrays in
-        place.
+        The initial vectors, which may be overwritten; None for those of `initial_model`.
     frozen
-        Which vectors training does not change; None: it changes all.
+        Which vectors stay unchanged; None: none.
     start
-        The state at the end of an earlier training, as `finished_state` makes it. The epochs of
-        that training are not repeated. The earlier training must have had the same `text` and
-        `objective`, and the learning rates that `schedule` gives for its epochs. This is not
-        checked.
+        The state of an earlier training to continue from (`finished_state`). Its epochs are not
+        repeated, and count as the first ones of `schedule`. Its text, objective and learning rates
+        must have been the same, which is not checked.
     checkpoints
-        Where checkpoints are written. If this training has one there already, it continues from the
-        newest, and `start` is ignored.
+        Where checkpoints are written. If this training has one there, it continues from the newest
+        and ignores `start`.
     stop
-        A function that is called after each shard (a part of the text for one call of the engine).
-        If it returns True, `Stopped` is raised. Before that, a checkpoint is written if
-        `checkpoints` is given.
+        Called after each shard (part of the text). If it returns True, a checkpoint is written (if
+        there are `checkpoints`) and `Stopped` is raised.
     score, every
-        A function that returns scores of the vectors, by name, and must not change the arrays. It
-        is called after each epoch whose number is a multiple of `every`, and after the last epoch
-        of the schedule. If `early` watches a score, it is also called before training.
+        A function that returns scores of the vectors, by name, without changing them. It is called
+        after every `every`-th epoch and the last one of `schedule`; also before training if `early`
+        watches a score.
     on_start
-        Called once, with the number of words to read in all epochs of the schedule.
+        Called once, with the number of words to read in all epochs of `schedule`.
     on_resume
         Called after `on_start`, with the state from which training continues, if there is one.
         `on_point` and `on_epoch` are not called for its history.
@@ -237,17 +225,11 @@ def train(
     Raises
     ------
     InputError
-        The text has no pair of words to learn from; the loss is not finite; `early` watches the
-        held-out loss and there is none, or it watches a score that is not defined; `bootstrap` is
-        set and there are fewer than two documents to train on; the engine does not support
+        The text has no pair of words to learn from; the loss is not finite; `early` watches a
+        held-out loss or score that is not defined; the engine is not installed or does not support
         `objective` or `frozen`; or the workers of `cluster` do not fit into memory or cannot start.
     Stopped
         `stop` returned True.
-
-    Warns
-    -----
-    UserWarning
-        `bootstrap` is set and there are fewer than 20 documents to train on.
     """
     training, held_out = hold_out(text, heldout, generator(heldout_seed, "heldout"))
     if training.words() == 0 and held_out.words():

@@ -73,25 +73,22 @@ def find_vectors(path: str | Path) -> Path:
 def find_runs(path: str | Path) -> list[Path]:
     """Return the paths of the vectors of all runs of a sweep over seeds, or of one run.
 
-    A sweep runs the pipeline several times with different settings; each run is called a job.
-
     Parameters
     ----------
     path
-        The folder of a sweep whose jobs differ only in the seed and in settings that do not change
+        The folder of a sweep whose runs differ only in the seed and in settings that do not change
         vectors; or any path that `find_vectors` accepts.
 
     Returns
     -------
     list of Path
-        Paths that `WordVectors.load` accepts. For a sweep, there is one for each training; jobs
-        that differ only in how the vectors are evaluated can share a training. Otherwise, there is
-        one path.
+        Paths that `WordVectors.load` accepts, one for each training. Runs that differ only in how
+        the vectors are evaluated can share a training.
 
     Raises
     ------
     InputError
-        There are no vectors at the path, it cannot be read, or the jobs differ in a setting that
+        There are no vectors at the path, it cannot be read, or the runs differ in a setting that
         changes vectors, other than the seed.
     """
     folder = local_path(path)

@@ -107,16 +107,8 @@ def possible_answers(
 ) -> tuple[int, NDArray[np.intp] | None]:
     """Check arguments of `WordVectors.nearest`, and return which words can be answers.
 
-    Parameters
-    ----------
-    vectors
-        The vectors in which nearest words are searched for.
-    k
-        The number of answers, at least 1.
-    among
-        Only these words can be answers; None: all words.
-    min_count
-        Only words that occur at least this often in the corpus can be answers; None: all words.
+    `k` is the number of answers. Only the words `among` (None: all words) can be answers, and only
+    words that occur at least `min_count` times in the corpus (None: any number of times).
 
     Returns
     -------
@@ -159,15 +151,10 @@ def nearest_words(
 
     Parameters
     ----------
-    words
-        V words.
     cosines_of
-        A function with two arguments: the float32 array (n, d) of n vectors, each of length 1 or
-        zero; and the rows of m words (None: all V words). It returns the cosine of each vector with
-        the vector of each word, float32 (n, m). It must return a new array each time, because
-        `nearest_words` overwrites the array.
-    queries
-        The vectors whose neighbors are found, each with the rows of the words that it excludes.
+        A function of n vectors of length 1 or zero, float32 (n, d), and of the rows of m words
+        (None: all words). It returns the cosines of vectors and words, float32 (n, m), in a new
+        array, because `nearest_words` overwrites it.
     k
         The number of words per query, at least 1.
     rows
@@ -176,9 +163,8 @@ def nearest_words(
     Returns
     -------
     list of lists of (word, cosine)
-        One list for each query, the largest cosine first; of equal cosines, as `cosines_of` has
-        rounded them, the lower row first.
-        A list is shorter than k if there are fewer possible answers.
+        A list for each query, the largest cosine first; of equal cosines, the lower row first. A
+        list is shorter than k if there are fewer possible answers.
     """
     found: list[list[tuple[str, float]]] = []
     size = len(words) if rows is None else len(rows)
@@ -241,15 +227,13 @@ def nearest_rows(
 
     Parameters
     ----------
-    queries
-        (n, d), query vectors, each of length 1 or zero.
-    candidates
-        (m, d), candidate vectors, each of length 1 or zero.
+    queries, candidates
+        (n, d) and (m, d), vectors of length 1 or zero.
     k
         The number of neighbors per query, from 0 to m - 1.
     excluded
         (n,), for each query a row of `candidates` that is not returned, usually the query itself;
-        -1 to exclude none.
+        -1: none.
 
     Returns
     -------
@@ -257,7 +241,7 @@ def nearest_rows(
         Rows of `candidates`, the nearest first; of equally near ones, the lower row first, up to
         the rounding of the matrix product.
     cosines : (n, k) float32
-        The cosine of each query with each of these candidates.
+        The cosines of queries and neighbors.
     """
     rows = np.empty((len(queries), max(k, 0)), dtype=np.intp)
     cosines = np.empty(rows.shape, dtype=np.float32)

@@ -107,8 +107,7 @@ class Subwords(NamedTuple):
         own : float32 (words, d)
             For each word, one more vector, which is added to the sum of its n-gram vectors.
         counts
-            Whether the number of vectors by which the sum is divided includes the one in `own`. If
-            False, `own` must be zero, and the result is the mean of the n-gram vectors only.
+            Whether the mean counts the vector in `own`. If False, `own` must be zero.
         """
         sums, parts = own.astype(np.float64), np.full(len(words), counts, np.intp)
         with_ngrams = [row for row, word in enumerate(words) if word != END_OF_SENTENCE]

@@ -26,28 +26,25 @@ def outside_probability(
 
     Parameters
     ----------
-    vectors
-        The center and outside vectors.
     context
-        The outside word, or several; None: every word, in the order of ``vectors.words``.
+        The outside word, or several; None: all words.
     word
         The center word, or several.
     exponent
-        0 for a model that was trained with the exact softmax. For one that was trained with
-        negative sampling: the exponent of its noise distribution. exp(u_x · v) is then multiplied
-        by count ** exponent, where words with the count 0 get the probability 0.
+        0 for a model trained with the exact softmax. For negative sampling, the exponent of its
+        noise distribution: exp(u_x · v) is multiplied by count ** exponent, and words with the
+        count 0 get the probability 0.
 
     Returns
     -------
     float, or float64 array
-        An array (center words, outside words). For an argument that is a single word, its axis is
-        left out; for two single words, the result is a float.
+        (center words, outside words). An argument that is a single word has no axis.
 
     Raises
     ------
     InputError
-        There are no outside vectors, a word has no vector, a vector is not finite, `exponent` is
-        not a finite number, or `exponent` is not 0 and counts are unknown or all 0.
+        There are no outside vectors, a word has no vector, a vector or `exponent` is not finite, or
+        `exponent` is not 0 and counts are unknown or all 0.
     """
     if vectors.outside is None:
         raise InputError(

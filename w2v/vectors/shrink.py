@@ -45,17 +45,13 @@ def shrink_vectors(
 ) -> tuple[Vectors, SimilarityLoss]:
     """Return vectors of fewer words, dimensions or bytes, and how much their cosines change.
 
-    This is the code of `WordVectors.shrink`.
-
     Parameters
     ----------
-    vectors
-        The `WordVectors` to shrink, which are not changed.
     words
         The number of words to keep, the most frequent ones; None: all.
     dim
-        The number of leading principal axes to project onto. The result then has no output
-        vectors (`outside`). None: keep all dimensions.
+        The number of leading principal axes to project onto; the result then has no outside
+        vectors. None: keep all dimensions.
     dtype
         ``float32`` or ``float16``.
 
@@ -69,8 +65,8 @@ def shrink_vectors(
     Raises
     ------
     InputError
-        `words` or `dim` is out of range, `dtype` is neither float32 nor float16, a vector of a
-        kept word is not finite, or a number does not fit into float16.
+        `words` or `dim` is out of range, `dtype` is neither float32 nor float16, a vector of a kept
+        word is not finite, or a number does not fit into float16.
     """
     for name, value, most in (("words", words, len(vectors)), ("dim", dim, vectors.dimensions)):
         if value is not None and (

@@ -89,18 +89,14 @@ def text_vectors(
 
     Parameters
     ----------
-    vectors
-        The vectors of words.
     rows
         The row of each word in ``vectors.vectors``.
     texts
         Strings, which are tokenized; or lists of tokens.
     weights
-        ``mean``: all tokens have the same weight; ``sif``: the weights are `sif_weights`.
+        ``mean``: all tokens have the same weight; ``sif``: the weights are `sif_weights` with `a`.
     tokenizer
         Splits strings into tokens; None: ``w2v.Words()``.
-    a
-        The argument `a` of `sif_weights`.
     remove_common
         Whether to apply `without_component` to the result; None: with ``sif`` only.
 

@@ -34,34 +34,29 @@ MIN_LENGTH, MAX_LENGTH = 1e-15, 1e15
 class WordVectors:
     """Word vectors: V words, each with a vector of d numbers.
 
-    The words keep the order in which they are given, which is usually by descending count.
+    The cosine with a zero vector is defined as 0.
 
     Parameters
     ----------
     words
-        V different words.
+        V different words, usually by descending count.
     vectors
-        (V, d). An array of float32 or float16 is used without copying it; other types are converted
-        to float32. The attribute `vectors` is read-only.
+        (V, d). An array of float32 or float16 is used without copying it, but the attribute
+        `vectors` is read-only; other types are converted to float32.
     counts
         (V,) int64, how often each word occurs in the corpus; None if unknown.
     outside
-        (V, d), the outside vectors (context vectors) of the same words, converted like `vectors`;
-        None if unknown.
+        (V, d), the outside (context) vectors of the words, converted like `vectors`; None if
+        unknown.
     subwords
-        The vectors of character n-grams, as fastText trains them. The vector of a word that is not
-        among `words` is computed from them; a word without n-grams has no vector. None: no word
-        outside `words` has a vector.
+        The vectors of character n-grams, from which words that are not among `words` get vectors,
+        as in fastText; None: they get none.
 
     Raises
     ------
     InputError
         The shapes do not agree, the vectors are not numbers, a word occurs twice or is not a
         string, or a count is negative or not a whole number.
-
-    Notes
-    -----
-    The cosine with a zero vector is defined as 0.
     """
 
     def __init__(
@@ -327,34 +322,28 @@ class WordVectors:
         Parameters
         ----------
         query
-            A word; several words, which are represented by the sum of their vectors, each scaled to
-            length 1; or a vector (d,) of numbers. With `minus`, it may be empty. Words of the query
-            are never answers. A query that is a vector excludes no word, so the vector of a word
-            mostly finds this word first.
-        k
-            The number of answers, at least 1. If fewer words can be answers, all of these are
-            returned.
+            A word; several words, whose vectors are scaled to length 1 and added; or a vector (d,).
+            With `minus`, it may be empty. The words are never answers; a vector excludes no word.
         minus
-            A word or several words. Their vectors, each scaled to length 1, are subtracted from the
-            query, as in ``nearest(["king", "woman"], minus="man")``. These words are never answers
-            either.
+            Words whose vectors, scaled to length 1, are subtracted, as in ``nearest(["king",
+            "woman"], minus="man")``. They are never answers either.
         among
             Only these words, which must be in `words`, can be answers; None: all words.
         min_count
-            Only words that occur at least this often in the corpus can be answers; None: all words.
+            Only words that occur at least this often can be answers; None: all words.
 
         Returns
         -------
         list of (word, cosine)
-            The largest cosine first; of equal cosines, the word that comes first in `words`. This
-            holds up to rounding: cosines are computed by matrix products in float32, by which
-            equal vectors can get cosines that differ in the last bit.
+            The largest cosine first; equal cosines in the order of `words`. Fewer than k if fewer
+            words can be answers. Cosines are computed in float32, so equal vectors can get cosines
+            that differ in the last bit.
 
         Raises
         ------
         InputError
-            A word has no vector, a vector has another size or is not finite, the query is neither
-            words nor a vector, k < 1, or `min_count` is given and counts are unknown.
+            A word has no vector, a vector is not finite, the query is neither words nor d numbers,
+            k < 1, or `min_count` is given and counts are unknown.
 
         References
         ----------
@@ -378,27 +367,22 @@ class WordVectors:
         Parameters
         ----------
         queries
-            Each is a query of `nearest`: a word, several words, or a vector. An array (n, d) is n
+            Each is a word, several words or a vector, as in `nearest`. An array (n, d) is n
             vectors.
-        k
-            The number of words per query, at least 1. If fewer words can be answers, all of these
-            are returned.
-        among
-            Only these words, which must be in `words`, can be answers; None: all words.
-        min_count
-            Only words that occur at least this often in the corpus can be answers; None: all words.
+        among, min_count
+            Which words can be answers, as in `nearest`.
 
         Returns
         -------
         list of lists of (word, cosine)
-            One list for each query, the largest cosine first; the words of a query are not in its
-            list. Cosines are those of `nearest` up to rounding.
+            One list for each query, without the words of the query; the largest cosine first. Fewer
+            than k words if fewer can be answers. Cosines equal those of `nearest` up to rounding.
 
         Raises
         ------
         InputError
-            A word has no vector, a vector has another size or is not finite, a query is neither
-            words nor a vector, k < 1, or `min_count` is given and counts are unknown.
+            A word has no vector, a vector is not finite, a query is neither words nor d numbers,
+            k < 1, or `min_count` is given and counts are unknown.
         """
         if isinstance(queries, str) or not hasattr(queries, "__iter__"):
             raise InputError(f"queries={queries!r:.60}: must be a list of queries")
@@ -409,20 +393,12 @@ class WordVectors:
     def analogy(self, a: str, b: str, c: str, k: int = 10) -> list[tuple[str, float]]:
         """Complete "a is to b as c is to ..." by 3CosAdd.
 
-        To evaluate files of analogy questions, use `w2v.evaluate.analogies`.
-
-        Parameters
-        ----------
-        a, b, c
-            Words, which are never answers.
-        k
-            The number of answers, at least 1.
+        The words a, b and c are never answers.
 
         Returns
         -------
         list of (word, cosine)
-            The k words nearest to b - a + c, each of the three scaled to length 1; the largest
-            cosine first.
+            The k words nearest to b - a + c (vectors scaled to length 1), the largest cosine first.
 
         Raises
         ------
@@ -472,33 +448,30 @@ class WordVectors:
         Parameters
         ----------
         texts
-            Strings, which are tokenized; or lists of tokens, which are used unchanged. Tokens
-            without a vector are left out of the mean. A text in which no token has a vector gets
-            the zero vector.
+            Strings, which are tokenized, or lists of tokens, which are used unchanged. Tokens
+            without a vector are left out. A text in which no token has a vector gets the zero
+            vector.
         weights
-            ``mean``: every token has the same weight. ``sif`` (smooth inverse frequency): a word of
-            probability p, computed from the counts, has the weight a / (a + p), and a word whose
-            vector comes from its n-grams has the weight 1.
+            ``mean``: all tokens have the same weight. ``sif`` (smooth inverse frequency): a word of
+            probability p, computed from `counts`, has the weight a / (a + p); a word whose vector
+            comes from n-grams has the weight 1.
         tokenizer
-            Splits strings into tokens; None: ``w2v.Words()``, as in `w2v.train`.
-        a
-            The a of ``sif``. With a larger a, the weights of frequent and rare words differ less.
+            Splits strings into tokens; None: ``w2v.Words()``.
         remove_common
-            Whether to subtract the component along the first singular vector of the text vectors,
-            the direction that most of them share. None: subtract it with ``sif`` only.
+            Whether to subtract the component along the first singular vector of the text vectors.
+            None: with ``sif`` only.
 
         Returns
         -------
         TextVectors
             ``vectors``, float32 (texts, d); ``known``, how many tokens of each text are among
-            `words`; and ``unknown``, the tokens that are not (even if they have a vector from
-            n-grams), and how often each occurs in all texts.
+            `words`; and ``unknown``, how often each other token occurs in all texts.
 
         Raises
         ------
         InputError
-            A text is neither a string nor a list of tokens, `weights`, `a` or `tokenizer` is not
-            allowed, counts are needed and unknown, or the vector of a token is not finite.
+            An argument is not allowed, counts are needed and unknown, or the vector of a token is
+            not finite.
 
         References
         ----------
@@ -521,41 +494,39 @@ class WordVectors:
         *,
         exponent: float = 0.0,
     ) -> Any:
-        """Return the model's probability of outside words given center words.
+        """Return the model's probability of outside words given center words, by the exact softmax.
 
-        It is the exact softmax of the scores u_x · v over all words x of the vocabulary, where v is
-        the center vector of the center word, and u_x the outside vector of x. It is computed in
-        float64.
+        The score of an outside word is u · v: u is its outside vector, and v the center vector of
+        the center word. The softmax is taken over the scores of all `words`, in float64.
 
         Parameters
         ----------
         context
-            The outside word, or several; None: every word, in the order of `words`.
+            The outside word, or several; None: all words, in the order of `words`.
         word
             The center word, or several.
         exponent
-            0 for a model that was trained with the exact softmax. For one that was trained with
-            negative sampling: the exponent of its noise distribution, usually 0.75. Its scores are
-            relative to this distribution, so exp(u_x · v) is multiplied by count ** exponent.
-            Words with the count 0 are no noise words: their probability is then 0.
+            0 for a model trained with the exact softmax. For negative sampling, the exponent of its
+            noise distribution, usually 0.75: exp(score) is multiplied by count ** exponent, because
+            the scores are relative to this distribution. Words with the count 0 then get the
+            probability 0.
 
         Returns
         -------
         float, or float64 array
-            An array (center words, outside words). For an argument that is a single word, its axis
-            is left out; for two single words, the result is a float.
+            (center words, outside words). An argument that is a single word has no axis; two single
+            words give a float.
 
         Raises
         ------
         InputError
-            There are no outside vectors, a word has no vector, a vector is not finite, `exponent`
-            is not a finite number, or `exponent` is not 0 and counts are unknown or all 0.
+            There are no outside vectors, a word has no vector, a vector or `exponent` is not
+            finite, or `exponent` is not 0 and counts are unknown or all 0.
 
         References
         ----------
         Mikolov et al. (2013), Distributed Representations of Words and Phrases, equation 2. Levy,
-        Goldberg (2014), Neural word embedding as implicit matrix factorization, on the scores of
-        negative sampling.
+        Goldberg (2014), Neural word embedding as implicit matrix factorization.
         """
         return outside_probability(self, context, word, exponent)
 
@@ -572,27 +543,23 @@ class WordVectors:
         words
             The number of words to keep, the most frequent ones; None: all.
         dim
-            The number of dimensions of the result. The vectors of the kept words are projected onto
-            this many leading principal axes, which are computed from these vectors without
-            centering. The result then has no output vectors (attribute `outside`). None: keep all
-            dimensions.
+            The number of leading principal axes, computed without centering, onto which the vectors
+            are projected. The result then has no outside vectors. None: keep all dimensions.
         dtype
-            ``float32``; or ``float16``, which has three significant digits and takes half the
-            memory and disk space.
+            ``float32``, or ``float16`` with three significant digits.
 
         Returns
         -------
         vectors : WordVectors
             The smaller vectors, without n-grams.
         loss : SimilarityLoss
-            The mean and the largest change of the cosine, and the rank correlation, over random
-            pairs of the words that are kept.
+            The change of the cosines of random pairs of the kept words.
 
         Raises
         ------
         InputError
-            `words` or `dim` is out of range, `dtype` is neither float32 nor float16, a vector of a
-            kept word is not finite, or a number does not fit into float16.
+            An argument is not allowed, a vector of a kept word is not finite, or a number does not
+            fit into float16.
         """
         return shrink_vectors(self, words, dim, dtype)
 
@@ -638,48 +605,43 @@ class WordVectors:
         Parameters
         ----------
         path
-            One of these; the format is detected from the content:
+            The format is detected. The path may be:
 
-            - a folder that `save` or a training run wrote, or the ``vectors.npy`` in it; the
-              vectors are mapped into memory unless `words` or ``v+u`` is given;
+            - a folder that `save` or a training run wrote, or its ``vectors.npy``; the vectors are
+              mapped into memory unless `words` or ``v+u`` is given;
             - the folder of a pipeline run, or its ``summary.json``;
             - a file of word2vec (text or binary), fastText (``.vec`` or ``.bin``) or GloVe, which
               may be compressed by gzip, bzip2, xz, Zstandard or zip;
             - a Parquet file, or a folder of Parquet files, as Spark writes a model.
         use
             ``v``: center vectors. ``v+u``: the sums of center and outside vectors, for a folder
-            that has both, such as that of a training run.
+            that has both.
         limit
             Read at most this many words, the first ones: in most files, the most frequent.
         words
-            Read only these words. If a model has n-grams, words that were not read still get
-            vectors, from their n-grams.
+            Read only these words. Other words still get vectors from n-grams if there are any.
         counts
             A text file of counts, for vectors without counts. Each line is a word, then a tab, a
-            space, a comma or a semicolon, then how often the word occurs; or the count and then the
-            word, as ``uniq -c`` writes. Words that the file lacks get the count 0, with a warning.
+            space, a comma or a semicolon, then the count; or the count and then the word, as
+            ``uniq -c`` writes. Words that the file lacks get the count 0, with a warning.
         encoding
             How the words of a file of word2vec, fastText or GloVe are encoded.
 
         Raises
         ------
         InputError
-            A file is missing, damaged or of another format, or the files of a folder do not match;
-            none of `words` is found; there are no outside vectors for ``v+u``; or another argument
-            is not allowed.
+            A file is missing, damaged or of another format, none of `words` is found, there are no
+            outside vectors for ``v+u``, or another argument is not allowed.
 
         Warns
         -----
         UserWarning
-            The header of a word2vec file states another number of rows; words are blank, repeated
-            or not in the encoding; in a text file, words with spaces end in a number, as in
-            ``windows 95`` (the number may really be a part of the vector); or words that were asked
-            for are missing.
+            Some of `words` are missing, or the file has faults, such as repeated words.
 
         References
         ----------
-        On sums with outside vectors: Pennington, Socher, Manning (2014), GloVe, section 4.2.
-        Levy, Goldberg, Dagan (2015), Improving distributional similarity, section 3.3.
+        On ``v+u``: Pennington, Socher, Manning (2014), GloVe, section 4.2. Levy, Goldberg, Dagan
+        (2015), Improving distributional similarity, section 3.3.
         """
         if not isinstance(path, str | Path):
             raise InputError(f"path={path!r:.60}: must be the path of a file or folder")
@@ -750,8 +712,6 @@ class WordVectors:
     ) -> Self:
         """Load a file in word2vec's format, also from gensim, fastText (``.vec``) or GloVe.
 
-        `load` detects the format; here the caller can state it.
-
         Parameters
         ----------
         path
@@ -759,10 +719,8 @@ class WordVectors:
         binary
             Whether the numbers are float32 instead of text. None: detect it.
         header
-            Whether the first line has the numbers of words and of dimensions. GloVe writes no such
-            line. None: detect it.
-        encoding
-            How the words are encoded.
+            Whether the first line has the numbers of words and of dimensions; False for GloVe.
+            None: detect it.
 
         Raises
         ------
@@ -773,8 +731,8 @@ class WordVectors:
         -----
         UserWarning
             The header states another number of rows; words are blank, repeated or not in the
-            encoding; or in a text file, words with spaces end in a number, as in ``windows 95``.
-            The number may really be a part of the vector.
+            encoding; or words with spaces end in a number that may belong to the vector, as in
+            ``windows 95``.
         """
         return cls(*formats.read_word2vec(local_path(path), binary, header, encoding))
 

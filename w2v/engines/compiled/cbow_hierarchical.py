@@ -1,19 +1,15 @@
 """The gradients of a training step of CBOW with the hierarchical softmax.
 
-Each center word has an input row, the sum or mean of the vectors of its context words. The input
-row predicts the center word, by the inner nodes on the center word's path in the Huffman tree. A
-score is the dot product of an input row and a node's vector. The center words of a step are sorted
-by their paths and divided into tiles, groups of words that are scored together. The words of a tile
-then have similar paths, and therefore few different nodes.
+The input row of a center word is the sum or mean of the vectors of its context words. It predicts
+the center word, by the inner nodes on the word's path in the Huffman tree.
 
-The context words of a center word, however, are next to it in the text. The text of the step is
-therefore divided into strips, too. The gradients of a step are computed in three phases (see
-``loop.py``):
+The center words of a step are divided in two ways: in the order of the text into strips, because
+context words are next to each other; and in the order of their paths into tiles, because words with
+similar paths have many nodes in common. The gradients are computed in three phases:
 
-1. `read_strip` computes the input rows of the center words of each strip.
-2. `compute_sorted` computes the gradients of the input rows and nodes of each tile.
-3. `share_sorted` computes the gradients of the context words of each strip from the gradients of
-   its input rows.
+1. `read_strip` computes the input rows of a strip.
+2. `compute_sorted` computes the gradients of the input rows and nodes of some tiles.
+3. `share_sorted` computes the gradients of a strip's context words from those of its input rows.
 """
 
 import numpy as np
@@ -54,15 +50,12 @@ def read_strip(
 ) -> None:
     """Sum up, or average, the context words' vectors of each center word in a strip of the text.
 
-    This is for CBOW with the hierarchical softmax, and the first of three phases of a training step
-    (one update of the model). The text of the step is divided into strips; each call is for one.
-    The result for a center word is its input row, from which the center word is predicted.
-    `compute_sorted` computes the gradients of the input rows in the second phase.
-
-    The rows are stored in ``buffer.inputs``. For each of them, ``buffer.input_curvature`` is set to
-    zero. `compute_sorted` replaces this zero by a bound on the second derivative of the loss with
-    respect to the input row, unless the center word has no context words. ``step`` is the number of
-    the step in the shard (part of the text), and ``strip`` that of the strip in the step.
+    This is the first of three phases of a training step (one update of the model) of CBOW with the
+    hierarchical softmax. The result for a center word is its input row, written to
+    ``buffer.inputs``. The row's element of ``buffer.input_curvature`` (a bound on the second
+    derivative of the loss) is set to 0; `compute_sorted` replaces this 0 if the center word has
+    context words. ``step`` is the number of the step in the shard (part of the text), ``strip``
+    that of the strip (some consecutive center words) in the step.
     """
     n, windows, zeros = step % len(plans.ids), scratch.windows, address(scratch.tile.zeros)
     centers = strip_centers(sizes, shard, step, strip)
@@ -95,34 +88,14 @@ def compute_sorted(
     """For CBOW with the hierarchical softmax, compute the gradients of input rows and tree nodes.
 
     This is the second of three phases of a training step (one update of the model). In the first,
-    `read_strip` has computed the input row of each center word: the sum or mean of the vectors of
-    its context words. The center words of the step are sorted by their paths in the Huffman tree
-    and divided into tiles, which have words with similar paths. Each call is for some consecutive
-    tiles, which are a job.
-
-    For each tile, this function computes the scores, and then the gradients of the nodes, which
-    `write_node_tile` adds to the gradient buffer or the model. The negative gradient of each input
-    row replaces the row in ``buffer.inputs``; in the third phase, `share_sorted` passes it on to
-    the context words. The number of predicted words and their summed loss are stored in
+    `read_strip` has written input rows (the sum or mean of the vectors of a center word's context)
+    to ``buffer.inputs``. The negative gradient of each input row replaces the row. A bound on the
+    second derivative of the loss goes to ``buffer.input_curvature``. The gradients of nodes go to
+    the gradient buffer or the model. The number of predicted words and their summed loss go to
     ``shard.tallies``.
 
-    Parameters
-    ----------
-    problem, sizes
-        The model with its settings, and the sizes of steps, strips and tiles.
-    step
-        The number of the step in the shard, a part of the text.
-    job
-        The number of the job in the step. A job has `SORTED_TILES` tiles, or fewer if it is the
-        last one. Their words come from anywhere in the text of the step.
-    plans
-        The sorted center words of the step, and the nodes of each tile.
-    buffer, shard
-        The input rows and gradients of the step, and the losses. All threads share these arrays.
-    rate
-        The learning rate.
-    scratch
-        The working memory of the calling thread.
+    ``step`` is the number of the step in the shard (part of the text), and ``job`` that of the job
+    in the step: up to `SORTED_TILES` consecutive tiles (center words with similar tree paths).
     """
     n, tile, size = step % len(plans.ids), scratch.tile, 4 * sizes.vectors * LANES
     first = job * SORTED_TILES
@@ -169,19 +142,13 @@ def share_sorted(
 ) -> None:
     """For CBOW, pass the gradient of each window of a strip on to the window's context words.
 
-    In CBOW, a center word is predicted from its input row: the sum or mean of the vectors of its
-    context words. A context word is in several windows. Its gradient is a weighted sum of the
-    gradients of the input rows of these windows. This is for the hierarchical softmax, and the last
-    of three phases of a training step (one update of the model). The text of the step is divided
-    into strips; each call is for one. In the phase before, `compute_sorted` has processed the
-    center words, sorted by their paths in the Huffman tree, and has stored the negative gradients
-    of their input rows in ``buffer.inputs``.
-
-    The negative gradients of the context words are written to ``buffer.center``, to be added up for
-    each word later. (The array has its name from skip-gram, where it is for center words.)
-    Exception: without subwords, a gradient that is the only one of its word in the step updates the
-    model at once (`rows.choose_targets`). ``step`` is the number of the step in the shard (part of
-    the text), ``strip`` that of the strip in the step, and ``rate`` the learning rate.
+    This is the last of three phases of a training step (one update of the model) with the
+    hierarchical softmax. ``buffer.inputs`` has the negative gradients of the windows' input rows
+    (the sum or mean of the vectors of the context words). The negative gradient of a context word
+    is a weighted sum of these, over the strip's windows that contain the word, and goes to
+    ``buffer.center``. Exception: without subwords, a gradient that is the only one of its word in
+    the step updates the model directly. ``step`` is the number of the step in the shard (part of
+    the text), ``strip`` that of the strip (some consecutive center words) in the step.
     """
     n, centers = step % len(plans.ids), strip_centers(sizes, shard, step, strip)
     start = strip * sizes.strip * sizes.tile

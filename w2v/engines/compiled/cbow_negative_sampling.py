@@ -1,15 +1,12 @@
 """Compiled code for CBOW with negative sampling: each input row predicts one word, its center word.
 
-The input row of a center word is the sum or mean of the vectors of the other words in its window. A
-tile is `SHARED` = 64 consecutive center words, which share noise words. The input row of each
-center word is multiplied with the output vector of this word and with those of the tile's noise
-words; these dot products are the scores.
+The input row of a center word is the sum or mean of the vectors of the other words in its window.
+Its scores are its dot products with the output vectors of the center word and of noise words, which
+`SHARED` = 64 consecutive center words (a tile) share.
 
-This module computes what skip-gram does not have: the scores with the output vectors of center
-words, and the gradients of these vectors and of the input rows. ``negative_sampling.py`` computes
-the scores with noise words and the gradients of noise words, and describes how the scores of a tile
-are stored. `strips.compute_strip` calls both for each tile. It then computes the gradients of the
-words in the windows from those of the input rows.
+This module computes the scores with center words, and the gradients of their output vectors and of
+the input rows. ``negative_sampling.py`` computes the scores with noise words and the gradients of
+noise words, and describes how scores are stored.
 """
 
 from typing import Any
@@ -49,23 +46,11 @@ def add_products(x: Any, y: Any, sums: Any) -> Any:
 def score_centers(sizes: Sizes, outside: I64, norms: int, tile: Tile) -> None:
     """For CBOW with negative sampling, score each center word of a tile with the words around it.
 
-    A tile is 64 consecutive center words, which share noise words. The input row of a center word,
-    in ``tile.C``, is the sum or mean of the vectors of the other words in its window, and predicts
-    the center word. The score is the dot product of the input row and the output vector of the
-    center word. The scores are written to ``tile.scores``, and the squared lengths of the input
-    rows to ``tile.center_norms``. Later, `negative_sampling.compute_scores` computes the scores
-    with noise words.
-
-    Parameters
-    ----------
-    sizes
-        The sizes of the tile and of its vectors.
-    outside
-        For each center word, the address of its output vector.
-    norms
-        The address to which the squared lengths of these output vectors are written.
-    tile
-        The thread's working memory for the tile.
+    A tile is 64 consecutive center words. The input row of a center word, in ``tile.C``, is the sum
+    or mean of the vectors of the other words in its window. The score is the dot product of the
+    input row and the center word's output vector, whose address is in ``outside``. It is written to
+    ``tile.scores``. The squared lengths of the input rows are written to ``tile.center_norms``, and
+    those of the output vectors to the address ``norms``.
     """
     width, scores, size = sizes.vectors * LANES, address(tile.scores), 4 * sizes.row
     zero = splat(0)
@@ -91,24 +76,12 @@ def score_centers(sizes: Sizes, outside: I64, norms: int, tile: Tile) -> None:
 def own_term(factor: int, row: int, column: int, zero: Any) -> Any:
     """For CBOW, compute some components of a gradient that comes from a center word's own score.
 
-    With CBOW, each center word has an input row x: the sum or mean of the vectors of the other
-    words in its window. Let y be the output vector of the center word, s = x·y their score (the own
-    score), and g the negative derivative of the loss with respect to s. `center_block` calls this
-    function for two gradients:
-
-    - g y (``row`` is y) is a term of the negative gradient of x.
-    - g x (``row`` is x) is the negative gradient of y.
-
-    A block of columns, a few adjacent components, is returned as a tuple of SIMD vectors.
-
-    Parameters
-    ----------
-    factor, row
-        The address of the number g, and that of the row.
-    column
-        The first column of the block.
-    zero
-        A tuple of zero SIMD vectors. Its length is the width of the block in SIMD vectors.
+    The own score is s = x·y, where x is the center word's input row (the sum or mean of the vectors
+    of the other words in its window) and y its output vector. ``factor`` is the address of g, the
+    negative derivative of the loss with respect to s, and ``row`` the address of x or y. The result
+    is a part of g x, the negative gradient of y, or of g y, a term of the negative gradient of x.
+    ``column`` is the first component, and ``zero`` a tuple of as many zero SIMD vectors as are
+    returned.
     """
     return multiply_add_each(splat(load_float(factor, 0)), load_each(zero, row, column), zero)
 
@@ -125,42 +98,27 @@ def center_block(
     column: int,
     zero: Any,
 ) -> None:
-    """For CBOW, compute and write some components of the gradients of `MR` = 4 center words.
+    """For CBOW, compute and write some columns of the gradients of `MR` = 4 center words.
 
-    Each center word has an input row (the sum or mean of the vectors of the other words in its
-    window) and an output vector. Their dot product is the own score of the center word.
-    `write_centers` calls this function for each block of columns, a few adjacent components of all
-    vectors.
-
-    - The negative gradient of the input row is written to ``out``.
-    - That of the output vector is multiplied by a step size and added to the vector in the model,
-      if it is the only gradient of this vector in the training step. Otherwise it is written to the
-      gradient buffer.
+    The own score of a center word is the dot product of its input row (the sum or mean of the
+    vectors of the other words in its window) and its output vector. The negative gradient of the
+    input row is written to ``out``. That of the output vector goes to the gradient buffer or to the
+    model, as ``targets`` says. ``column`` is the first column, and ``zero`` a tuple of as many zero
+    SIMD vectors as are computed for each row.
 
     Parameters
     ----------
     noise
-        The operands of a weighted sum for each input row. The sum is the noise words' part of the
-        row's negative gradient: the sum of their output vectors, each times the negative derivative
-        of the loss with respect to its score. It is computed here.
+        The operands of four weighted sums of the noise words' output vectors, one for each input
+        row. Each sum is a term of the row's negative gradient.
     own
-        The address of the negative derivative of the loss with respect to the own score of the
-        first center word. Those of the next center words are ``noise.down`` float32 values apart.
-        (The derivatives for the noise words are between them.)
+        The address of the negative derivative of the loss with respect to the first own score. The
+        next are ``noise.down`` float32 values apart.
     outside
-        The address of an int64 array with the address of each center word's output vector.
-    C, out
-        The address of the first input row, and of the row to which its negative gradient is
-        written. The next rows follow.
-    width
-        The number of float32 values in one of these rows.
-    targets
-        For each output vector, the address in the gradient buffer or in the model to write to, and
-        the step size (`rows.Targets`).
-    column
-        The first column of the block.
-    zero
-        A tuple of zero SIMD vectors. Its length is the width of the block in SIMD vectors.
+        The address of an int64 array with the address of each output vector.
+    C, out, width
+        The addresses of the first input row and of its negative gradient, and the number of float32
+        values in a row. The other rows follow.
     """
     own1, own2, own3 = own + 4 * noise.down, own + 8 * noise.down, own + 12 * noise.down
     tile = (
@@ -185,28 +143,13 @@ def center_block(
 def write_centers(sizes: Sizes, outside: I64, out: int, tile: Tile, own: Band) -> None:
     """For CBOW, compute the gradients of a tile's input rows and center words' output vectors.
 
-    This is for negative sampling. A tile is 64 consecutive center words, which share noise words.
-    The input row of a center word is the sum or mean of the vectors of the other words in its
-    window. It is scored with the output vector of the center word, which it predicts, and with
-    those of noise words. The negative gradients of the input rows are written to ``out``. Those of
-    the center words' output vectors are written to the gradient buffer or, times a step size, added
-    to the model. Later, `negative_sampling.compute_gradients` computes the gradients of the noise
-    words, and `strips.share_strip` those of the words in the windows.
-
-    Parameters
-    ----------
-    sizes
-        The sizes of the tile and of its vectors.
-    outside
-        For each center word, the address of its output vector.
-    out
-        The address to which the gradients of the input rows are written, one after the other.
-    tile
-        The working memory that holds the input rows, the negative derivatives of the loss with
-        respect to the scores, and the addresses to which the gradients of the center words' output
-        vectors are written, in the gradient buffer or in the model (`rows.Targets`).
-    own
-        The working memory that holds the output vectors of the noise words.
+    A tile is 64 consecutive center words. Their input rows (each the sum or mean of the vectors of
+    the other words in the window) are in ``tile.C``, the addresses of their output vectors in
+    ``outside``, and the output vectors of noise words in ``own.N``. ``tile.scores`` must have the
+    negative derivatives of the loss with respect to the scores (dot products of input rows and
+    output vectors). The negative gradients of the input rows are written to the address ``out``.
+    Those of the center words' output vectors go to the gradient buffer or to the model, as ``tile``
+    says (`rows.Targets`).
     """
     width, row, zero = sizes.vectors * LANES, sizes.row, splat(0)
     for i in range(0, SHARED, MR):

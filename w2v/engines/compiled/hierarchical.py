@@ -1,30 +1,17 @@
 """Scores and gradients of the hierarchical softmax, whose scores form a sparse matrix.
 
-The hierarchical softmax predicts a word by choices between two branches: one choice at each inner
-node on the word's path in the Huffman tree. Each node has a vector. Each center word has an input
-row, the vector that predicts words. With skip-gram, this is the center word's own vector, and
-predicts the words around it. With CBOW, it is the sum or mean of the vectors around the center
-word, and predicts the center word. A score is the dot product of an input row and the vector of a
-node on the path of a word that this row predicts.
+The hierarchical softmax predicts a word by one choice between two branches at each inner node on
+the word's path in the Huffman tree. A score is the dot product of a node's vector and an input
+vector, which predicts: with skip-gram the center word's vector, which predicts the words around it;
+with CBOW the sum or mean of the vectors around the center word, which predicts the center word.
 
-A tile is a number of center words that are computed together. Its nodes are those on the paths of
-all words that its center words predict. Each single center word needs only some of these nodes; for
-skip-gram with a window size of 5, about 80 of 500. The matrix of the scores of center words and
-nodes is therefore sparse.
+A tile is a number of center words that are computed together. Each needs only the nodes on the
+paths of the words that it predicts: for skip-gram with a window size of 5, about 80 of the tile's
+500 nodes. The matrix of scores is therefore sparse. It has one row for each *group* of four center
+words. The elements of the row are the nodes that any of the four needs, each with four scores.
 
-Four center words are computed together as a *group*, and the matrix has one row for each group.
-The elements of a row are the nodes on the paths of all words that the four center words predict,
-each with four scores.
-
-With skip-gram, the center words of a tile are consecutive in the text, so four of them predict
-nearly the same words. With CBOW, which predicts only the center word itself, the center words of a
-training step are sorted by their leaves in the tree. Words with similar paths are then in one
-group, and most nodes are in one tile only (`tree_nodes.list_paths`).
-
-A center word and a node have one score s. It serves all pairs of the center word and a predicted
-word whose path has the node. Let a be the summed weight of those pairs whose path takes the node's
-branch of code 0, and b that of the others. The loss a log(1 + exp(-s)) + b log(1 + exp(s)) equals
-(a + b) log(1 + exp(-s)) + b s, so each score needs one logarithm.
+The four need nearly the same nodes. With skip-gram, they are consecutive in the text. With CBOW,
+center words are sorted by their leaves in the tree (`tree_nodes.list_paths`).
 """
 
 import numpy as np
@@ -62,28 +49,17 @@ from w2v.engines.compiled.windows import find_targets
 
 @inner
 def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) -> float:
-    """Compute the weights of the pairs that four center words form with the words around them.
+    """Compute the weights of the pairs that `MR` = 4 consecutive center words form (skip-gram).
 
-    This is for skip-gram. A center word forms a pair with each word in its window, which it
-    predicts. The loss of a pair is multiplied by its weight. `list_groups` calls this function for
-    each group (`MR` = 4 consecutive center words) of a tile, which is a sequence of groups.
+    A center word forms a pair with each word in its window (``tile.lows``, ``tile.highs``). The
+    weights, by which the losses of pairs are multiplied, are written to ``own.lanes``, and their
+    sum is returned. ``own.lanes`` has a column for each center word, and a row for each word of the
+    text from ``sizes.reach`` positions before the first center word to ``sizes.reach`` after the
+    last. An element is 0 if the two words form no pair.
 
-    The weights are stored in ``own.lanes``. It has a column for each center word of the group, and
-    a row for each word, in the order of the text, from ``sizes.reach`` positions before the first
-    center word to ``sizes.reach`` positions after the last. An element is 0 if the center word does
-    not predict the word. Returns the sum of all elements.
-
-    Parameters
-    ----------
-    weights
-        The weight of a pair by the offset of the predicted word from the center word in the text,
-        from -``sizes.reach`` to ``sizes.reach`` (`structures.Pairs`).
-    sizes
-        The sizes of training steps and of their parts.
-    first
-        The index in the tile of the first center word of the group.
-    tile
-        The working memory that has the range of words that each center word predicts.
+    ``weights`` has the weight of a pair for each offset of the predicted word from the center word,
+    from -``sizes.reach`` to ``sizes.reach``. ``first`` is the index in the tile of the first center
+    word.
     """
     total = np.float64(0)
     for place in range(unsigned(2 * sizes.reach + MR)):
@@ -100,32 +76,18 @@ def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) 
 def list_groups(
     keys: I32, starts: I32, weights: F32, sizes: Sizes, tile: Tile, own: Nodes
 ) -> float:
-    """For skip-gram, list the tree nodes with which each group of center words is scored.
+    """List the tree nodes with which each group of center words is scored (skip-gram).
 
-    A center word predicts each word in its window by the inner nodes on that word's path in the
-    Huffman tree. A group is `MR` = 4 consecutive center words, and a tile is a sequence of groups.
-    The words of a group share one list of nodes. `score_nodes` calls this function before it
-    computes the scores of a tile. The results are stored in ``own`` (`Nodes`):
+    A tile is a sequence of groups of `MR` = 4 consecutive center words. The nodes of a group are
+    those on the Huffman tree paths of all words that its center words predict. They are written to
+    ``own.starts`` and ``own.entries``, and the weights of their scores to ``own.factors`` and
+    ``own.negatives`` (`Nodes` describes the four arrays). Returns the summed weight of the tile's
+    pairs (center word, predicted word).
 
-    - ``entries``: the nodes of all groups, one group after the other, as indices among the nodes of
-      the tile.
-    - ``starts``: the index in ``entries`` at which each group begins.
-    - ``factors``: for each of these nodes and each center word of the group, the summed weight of
-      the words that it predicts and whose paths have the node.
-    - ``negatives``: the part of each sum that is from paths with the node's branch of code 1.
-
-    Returns the sum of the weights of all pairs of the tile.
-
-    Parameters
-    ----------
-    keys, starts
-        The paths of the words in and around the tile (``keys`` and ``key_starts`` of
-        `structures.Plans`).
-    weights
-        The weight of a pair by the offset of the predicted word from the center word in the text
-        (`structures.Pairs`).
-    sizes
-        The sizes of training steps and of their parts.
+    ``keys`` and ``starts`` have the paths of the words in and around the tile (``keys`` and
+    ``key_starts`` of `structures.Plans`). ``weights`` has the weight of a pair for each offset of
+    the predicted word from the center word. Before the call, `find_targets` must have filled
+    ``tile``, and ``own.marks`` must be 0 for the tile's nodes.
     """
     entries, marks = own.entries, own.marks
     sums, lanes = address(own.sums), address(own.lanes)
@@ -162,28 +124,15 @@ def list_groups(
 
 @inner
 def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
-    """For CBOW, list the tree nodes with which each group of center words is scored.
+    """Decode the lists of tree nodes with which groups of center words are scored (CBOW).
 
-    A center word is predicted by the inner nodes on its own path in the Huffman tree. A group is
-    `MR` = 4 center words with similar paths, and a tile is a sequence of groups. The lists were
-    prepared by `tree_nodes.list_paths`, with one integer (a key) for each node of each group.
-    `score_nodes` calls this function to decode them before it computes the scores of a tile.
+    A tile is a sequence of groups of `MR` = 4 center words. The nodes of a group are those on the
+    Huffman tree paths of its center words. They are written to ``own.starts`` and ``own.entries``,
+    and the weights of their scores, 0 or 1, to ``own.factors`` and ``own.negatives`` (`Nodes`
+    describes the four arrays).
 
-    The results are stored in ``own`` (`Nodes`):
-
-    - ``starts``: group g has the elements ``starts[g]`` to ``starts[g + 1] - 1`` of ``entries``.
-    - ``entries``: each element is a node, as an index among the nodes of the tile.
-    - ``factors``: `MR` numbers for each element of ``entries``, one for each center word of the
-      group. The number is 1 if the path of this word has the node, else 0.
-    - ``negatives``: in the same layout, 1 if the path takes branch 1 at the node, else 0.
-
-    Parameters
-    ----------
-    keys, starts
-        The keys (`tree_nodes.list_levels` has the formula), and the index in ``keys`` at which each
-        group of the tile begins.
-    sizes
-        The sizes of training steps and of their parts.
+    ``keys`` has one integer for each node of each group (`tree_nodes.list_levels` has the formula).
+    ``starts`` has the index in ``keys`` at which each group begins.
     """
     bits, factors, negatives = address(own.bits), address(own.factors), address(own.negatives)
     begin, groups = starts[0], sizes.tile // MR
@@ -228,46 +177,30 @@ def score_nodes(
     inputs: F32,
     ahead: I32,
 ) -> tuple[float, float]:
-    """Compute the loss of a tile for the hierarchical softmax, and its derivatives by the scores.
+    """Compute a tile's hierarchical softmax loss, and its derivatives with respect to the scores.
 
-    A tile is a number of center words. Each has an input row, which predicts words: with skip-gram
-    the center word's vector, with CBOW the sum or mean of the vectors around it. A score is the dot
-    product of an input row and the vector of an inner node on a predicted word's tree path.
-
-    `strips.score_node_tile` calls this function. Before the call, the input rows of this tile are
-    in ``tile.C``, and the vectors of its nodes in ``tile.R``. The scores S are first written to
-    ``tile.scores``. They are then replaced by -∂J/∂S, the negative derivatives of the loss J.
-    `write_node_gradients` later computes the gradients of input rows and nodes from these.
+    A tile is a number of center words, each with an input row (the vector that predicts words). A
+    score is the dot product of an input row and a tree node's vector. Before the call, ``tile``
+    must have these vectors and their squared lengths. The negative derivatives are written to
+    ``tile.scores``. ``own`` gets the nodes that are scored, and the weights of the scores.
+    ``of_centers`` and ``of_nodes`` get, for each input row and each node, an upper bound on the
+    second derivative of the loss with respect to this vector, which limits the step size.
 
     Parameters
     ----------
-    weights
-        The weight of a pair by the offset of the predicted word from the center word in the text
-        (`structures.Pairs`). Not used for CBOW.
-    sizes
-        The sizes of training steps and of their parts.
+    weights, documents
+        For skip-gram: the weight of a pair (center word, predicted word) for each offset of the
+        predicted word from the center word, and the document numbers of the words in and around the
+        tile.
     keys, starts
-        For skip-gram: the tree paths of the words in and around the tile. For CBOW: the nodes of
-        each group of `MR` = 4 center words of the tile. ``starts`` has the index in ``keys`` at
-        which each path, or group, begins (``key_starts`` of `structures.Plans`).
-    documents
-        For skip-gram, the document numbers of the words in and around the tile. Not used for CBOW.
-    own
-        Working memory: lists of the nodes with which each group of center words is scored, and the
-        weights of the scores. They are made here, and used again for the gradients.
-    of_centers, of_nodes
-        Output: for each input row, and for each node, an upper bound on the curvature (second
-        derivative) of the loss with respect to this vector, in any direction. It limits the step
-        size.
+        The tree paths of the words in and around the tile (skip-gram), or the nodes of each group
+        of `MR` = 4 center words (CBOW).
     inputs, ahead
-        Only for prefetching into the cache. For CBOW: the matrix ``Buffer.inputs``, with the input
-        rows of all tiles, and the numbers of its rows that the thread needs for the next tile, if
-        any. For skip-gram, ``ahead`` is empty, and nothing is prefetched here.
+        A matrix, and the indices of its rows to prefetch.
 
     Returns
     -------
-    The summed weight of the tile's pairs, and its loss. For CBOW, the weight is returned as 0: each
-    predicted center word is one pair of weight 1, and `compute_sorted` counts them.
+    The summed weight of the tile's pairs (0 for CBOW: the caller counts them), and its loss.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
     pairs: float = np.float64(0)
@@ -288,6 +221,8 @@ def score_nodes(
     whole = -(-count // LANES)
     for e in range(count, whole * LANES):
         tile.scores[e] = own.factors[e] = own.negatives[e] = 0
+    # Let a be the summed weight of the pairs of a score s whose paths take branch 0, and b that of
+    # the others. The loss is (a + b) log(1 + exp(-s)) + b s, so one logarithm serves both branches.
     total = splat(0)
     for k in range(0, whole * LANES, LANES):
         total = multiply_add(load(negatives, k), load(scores, k), total)
@@ -300,29 +235,15 @@ def score_nodes(
 
 @inner
 def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32) -> None:
-    """Bound the curvature of the loss with respect to a tile's input rows and nodes' vectors.
+    """Bound the curvature of the loss with respect to a tile's input rows and node vectors.
 
-    The curvature is the second derivative of the loss. An upper bound on it limits the size of the
-    step by which a vector is updated. `score_nodes` calls this function when it has computed the
-    scores.
+    A score is the dot product of an input row (the vector that predicts words) and a node vector.
+    The bound for a vector is a sum over its scores. Each summand is a bound on the second
+    derivative with respect to the score (``tile.curvature``), times the squared length of the other
+    vector (``tile.norms`` for nodes, ``tile.center_norms`` for input rows). The results are written
+    to ``of_centers`` and ``of_nodes``, and limit step sizes.
 
-    A tile is a number of center words, each with an input row, the vector that predicts words. A
-    score is the dot product of an input row and a node's vector. The tile is divided into groups of
-    `MR` = 4 center words; the words of a group are scored with the same nodes.
-
-    Parameters
-    ----------
-    sizes
-        Numbers of words, such as that of a tile.
-    tile
-        The working memory that holds the squared lengths of the input rows and of the nodes'
-        vectors, and a bound on the second derivative of the loss with respect to each score.
-    own
-        The working memory that holds the list of the nodes of each group (`list_groups`,
-        `unpack_groups`).
-    of_centers, of_nodes
-        Output: the bound for each input row, and for each node of the tile. What the arrays have
-        contained is overwritten.
+    ``own`` has the list of the nodes with which each group of `MR` = 4 center words is scored.
     """
     curvature, sums = address(tile.curvature), address(own.curvature)
     own.curvature[: len(of_nodes)] = 0
@@ -352,47 +273,31 @@ def choose_node_targets(
     tile: Tile,
     own: Nodes,
 ) -> None:
-    """For CBOW, decide whether each node of a tile is updated at once or at the end of the step.
+    """Decide whether each node of a tile is updated at once or at the end of the step (CBOW).
 
-    A tile is a number of center words, each with an input row: the sum or mean of the vectors of
-    its context words. The negative gradient of a node is a sum of input rows. Each is multiplied by
-    a factor, the negative derivative of the loss with respect to the score of the input row and the
-    node. `score_nodes` has computed these derivatives, in ``tile.scores``. This function stores an
-    address for each node in ``own.out``, and the factors in ``own.factors``. `write_node_gradients`
-    then computes the sum and adds it at the address. There are two cases:
+    For each node, ``own.out`` gets the address to which the node's negative gradient must be added.
+    If no other tile of the training step has the node, this is the address of its vector in the
+    model. Otherwise, it is that of a row of the gradient buffer. The tiles of a job (tiles that one
+    thread computes in sequence) share one row for the node. For the first of them that has the
+    node, the row is set to zero.
 
-    - If no other tile of the training step has the node, it is updated at once. The address is that
-      of the node's vector in the model. The factors are multiplied by a step size, the smaller of
-      ``rate`` and 2 divided by the node's ``curvature`` (`limit`).
-    - Otherwise, the gradients from all tiles that have the node are added up, and the node is
-      updated at the end of the step. A job is a sequence of tiles that one thread computes. Those
-      of its tiles that have the node share one row of the gradient buffer, the row of the first
-      such tile. The address is that of this row. If the tile is the first, the function sets the
-      row to zero. The factors are not multiplied by a step size.
+    The negative gradient is a sum of input vectors, each times a factor. ``own.factors`` gets the
+    factors: the negative derivatives of the loss with respect to the scores (``tile.scores``),
+    times the step size (`limit`) if the node is updated at once.
 
     Parameters
     ----------
-    matrix
-        The vectors of all nodes.
-    ids
-        The nodes of the tile; -1 where there is none.
+    matrix, ids
+        The vectors of all nodes, and the nodes of the tile; -1 where there is none.
     places
-        For each row of the gradient buffer, the row to which its gradient is added; `ALONE` if no
-        other tile of the step has the node (``Lists.places``).
+        For each row of the buffer, the row to which its gradient is added; `ALONE` if no other tile
+        has the node.
     curvature
-        For each row of the gradient buffer, an upper bound on the curvature (second derivative) of
-        the loss with respect to the node's vector, in any direction. If the gradient of a row will
-        be added to an earlier row, this function adds its bound to that of the earlier row.
-    rate
-        The learning rate.
-    gradients
-        The address of the gradient buffer.
-    begin
-        The number of the buffer's row that belongs to the first node of the tile.
-    width
-        The number of float32 values in a row.
-    tile, own
-        The working memory with the results of `score_nodes`.
+        For each row of the buffer, an upper bound on the second derivative of the loss. It is added
+        to the bound of the row to which the gradient is added.
+    gradients, begin, width
+        The address of the buffer, the index of its row for the tile's first node, and the number of
+        float32 values in a row.
     """
     model, stride, zero = address(matrix), np.int64(4 * matrix.shape[1]), splat(0)
     for j in range(len(ids)):
@@ -419,39 +324,20 @@ def write_node_gradients(
 ) -> None:
     """Compute the gradients of the input rows and tree nodes of a tile (hierarchical softmax).
 
-    A tile is a number of center words. Each has an input row, the vector that predicts words.
-    `score_nodes` has computed the derivatives of the loss with respect to the scores, which are the
-    dot products of input rows and nodes' vectors. From these derivatives, this function computes
-    the gradients. `strips.write_node_tile` calls it for each tile.
-
-    The negative gradient of each input row is written to its target (`rows.Targets`). That of each
-    node is added to a row of the gradient buffer, and multiplied by a step size later. Only for
-    CBOW, if no other tile of the training step has the node, ``factors`` include the step size, and
-    the node's vector in the model is updated here.
+    A tile is a number of center words, each with an input row (the vector that predicts words).
+    ``tile.scores`` has the negative derivatives of the loss with respect to the scores, the dot
+    products of input rows and node vectors. The negative gradient of an input row goes to its
+    target in ``tile`` (`rows.Targets`), and that of a node is added to the row at the node's
+    address in ``own.out``. ``own`` also has the nodes with which each group of `MR` = 4 center
+    words is scored.
 
     Parameters
     ----------
-    sizes
-        The sizes of vectors and tiles.
-    tile
-        The working memory that holds the input rows, the nodes' vectors, the negative derivatives
-        of the loss with respect to the scores (``tile.scores``), and the targets of the input rows.
-    own
-        The working memory that holds a list of nodes for each group of `MR` = 4 center words. The
-        list is the union of the nodes that the four need, those on the paths of all words that they
-        predict. All four are scored with it, and a score that does not count has the weight 0.
-        ``own.out`` has, for each node, the address of the row of the buffer or of the model to
-        which its negative gradient is added.
     factors
-        The address of the numbers by which input rows are multiplied for the negative gradients of
-        nodes. For skip-gram, these are ``tile.scores``. For CBOW, they are the same derivatives,
-        times a step size if the node's vector is updated here (`choose_node_targets`).
-    nodes
-        The matrix of the vectors of all nodes in the model. It only serves to prefetch the rows
-        ``ahead``.
-    ahead
-        The nodes whose vectors the thread needs for the next tile, as rows of ``nodes``; none, if
-        nothing is to be prefetched.
+        The address of the factors of input rows in the gradients of nodes: ``tile.scores`` or, for
+        CBOW, a copy in which some are multiplied by a step size (`choose_node_targets`).
+    nodes, ahead
+        The matrix of all node vectors, and the indices of its rows to prefetch.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
     listed = List(address(own.entries), address(tile.scores))

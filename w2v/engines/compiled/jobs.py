@@ -1,11 +1,7 @@
 """Share the work of a compiled function among threads.
 
-The work is divided into phases, such as the gradients of a training step, and each phase into jobs.
-A job is done by one thread. A phase has a fixed number of jobs. Each thread takes jobs of the phase
-until none are left, then waits until all of them are finished, and goes on to the next phase. The
-phase ends when its jobs are finished, even if some threads have not reached it: a thread that comes
-later finds no jobs left and goes on at once. Everything that a job writes to memory can be read
-after waiting for its phase.
+The work is divided into phases, and each phase into a fixed ``number`` of jobs. A job is done by
+one thread. Every thread goes through the phases:
 
     job = take(jobs, phase)
     while job < number:
@@ -14,8 +10,9 @@ after waiting for its phase.
         job = take(jobs, phase)
     wait(jobs, phase, number)
 
-Phases usually follow each other. But a thread may take jobs of another phase while it waits, as
-`loop.wait_and_prepare` does.
+After `wait`, a thread can read everything that the jobs of the phase have written. A thread that
+reaches a phase after its end finds no jobs left, and goes on. While a thread waits, it may take
+jobs of another phase (`loop.wait_and_prepare`).
 """
 
 import sys

@@ -35,30 +35,20 @@ ARTANH = (2.0, 0.66666316, 0.40024854, 0.27961419, 0.28174657)
 def logistic(scores: int, weights: int, curvature: int, vectors: Any) -> float:
     """Compute the logistic loss of scores, its derivative for each score, and curvature bounds.
 
-    A score is the dot product of an input vector and an output vector. Negative sampling and the
-    hierarchical softmax call this function for the scores of some center words. The derivatives
-    then give the gradients of the vectors. The bounds on the curvature (second derivative) limit
-    the step sizes.
+    A score s, the dot product of an input and an output vector, has a weight w, positive for a pair
+    and negative for a noise word. Its loss is ``|w| log(1 + exp(x))``, where x is -s for a pair and
+    s for noise. The negative derivative is ``w σ(x)``. The bound on the curvature (second
+    derivative) is ``|w| / (2 max(2, |s|))`` (``w2v/README.md``, "Kept stable").
 
-    A score s has a weight w, positive for a pair and negative for a noise word. Its loss is
-    ``|w| log(1 + exp(x))``, with x = -s for a pair and x = s for noise. The negative derivative is
-    ``w σ(x)``, and the curvature bound is ``|w| / (2 max(2, |s|))`` (``w2v/README.md``, "Kept
-    stable"). For the hierarchical softmax, no weight is negative, and the caller corrects the
-    results for branches of code 1.
-
-    Let e be ``exp(-|x|)``. The loss has the denominator ``2 + e``, since ``log(1 + exp(x))`` is
-    ``max(x, 0) + 2 artanh(e / (2 + e))``. The derivative has ``1 + e``, and the bound
-    ``max(2, |s|)``. Because division is slow, there is only one: the product of these three
-    denominators is inverted, and multiplied by two of them to get the inverse of the third.
+    For the hierarchical softmax, no weight is negative, and the caller corrects the results for
+    branches of code 1.
 
     Parameters
     ----------
     scores
         The address of the scores, which are replaced by the negative derivatives.
-    weights
-        The address of their weights.
-    curvature
-        The address to which the curvature bounds are written.
+    weights, curvature
+        The address of the weights, and the one to which the curvature bounds are written.
     vectors
         The number of SIMD vectors of scores.
 
@@ -82,6 +72,9 @@ def logistic(scores: int, weights: int, curvature: int, vectors: Any) -> float:
         integer = to_ints(subtract(t, half))
         fraction = subtract(t, to_floats(integer))
         e = multiply(polynomial(fraction, EXP2), power_of_two(integer))
+        # One division inverts the product of three denominators: 1 + e for the derivative,
+        # max(2, |s|) for the bound, and 2 + e for the loss, which is log(1 + exp(x)) =
+        # max(x, 0) + 2 artanh(e / (2 + e)).
         q, r = add(one, e), add(two, e)
         largest = select(greater(a, two), select(greater(a, huge), huge, a), two)
         qr = multiply(q, r)

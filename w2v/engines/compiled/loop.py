@@ -1,48 +1,23 @@
-"""The compiled training loop of ``engine=numba``, for losses that are sums of logistic terms.
+"""The compiled training loop of ``engine=numba``, for negative sampling and hierarchical softmax.
 
 A training step is one update of the model by a batch of center words. Its text is divided into
-*strips*, and a strip into *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text.
-The scores of a tile are computed together. The gradients of a step are computed from the model
-before the step. A vector that gets only one gradient in the step is updated as soon as this
-gradient is computed. (With subwords, this is done for output vectors only.) The other gradients are
-written to a buffer, which has a row for each place in the step where an input or output vector gets
-a gradient. The vectors of these gradients are updated at the end of the step.
+strips, and a strip into tiles: `Sizes.tile` consecutive center words that are scored together. The
+threads share the work, which is divided into jobs (``jobs.py``) of these kinds:
 
-Each thread calls `train` with the same arguments, except for its own working memory. The work is
-divided into jobs, which the threads share (see ``jobs.py``). The result of a job does not
-depend on the thread that runs it. The kinds of jobs are listed below; with CBOW and the
-hierarchical softmax, three other kinds replace kind 4. First, jobs of kind 1 sub-sample the text.
-Then jobs of kind 2 prepare a group of training steps, and jobs of kinds 3 to 6 compute these steps,
-one after the other; both are repeated until all steps are done. A thread that would have to wait
-for others prepares steps of the next group instead.
+1. `subsample`, `add_up`: sub-sample the text.
+2. `plan`: prepare a step, with its random numbers and lists of where each word occurs.
+3. `sum_parts`, with subwords: compute the vectors of some words.
+4. `compute_strip`: compute the gradients of a strip. A vector with a single gradient is updated at
+   once (with subwords, only output vectors). With one or two threads, a job computes all strips of
+   half a step (`Sizes.halves`).
+5. `sum_words`, with subwords: add up the gradients of some words.
+6. `move`: update some of the other vectors, each by the sum of its gradients in a fixed order.
 
-1. `subsample`: sub-sample a part of the text. A last job, `add_up`, counts the words kept.
-2. `plan`: prepare a training step. Copy its words, draw its random numbers, and list where each
-   word occurs.
-3. `sum_parts`, with subwords: compute the vectors of some of the step's words.
-4. `compute_strip`: compute the gradients of a strip, and update vectors that get only one.
-5. `sum_words`, with subwords: add up the gradients of some of the step's words.
-6. `move`: for some of the vectors not updated yet, add up the gradients in a fixed order and
-   update the model.
+A thread that would have to wait for others prepares later steps instead.
 
-With one or two threads, a job of kind 4 computes all strips of one half of the step, one after the
-other (`Sizes.halves`). All gradients of a word in this half share one buffer row, that of the
-word's first gradient in the half: each is added to it as soon as it is computed.
-
-Tree nodes are treated alike with any number of threads. A tile computes one gradient for each of
-its nodes. With skip-gram, each of these gradients has a buffer row of its own. With CBOW, a job of
-the kind `compute_sorted` (see below) computes several tiles, and adds up their gradients of the
-same node in one row.
-
-With CBOW and the hierarchical softmax, tiles are not parts of strips: all center words of the step
-are sorted by their tree paths and then divided into tiles, so the words of a tile come from
-anywhere in the step's text. Three kinds of jobs replace `compute_strip`, one after the other:
-`read_strip` computes the input rows (sums or means over windows) of a strip, `compute_sorted` the
-gradients of the input rows and tree nodes of some tiles, and `share_sorted` the gradients of the
-words of a strip, or of all strips of a half.
-
-Jobs of kind 1 and 2 are in ``plans.py``, those of kind 4 in ``strips.py`` and
-``cbow_hierarchical.py``, and the others in ``updates.py``.
+With CBOW and the hierarchical softmax, the center words of a step are sorted by their tree paths
+and then divided into tiles. `read_strip`, `compute_sorted` and `share_sorted` replace
+`compute_strip`.
 
 This module does not work with ``NUMBA_DISABLE_JIT=1``.
 """
@@ -110,18 +85,15 @@ def wait_and_prepare(
 ) -> None:
     """Wait until all jobs of a phase are finished, and prepare training steps in the meantime.
 
-    A phase is a part of the work, divided into jobs that threads share. A thread calls this,
-    instead of `jobs.wait`, when no jobs of the phase are left to take. The phase ``group.phase``,
-    in which the steps of ``group`` are prepared, is an exception: its jobs may be left, and the
-    call takes them before it waits.
+    A phase is a part of the work, divided into jobs that threads share (``jobs.py``). Before the
+    call, all jobs of the phase must have been taken, unless it is ``group.phase``. The other
+    parameters are those of `train`.
 
     Parameters
     ----------
-    problem, sizes, key, plans, shard, scratch
-        As for `train`.
     group
-        The steps to prepare, if other threads have not prepared them yet. A thread must not read
-        their plans before it has waited for ``group.phase``, the phase in which they are prepared.
+        The steps to prepare. The preparation of each is a job of the phase ``group.phase``. A
+        thread must wait for this phase before it reads the plans of the steps.
     phase, number
         The index of the phase to wait for, and how many jobs it has.
     """
@@ -148,36 +120,27 @@ def train(
 ) -> int:
     """Train on a shard, a part of the text: sub-sample it, and update the model step by step.
 
-    Each of several threads calls this function once for the shard. The threads share the work of
-    each training step, which is one update of the model by some thousands of words. The work is
-    divided into jobs, such as the gradients of one stretch of the step's text. A job is done by one
-    thread.
+    Each thread calls this function once, and all threads share the work of each training step (one
+    update of the model). The model, in ``problem``, is updated in place.
 
     Parameters
     ----------
-    problem, sizes
-        The model, which is updated in place, with the settings; and the sizes of training steps and
-        of their parts.
     source
         The documents of the shard.
     key
         The key from which all random numbers of the shard are computed.
     rates
         The learning rate at the start and at the end of the shard; it changes linearly.
-    plans
-        Memory for the plans of a few training steps: their words, and where gradients are kept.
-    buffer
-        Memory for the gradients of a training step.
-    shard
-        Memory for the words of the shard after sub-sampling, for the losses, and for the counters
-        of jobs. These say which jobs are taken and how many are done.
+    plans, buffer, shard
+        Memory that all threads share: for prepared steps, for the gradients of a step, and for the
+        sub-sampled text, the losses and the counters of jobs.
     scratch
         The working memory of the calling thread. All other arguments are the same for all threads.
 
     Returns
     -------
     int
-        The number of training steps of the shard, which is the same for all threads.
+        The number of training steps.
     """
     jobs, phase = shard.jobs, ZERO
     number = len(shard.kept)

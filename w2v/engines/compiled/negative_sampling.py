@@ -1,34 +1,22 @@
 """Compiled code that computes the loss and the gradients of negative sampling, tile by tile.
 
-A tile is a run of `SHARED` = 64 consecutive center words, which share noise words and are computed
-together. `strips.compute_strip` calls the functions below for each tile, for skip-gram and CBOW.
-What only CBOW needs is in ``cbow_negative_sampling.py``.
+A tile is a run of `SHARED` = 64 consecutive center words. They share noise words and are computed
+together, by small matrix products (``w2v/README.md``, "Everything is one shape"). What only CBOW
+needs is in ``cbow_negative_sampling.py``.
 
-Let C (SHARED x d) be the tile's input vectors. Let R be the output vectors of the words that may be
-predicted, from `Sizes.reach` positions before the tile to `Sizes.reach` positions after it,
-followed by those of `Sizes.noise` noise words. A tile takes three small matrix products
-(``w2v/README.md``, "Everything is one shape"): the scores S = C Rᵀ and, with G = ∂J/∂S for the loss
-J, the gradients G R and Gᵀ C. The weight of a pair depends on its distance, and is zero if the two
-words are in different documents. The weight of a noise word is -K / `Sizes.noise` times the summed
-weight of the center word's pairs, where K is the number of noise words per pair. It is negative to
-mark the word as noise.
+The scores are the dot products of the tile's input vectors with the output vectors of noise words
+and of context words (for CBOW, of the center words, which are predicted). In the loss, the weight
+of a pair depends on the distance of the two words. Let w be the summed weight of a center word's
+pairs, and K the number of noise words per pair. The weight of each noise word is then
+-K w / `Sizes.noise`. The minus sign marks it as a noise word.
 
-For context words (those that may be predicted), only the scores near the diagonal of S are needed,
-a band matrix. The scores are stored by center word. Of the ``row`` scores of each, the first
-``band`` are those of context words, and the others those of noise words (`Sizes`). Their positions
-in an array are:
+Arrays of scores have ``row`` elements for each center word: ``band`` for context words, then those
+for noise words (`Sizes`). Context words are numbered from `Sizes.reach` words before the tile;
+center word i has elements for the context words i to i + ``band`` - 1. Positions are linear in i, j
+and k, so blocks of scores have constant strides:
 
     (center i, context j)  at  i * row + j - i
     (center i, noise k)    at  i * row + band + k
-
-These positions are linear in i, j and k, so a block of S has constant strides. Scores are computed
-for `MR` = 4 center words at a time. With skip-gram, their windows together have
-``2 * Sizes.reach + 4`` words. The words in the middle are in all four windows, and `score_columns`
-computes their scores in blocks. Each of the first three and the last three words is in some of the
-four windows only; `score_edges` computes its scores with the center words of these windows.
-
-The products compute blocks of sums that stay in vector registers, and the logistic function works
-on whole vectors (see ``simd.py``). LLVM does neither by itself for loops over single numbers.
 """
 
 from typing import Any, NamedTuple
@@ -68,46 +56,42 @@ sums of such a block take 16 SIMD registers, which only some processors have to 
 
 
 class Terms(NamedTuple):
-    """The operands of four weighted sums of vectors, each a summand of a vector's gradient.
+    """Four weighted sums of the same word vectors R[k]; each is a part of a negative gradient.
 
-    The negative gradient of an input vector is a weighted sum of output vectors, and that of an
-    output vector a weighted sum of input vectors. The weights are the negative derivatives of the
-    loss with respect to the scores. `add_terms` computes four such sums together, numbered p = 0 to
-    3. They have the same float32 rows R[k], which are word vectors in memory, and different factors
-    G. Sum p is Σ G[p * down + k * along] R[k], over k from 0 to ``size`` - 1.
-
-    Attributes
-    ----------
-    G, down, along
-        The address of the factors, and their strides along p and along k, in float32 values.
-    size
-        The number of rows R[k].
-    R
-        The address of the rows R[k], which form a C-contiguous float32 matrix.
-    rising
-        Whether sum p begins with row R[p] instead of R[0]. The rows before R[p] are skipped: their
-        words are too far away to form pairs with the word whose gradient sum p belongs to.
-    falling
-        Whether sum p ends with row R[``size`` - 4 + p] instead of R[``size`` - 1]. The rows after
-        it are skipped, for the same reason. ``size`` is at least 3 if ``rising`` or ``falling`` is
-        true, and at least 6 if both are.
+    Sum p, from 0 to 3, is Σ G[p, k] R[k] over k. The factors G are the negative derivatives of the
+    loss with respect to the scores (the dot products of input and output vectors).
     """
 
     G: int
+    """The address of the float32 factors. The factor of R[k] in sum p has the index
+    ``p * down + k * along``."""
+
     down: int
+    """The stride, in float32 values, from a factor in one sum to that of the same vector in the
+    next sum."""
+
     along: int
+    """The stride, in float32 values, from the factor of one vector to that of the next vector in
+    the same sum."""
+
     size: int
+    """The number of vectors R[k]; at least 3 if `rising` or `falling` is true, 6 if both are."""
+
     R: int
+    """The address of the vectors R[k], the rows of a C-contiguous float32 matrix."""
+
     rising: bool
+    """Whether sum p begins with R[p] instead of R[0]. The words before are too far away to form
+    pairs with the word whose gradient sum p belongs to."""
+
     falling: bool
+    """Whether sum p ends with R[``size`` - 4 + p] instead of R[``size`` - 1]. The words after are
+    too far away to form pairs with the word whose gradient sum p belongs to."""
 
 
 @inlined
 def score_four(a: int, b: int, vectors: int, out: int, down: int) -> None:
-    """Compute the scores of `MR` = 4 center words with four context or noise words.
-
-    A score is the dot product of an input and an output vector. `score_columns` calls this function
-    on processors with enough SIMD registers.
+    """Compute the scores of `MR` = 4 center words with four context or noise words (dot products).
 
     Parameters
     ----------
@@ -115,10 +99,8 @@ def score_four(a: int, b: int, vectors: int, out: int, down: int) -> None:
         The addresses of the input and of the output vectors, two C-contiguous float32 matrices.
     vectors
         The number of SIMD vectors that make up one word vector.
-    out
-        The address to which the four scores of the first center word are written.
-    down
-        The number of float32 values between the scores of one center word and those of the next.
+    out, down
+        The four float32 scores of center word p are written to the address ``out + 4 * p * down``.
     """
     width, zero = vectors * LANES, splat(0)
     sums0 = sums1 = sums2 = sums3 = (zero, zero, zero, zero)
@@ -136,10 +118,7 @@ def score_four(a: int, b: int, vectors: int, out: int, down: int) -> None:
 
 @inlined
 def score_two(a: int, b: int, vectors: int, out: int, down: int) -> None:
-    """Compute the scores of `MR` = 4 center words with two context or noise words.
-
-    A score is the dot product of an input and an output vector. `score_columns` calls this function
-    where `score_four`, for four words, needs too many SIMD registers, or only two words are left.
+    """Compute the scores of `MR` = 4 center words with two context or noise words (dot products).
 
     Parameters
     ----------
@@ -147,10 +126,8 @@ def score_two(a: int, b: int, vectors: int, out: int, down: int) -> None:
         The addresses of the input and of the output vectors, two C-contiguous float32 matrices.
     vectors
         The number of SIMD vectors that make up one word vector.
-    out
-        The address to which the two scores of the first center word are written.
-    down
-        The number of float32 values between the scores of one center word and those of the next.
+    out, down
+        The two float32 scores of center word p are written to the address ``out + 4 * p * down``.
     """
     width = vectors * LANES
     zero = splat(0)
@@ -171,10 +148,7 @@ def score_two(a: int, b: int, vectors: int, out: int, down: int) -> None:
 
 @inlined
 def score_columns(a: int, b: int, columns: int, vectors: int, out: int, down: int) -> None:
-    """Compute the scores of `MR` = 4 center words with a number of context words or noise words.
-
-    A score is the dot product of an input and an output vector. `compute_scores` calls this
-    function for the context words that all four center words predict, and for the noise words.
+    """Compute the scores of `MR` = 4 center words with context or noise words (dot products).
 
     Parameters
     ----------
@@ -184,10 +158,8 @@ def score_columns(a: int, b: int, columns: int, vectors: int, out: int, down: in
         The number of output vectors, which is even.
     vectors
         The number of SIMD vectors that make up one word vector.
-    out
-        The address to which the ``columns`` scores of the first center word are written.
-    down
-        The number of float32 values between the scores of one center word and those of the next.
+    out, down
+        The float32 scores of center word p are written from the address ``out + 4 * p * down`` on.
     """
     size, j = 4 * vectors * LANES, ZERO
     while FOUR_COLUMNS and j + 4 <= columns:
@@ -202,33 +174,23 @@ def score_columns(a: int, b: int, columns: int, vectors: int, out: int, down: in
 def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -> None:
     """For skip-gram, score the words that some, but not all, of `MR` = 4 center words predict.
 
-    The center words are consecutive, so their windows begin and end at different words. A score is
-    the dot product of the input vector of a center word and the output vector of a word.
-    `compute_scores` calls this function first, and then `score_columns` for the words that all
-    center words predict.
-
-    The center words are numbered p = 0 to `MR` - 1. The words in their windows form a run of
-    ``2 * reach + MR`` consecutive words, numbered from 0. Center word p predicts words ``p`` to
-    ``p + 2 * reach``. (Word ``p + reach`` is the center word itself; its score has the weight 0.)
-    The first `MR` - 1 words of the run and the last `MR` - 1 are its two ends. They are predicted
-    by some of the center words only, and their scores with these are computed here.
+    The center words p = 0 to 3 are consecutive. Center word p predicts the words p to
+    ``p + 2 * reach`` of a run of ``2 * reach + 4`` words. Only the first three and the last three
+    words are scored, each with the center words that predict it. A score is a dot product.
 
     Parameters
     ----------
     a, b
         The addresses of two C-contiguous float32 matrices: the input vectors of the center words,
-        and the output vectors of the run's words.
-    reach
-        The largest distance between a center word and a word that it predicts.
+        and the output vectors of the run.
     vectors
         The number of SIMD vectors that make up one word vector.
-    out
-        The address for the score of center word 0 and word 0 of the run. Whole SIMD vectors are
-        stored, so up to three numbers next to the scores of each end are overwritten. Therefore the
-        caller must compute the scores of the words between the two ends after this call.
-    down
-        The number of float32 values between the scores of one center word and those of the next.
+    out, down
+        The float32 score of center word p and word j of the run goes to the address
+        ``out + 4 * (p * down + j)``. Up to three numbers beside these scores are overwritten, so
+        the scores of the other words must be computed after this call.
     """
+    # Whole SIMD vectors are stored, so other numbers are overwritten, too.
     width, zero = vectors * LANES, splat(0)
     end = b + 4 * (2 * reach + 1) * width
     sums0 = sums1 = sums2 = sums3 = (zero, zero, zero)
@@ -254,13 +216,11 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
 
 @inlined
 def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
-    """Add one term to a weighted sum of word vectors, which is a part of a gradient.
+    """Add a word vector times its factor to a sum, for a few adjacent components of the vectors.
 
-    ``terms`` describes four sums: sum p is Σ G[p, k] R[k], over k, where R[k] is a word vector and
-    G[p, k] a factor (`Terms`). This function adds the term G[p, k] R[k], for the given ``p`` and
-    ``k``, to sum ``p``, and returns the new sum. It does so for a block of columns: a few adjacent
-    components of the vectors. ``y`` has these components of R[k], and ``sums`` those of sum ``p``
-    so far. Both are tuples of SIMD vectors, and so is the result.
+    The sum is number ``p`` of the four that ``terms`` describes; the word vector is number ``k`` of
+    its summands. ``y`` has the components of the word vector, and ``sums`` those of the sum so far.
+    Both are tuples of SIMD vectors, and so is the result, the new sum.
     """
     factor = splat(load_float(terms.G, p * terms.down + k * terms.along))
     return multiply_add_each(factor, y, sums)
@@ -268,24 +228,17 @@ def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
 
 @inlined
 def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
-    """Add a weighted sum of vectors to each of `MR` = 4 accumulators, one for each of 4 gradients.
+    """Add the four weighted sums of word vectors that ``terms`` describes to four accumulators.
 
-    Gradients of input vectors may take two calls: the first adds up the terms of context words, and
-    the second adds those of noise words. Only a block of columns, a few adjacent components of each
-    gradient, is computed. The accumulators are in SIMD registers; the new ones are returned. The
-    callers, such as `gradient_block`, write the gradients to memory.
+    Only a few adjacent components of the vectors are computed, from number ``column`` on.
 
     Parameters
     ----------
-    terms
-        The addresses of the word vectors and of their weights.
     width
         The number of float32 values in a word vector.
-    column
-        The first column of the block.
     tile
-        A tuple of the four accumulators, to which the sums are added. Each accumulator is a tuple
-        of SIMD vectors that cover the block. The result has the same form.
+        The four accumulators. Each is a tuple of SIMD vectors, which hold the components. The new
+        accumulators are returned in the same form.
     """
     sums0, sums1, sums2, sums3 = tile
     first, last = ZERO, terms.size
@@ -324,31 +277,21 @@ def gradient_block(
 ) -> None:
     """Compute some components of the negative gradients of `MR` = 4 vectors; store or apply them.
 
-    The four are either input vectors or output vectors of a tile (64 consecutive center words). Let
-    the negative gradients be the rows of a matrix. A block is a few adjacent columns of this
-    matrix: ``len(zero)`` SIMD vectors of each row, from ``column`` on. Row p, the negative gradient
-    of vector p, is sum p of ``terms`` plus sum p of ``more`` plus row p of ``sums``. If vector p
-    has no other gradient in the training step, row p times a step size is added to the vector in
-    the model. Otherwise, row p is stored in the gradient buffer. ``targets`` says which.
+    The vectors are input or output vectors of a tile (64 consecutive center words). The negative
+    gradient of vector p is sum p of ``terms``, plus sum p of ``more``, plus row p of ``sums``. Its
+    components from ``column`` on are computed: as many SIMD vectors as the tuple ``zero`` has.
+    ``targets`` says for each gradient whether it is stored in the gradient buffer or updates the
+    model.
 
     Parameters
     ----------
     terms, more
-        Two sets of `MR` weighted sums of word vectors, numbered from 0 (see `Terms`). For input
-        vectors, ``terms`` has the sums over context words, and ``more`` those over noise words. For
-        output vectors, ``terms`` has the sums over center words, and the sums of ``more`` are 0.
-    width
-        The number of float32 values in a row.
-    column
-        The first column of the block.
+        Four weighted sums of word vectors each. For input vectors, ``terms`` has the sums over
+        context words, and ``more`` those over noise words. For output vectors, ``terms`` has the
+        sums over center words, and those of ``more`` are 0.
     sums
-        The address of the part of the four negative gradients that the previous tile has written:
-        `MR` consecutive rows of ``width`` values. 0 if there is none. Only output vectors have such
-        a part, because a word near the border between two tiles is in windows of both.
-    targets
-        Where the result for each vector is written, and its step size (`rows.Targets`).
-    zero
-        A tuple of zero SIMD vectors. Its length is the width of the block in SIMD vectors.
+        The address of what earlier tiles have contributed to the same gradients: `MR` consecutive
+        rows of ``width`` float32 values; 0 if nothing.
     """
     if sums:
         sums0 = load_each(zero, sums, column)
@@ -369,29 +312,22 @@ def gradient_block(
 def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: F32) -> float:
     """Compute the weight of each score of a tile in the loss of negative sampling.
 
-    A tile is 64 consecutive center words, which share noise words. Each is scored with the context
-    words around it and with the noise words. The weight of a context word depends on its distance
-    from the center word; it is 0 if the center word does not predict it. The weight of a noise word
-    is -K / `Sizes.noise` times the summed weight of the center word's pairs, where K is the number
-    of noise words per pair. The minus sign marks noise words. `compute_scores` later multiplies
-    each loss by the absolute value of its weight. Returns the summed weight of the (center,
-    context) pairs of the tile.
+    A tile is 64 consecutive center words, which share noise words. Returns the summed weight of the
+    tile's (center, context) pairs.
 
     Parameters
     ----------
     pairs_of
-        The weights of pairs by distance, and K.
-    sizes
-        The sizes of steps, strips and tiles.
+        The weights of pairs by distance, and K, the number of noise words per pair.
     lows, highs
-        For each center word, the start and the end (excluded) of the range of words that its input
-        vector predicts (`find_targets`). They are offsets from the word that is `Sizes.reach`
-        positions before the center word.
+        For each center word, the start and the end (excluded) of the range of words that it
+        predicts, as offsets from the word `Sizes.reach` positions before it.
     weights
-        Output, float32: a row of ``sizes.row`` elements for each center word, one row after the
-        other. In a row, element j is for the context word at offset j, from 0 to twice
-        `Sizes.reach`. The last `Sizes.noise` elements are for the noise words. The other elements
-        are not changed.
+        Output, float32: ``sizes.row`` elements for each center word. The first
+        ``2 * sizes.reach + 1`` belong to context words, by offset, and are 0 outside the range. The
+        last ``sizes.noise`` belong to noise words: each is -K w / ``sizes.noise``, where w is the
+        summed weight of the center word's pairs. The minus sign marks noise words. Elements between
+        the two groups are not changed.
     """
     weights_of, sums = pairs_of.weights, pairs_of.sums
     total = np.float64(0)
@@ -418,36 +354,24 @@ def choose_weights(
     tile: Tile,
     own: Band,
 ) -> tuple[int, float]:
-    """Find or compute the weights of a tile's scores in the loss of negative sampling.
+    """Return the address of the weights of a tile's scores, and the summed weight of its pairs.
 
-    A tile is 64 consecutive center words, which share noise words. Each center word has an input
-    row, the vector that predicts. A pair is an input row and a word that it predicts. Returns the
-    address of the weights and the summed weight of the tile's pairs. `strips.compute_strip` passes
-    the address to `compute_scores`.
-
-    Weights depend only on distances in the text and on which pairs are missing. With skip-gram, a
-    pair is missing if the two words are in different documents or beyond the end of the text. With
-    CBOW, an input row predicts only its center word; the pair is missing if the center word's
-    window has no other word. A tile without missing pairs is called complete. All complete tiles
-    have the same weights. A thread computes them once and keeps them in ``own.weights[1]``. For any
-    other tile, they are computed at each call, in ``own.weights[0]``.
+    These are weights in the loss of negative sampling. A tile is 64 consecutive center words. With
+    skip-gram, it is complete if all words in and around it are in one document; with CBOW, if each
+    window has a word besides the center word. All complete tiles have the same weights, which are
+    computed once per thread and kept in ``own.weights[1]``. The weights of any other tile overwrite
+    ``own.weights[0]``.
 
     Parameters
     ----------
-    pairs_of
-        The weights of pairs by distance, and the number of noise words per pair.
-    sizes
-        The sizes of steps, strips and tiles.
     documents
         For skip-gram, the document numbers of the tile's words and of the `Sizes.reach` words
         before and after them. Not used for CBOW.
     lows, highs
-        For CBOW, the start and the end (excluded) of the window of each center word of the tile.
-        The window includes the center word. Only the length ``highs[i] - lows[i]`` matters, so both
-        may be counted from any position. Not used for skip-gram.
-    tile, own
-        The thread's working memory for a tile: ``tile`` gets the range of words that each input row
-        predicts, if weights are computed; ``own`` holds the weights.
+        For CBOW, the start and the end (excluded) of each center word's window, which includes the
+        center word. Only the difference matters. Not used for skip-gram.
+    tile
+        Working memory. If weights are computed, ``tile.lows`` and ``tile.highs`` are overwritten.
     """
     if sizes.windows:
         inside = True
@@ -470,28 +394,21 @@ def choose_weights(
 def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors: int) -> Any:
     """Add up curvature bounds, which limit step sizes, from the scores of one center word.
 
-    The curvature bound of a vector is an upper bound on the second derivative of the loss with
-    respect to the vector, in any direction; it limits the step size. It is a sum over the scores
-    (dot products) that the vector is in: for each, the bound on the second derivative of the loss
-    with respect to the score, given in ``H``, times the squared length of the other vector. The
-    scores here are those of a center row (the input vector of a center word) with outside rows (the
-    output vectors of context words or noise words):
-
-    - The bound for the center row is returned, as a SIMD vector whose lanes the caller must add up.
-    - What each score contributes to the bound of its outside row is added to ``sums``.
+    A vector's curvature bound is an upper bound on the second derivative of the loss with respect
+    to the vector, in any direction. Let x be the center word's input vector, y_j the output vectors
+    that it is scored with, and H_j an upper bound on the second derivative of the loss with respect
+    to the score x·y_j. H_j |x|² is added to the bound of y_j. The bound of x, Σ_j H_j |y_j|², is
+    returned as a SIMD vector whose lanes the caller must add up.
 
     Parameters
     ----------
-    H
-        The address of the bounds on the second derivative of the loss with respect to each score.
-    norms
-        The address of the squared lengths of the outside rows.
+    H, norms, sums
+        The addresses of three float32 arrays: H_j, |y_j|², and the bounds of y_j, which are
+        updated.
     norm
-        The squared length of the center row.
-    sums
-        The address of the bounds of the outside rows, which are updated.
+        |x|².
     mask
-        The address of factors 1 or 0, which select some of the scores.
+        The address of float32 factors 1 or 0 of H_j; 0 leaves a score out.
     vectors
         The number of SIMD vectors of scores.
     """
@@ -505,34 +422,25 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
 
 @inlined
 def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p: int) -> Any:
-    """Bound the curvature of the loss with respect to a center word's input vector.
+    """Add up curvature bounds from a center word's scores; return its input vector's bound.
 
-    The center word is in a tile: 64 consecutive center words, which share noise words. A score is
-    the dot product of an input vector and an output vector. The curvature bound of a vector is an
-    upper bound on the largest eigenvalue of the Hessian matrix of the tile's loss with respect to
-    it. The bounds limit step sizes. Let x be the input vector of the center word, and y_j the
-    output vectors that it is scored with. Let H_j be a bound on the second derivative of the loss
-    with respect to the score x·y_j.
-
-    - The curvature bound of x is Σ_j H_j |y_j|². It is returned, as a SIMD vector whose lanes the
-      caller, `sum_curvature`, must add up.
-    - The bound of y_j is a sum over center words. The term of this center word is H_j |x|². It is
-      added to row ``p`` of ``own.sums``, which has a column for each output vector of the tile. The
-      caller has set all elements of ``own.sums`` to zero before the tile's first center word.
+    A vector's curvature bound is an upper bound on the second derivative of the loss with respect
+    to the vector, in any direction. Let x be the center word's input vector, y_j the output vectors
+    that it is scored with, and H_j an upper bound on the second derivative of the loss with respect
+    to the score x·y_j. H_j |x|² is added to row ``p`` of ``own.sums`` (zeros before a tile), in the
+    column of y_j. The bound of x, Σ_j H_j |y_j|², is returned as a SIMD vector whose lanes the
+    caller must add up.
 
     Parameters
     ----------
-    sizes
-        The sizes of steps, strips and tiles.
     tile, own
-        The thread's working memory, with the numbers H_j of all scores, and the squared lengths of
-        the input vectors and of the noise words' output vectors.
+        H_j, and the squared lengths of the input vectors and of the noise words' output vectors.
     norms
-        The address of the squared lengths of the output vectors of the words that the tile may
-        predict: for skip-gram those in and around the tile, for CBOW its center words.
+        The address of the squared lengths of the context words' output vectors (for CBOW, the
+        center words').
     i, p
-        The number of the center word in the tile is ``i + p``. ``i`` is a multiple of `MR`, and
-        ``p`` is less than `MR`.
+        The center word is number ``i + p`` of its tile (64 consecutive center words). ``p`` is less
+        than `MR` = 4.
     """
     sums, lanes = address(own.sums) + 4 * p * own.sums.shape[1], own.noise_norms.size
     H = address(tile.curvature) + 4 * (i + p) * sizes.row
@@ -565,34 +473,29 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
 
 @inner
 def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> None:
-    """Bound the curvature of the loss with respect to each vector of a tile.
+    """Bound the curvature of the loss with respect to each vector of a tile, to limit step sizes.
 
-    A tile is 64 consecutive center words, which share noise words. `strips.compute_strip` calls
-    this function after `compute_scores`. The bounds limit the step sizes when gradients are
-    applied. A bound is an upper bound on the largest eigenvalue of the Hessian matrix of the tile's
-    loss with respect to the vector.
-
-    Element i of ``out`` becomes the bound for the input vector of center word i. For each output
-    vector, `MR` = 4 summands of its bound are written to one column of ``own.sums``; the caller
-    must add them up. The first columns belong to the context words, which are those that the tile
-    may predict, and the next ones to the noise words. There are several summands because reading a
-    sum right after writing it would stall the CPU.
+    A tile is 64 consecutive center words. A vector's bound is an upper bound on the largest
+    eigenvalue of the Hessian matrix of the tile's loss with respect to the vector. `compute_scores`
+    must be called before.
 
     Parameters
     ----------
-    sizes
-        The sizes of steps, strips and tiles.
     tile
-        The working memory with the results of `compute_scores`, and the squared lengths of the
-        input vectors.
+        Working memory with the results of `compute_scores`, and the squared lengths of input
+        vectors.
     own
-        The working memory with the squared lengths of the output vectors of noise words; ``sums``
-        is overwritten.
+        Working memory with the squared lengths of the noise words' output vectors. ``own.sums``
+        gets `MR` = 4 numbers in the column of each output vector, first of the context words, then
+        of the noise words. The vector's bound is their sum.
     norms
-        The address of the squared lengths of the output vectors of context words.
+        The address of the squared lengths of the context words' output vectors (for CBOW, the
+        center words').
     out
-        The array for the bounds of the input vectors.
+        Output: the bounds for the input vectors of the center words.
     """
+    # Each bound of an output vector has several summands, because reading a sum right after writing
+    # it would stall the CPU.
     own.sums[:] = 0
     for i in range(0, SHARED, MR):
         sums = sum_lanes_of_four(
@@ -606,38 +509,32 @@ def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> 
 
 @inner
 def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float:
-    """Compute the scores of a tile for negative sampling, and the derivatives of the loss J.
+    """Compute the scores of a tile for negative sampling, and the derivatives of the loss.
 
-    A tile is 64 consecutive center words, which share noise words. A score is the dot product of
-    the input vector of a center word and the output vector of a word that it may predict, or of a
-    noise word. The scores S are written to ``tile.scores``, and then replaced by the negative
-    derivatives -∂J/∂S, from which `compute_gradients` later computes gradients. An upper bound on
-    the second derivative of the loss with respect to each score is written to ``tile.curvature``.
-    Returns J, the sum of the losses of all scores.
-
-    For CBOW, only the scores of the noise words are computed here; before the call,
-    `cbow_negative_sampling.score_centers` must have written the others to ``tile.scores``.
+    A tile is 64 consecutive center words, which share noise words. A score is the dot product of a
+    center word's input vector and the output vector of a context or noise word. ``tile.scores``
+    gets the negative derivative of the loss with respect to each score, and ``tile.curvature`` an
+    upper bound on the second derivative. Returns the summed loss. For CBOW, only the noise words'
+    scores are computed; `cbow_negative_sampling.score_centers` must have written the others to
+    ``tile.scores``.
 
     Parameters
     ----------
-    sizes
-        The sizes of steps, strips and tiles.
-    tile
-        The working memory that holds the input vectors, and gets the results.
-    own
-        The working memory that holds the output vectors of the noise words; only read here.
+    tile, own
+        The working memory with the input vectors, and with the output vectors of the noise words.
     W
         The address of a float32 weight for each score, in the layout of ``tile.scores``. The loss
-        of a score is multiplied by the absolute value of its weight; a negative weight marks a
+        of a score is multiplied by the absolute value of the weight. A negative weight marks a
         noise word.
     R
-        The address of the output vectors of the words that the tile may predict; not used for CBOW.
+        The address of the output vectors of the context words; not used for CBOW.
     """
     band, row, vectors = sizes.band, sizes.row, sizes.vectors
     C, N, S = address(tile.C), address(own.N), address(tile.scores)
     size = 4 * vectors * LANES  # bytes of a row
     for i in range(0, SHARED, MR):
         if not sizes.windows:
+            # The words in the middle are in all four windows, and those at the ends only in some.
             center, context, out = C + i * size, R + i * size, S + 4 * i * row
             score_edges(center, context, sizes.reach, vectors, out, row - 1)
             context, out = context + (MR - 1) * size, out + 4 * (MR - 1)
@@ -653,45 +550,26 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
 def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, follows: bool) -> None:
     """Compute the gradients of a tile's vectors for negative sampling; apply them or store them.
 
-    A tile is 64 consecutive center words, which share noise words. A strip is a sequence of tiles.
-    The vectors are the input vectors of center words, and the output vectors of context words
-    (those that the tile may predict) and of noise words. For CBOW, only the gradients of noise
-    words are computed; `cbow_negative_sampling.write_centers` computes the others. `compute_scores`
-    has written -∂J/∂S to ``tile.scores``: the negative derivatives of the loss J with respect to
-    the scores S. The negative gradients are products of these and the vectors.
-
-    If a gradient is the only one of its vector in the training step, the gradient times a step size
-    is subtracted from the vector in the model. Otherwise, the gradient times -1 is written or added
-    to a row of the gradient buffer. `rows.choose_targets` and `strips.choose_band_targets` have
-    made these decisions, and stored the addresses in ``tile`` (`rows.Targets`).
-
-    Adjacent tiles of a strip share some context words, because their windows overlap. The gradient
-    of such a word is the sum of what these tiles contribute. A tile writes the sum so far to the
-    buffer; the next tile reads it there and adds its own part.
-
-    The components of the vectors are divided into blocks (blocks of columns, if the vectors are the
-    rows of a matrix). Each block is computed for all vectors of the tile before the next one, so
-    that the operands stay in the first-level cache.
+    A tile is 64 consecutive center words. Its vectors are the input vectors of the center words,
+    and the output vectors of context words and of noise words. For CBOW, only the gradients of
+    noise words are computed, and ``R`` and ``dR`` are not used.
 
     Parameters
     ----------
-    sizes
-        The sizes of steps, strips and tiles.
     tile
-        The working memory that holds the input vectors, the derivatives, and the addresses to which
-        gradients are written.
+        The working memory with the input vectors and the negative derivatives of the loss with
+        respect to the scores. It says for each gradient whether it updates the model or is written
+        to the gradient buffer (`rows.Targets`).
     own
-        The working memory that holds the output vectors of the noise words.
+        The working memory with the output vectors of the noise words.
     R
-        The address of the output vectors of context words. Not used for CBOW.
-    dR
-        The address in the gradient buffer of the row of the tile's first context word; the rows of
-        the others follow. It is only used to read, if ``follows`` is true: the first rows have the
-        sums that the previous tile has written for the words that it shares with this tile. Not
-        used for CBOW.
-    follows
-        Whether another tile of the strip comes before this one.
+        The address of the output vectors of the context words.
+    dR, follows
+        The address of the context words' rows in the gradient buffer. If ``follows`` is true, the
+        first of these rows have the parts of the gradients that earlier tiles have contributed.
+        This tile adds its own part.
     """
+    # Block by block of components, so that the operands stay in the first-level cache.
     zero, column, left = splat(0), ZERO, sizes.vectors
     for blocks in range(-(-sizes.vectors // MAX_VECTORS), 0, -1):
         size = -(-left // blocks)
@@ -714,41 +592,18 @@ def gradient_columns(
 ) -> None:
     """Compute and write some components of the gradients of a tile's vectors (negative sampling).
 
-    A tile is 64 consecutive center words, which share noise words. Its vectors are the input
-    vectors of the center words, and the output vectors of context words (those that the tile may
-    predict) and of noise words. For CBOW, only the gradients of noise words are computed here.
-    `compute_gradients` calls this function for one block of components after the other. (If the
-    gradients are the rows of a matrix, a block is a few adjacent columns.) If a gradient is the
-    only one of its vector in the training step, the gradient times a step size is subtracted from
-    the vector in the model. Otherwise, the gradient times -1 is written or added to a row of the
-    gradient buffer.
-
-    Adjacent tiles of a strip (a sequence of tiles) share some context words, because their windows
-    overlap. The gradient of such a word is the sum of what these tiles contribute. A tile writes
-    the sum so far to the buffer; the next tile reads it there and adds its own part.
+    A tile is 64 consecutive center words. Its vectors are the input vectors of the center words,
+    and the output vectors of context words and of noise words. For CBOW, only the gradients of
+    noise words are computed. Each gradient updates the model or is written to the gradient buffer,
+    as ``tile`` says (`rows.Targets`). The parameters not listed here are those of
+    `compute_gradients`.
 
     Parameters
     ----------
-    sizes
-        The sizes of steps, strips and tiles.
-    tile
-        The working memory that holds the input vectors, the negative derivatives of the loss with
-        respect to the scores, and the addresses to which gradients are written.
-    own
-        The working memory that holds the output vectors of the noise words.
-    R
-        The address of the output vectors of context words. Not used for CBOW.
-    dR
-        The address in the gradient buffer of the row of the tile's first context word; the rows of
-        the others follow. It is only used to read, if ``follows`` is true: the first rows have the
-        sums that the previous tile has written for the words that it shares with this tile. Not
-        used for CBOW.
-    follows
-        Whether another tile of the strip comes before this one.
     column
-        The first column of the block.
+        The first component that is computed.
     zero
-        A tuple of zero SIMD vectors. Its length is the width of the block in SIMD vectors.
+        A tuple of zero SIMD vectors, as many as the components fill.
     """
     reach, band, row, contexts = sizes.reach, sizes.band, sizes.row, sizes.contexts
     C, N, S = address(tile.C), address(own.N), address(tile.scores)

@@ -124,17 +124,14 @@ def draw_noise(problem: Problem, sizes: Sizes, key: sampling.Key, step: int, noi
     """For negative sampling, draw the noise words of a training step into ``noise``.
 
     A tile is a group of center words that share n = `Sizes.noise` noise words. ``noise`` has those
-    of tile 0 of the step, then those of tile 1, and so on. The tiles are numbered through the
-    shard, a part of the text: tile t of step number ``step`` has the number
-    g = ``step`` * (the number of tiles in a step) + t. Compiled code cannot call
-    `w2v.sampling.draw_evenly`, so its computation is written out here. Tile number g gets the same
-    words as from
+    of the first tile of the step, then those of the next one, and so on. If a tile has the number g
+    in the shard (part of the text), its noise words equal
 
         NoiseDistribution.words(draw_evenly(key, NOISE_WORDS, g * n + np.arange(n), n))
 
-    `draw_evenly` computes n random 32-bit integers, spread evenly over all 32-bit integers, and
-    `NoiseDistribution.words` returns the noise word for each integer.
+    (see `w2v.sampling`).
     """
+    # Compiled code cannot call `draw_evenly`, so its computation is written out.
     last, start = problem.last, problem.start
     size = np.uint64(len(start))
     bits, _ = threefry(key.first, key.second, np.uint32(0), np.uint32(NOISE_WORDS))
@@ -165,24 +162,22 @@ def draw_windows(
 ) -> None:
     """For CBOW, find the window of each center word of a training step, and its words' weight.
 
-    The sum or mean of the other words in the window later predicts the center word. If window
-    sizes are random, all windows of a strip (part of the step) have the same size, a function of
-    ``key`` and of the number of the strip in the shard.
+    If window sizes are random, each strip (`Sizes.strip` tiles) has one window size. Windows do not
+    extend across documents.
 
     Parameters
     ----------
     first
         The position of the step's first center word in the sub-sampled shard (part of the text).
     ids, documents
-        The step's words and their document numbers, from ``sizes.window`` words before its first
-        center word on; -1 where there is no word. Windows do not extend across documents.
+        The words and their document numbers, from ``sizes.window`` words before the first center
+        word on; -1 where there is no word.
     lows, highs
-        Output: element k is the start or the end (excluded) of the window of center word k, as an
-        index in ``documents``. The window includes the center word. The last step may have fewer
-        center words than these arrays have elements; the remaining windows are then empty.
+        Output: the start and the end (excluded) of each center word's window, as indices in
+        ``ids``. The window includes the center word. Elements beyond the last center word get empty
+        windows.
     weights
-        Output: element k is the weight of each word vector in the sum or mean over that window
-        (`window_weight`).
+        Output: the weight of each word vector in the sum or mean over the window (`window_weight`).
     """
     m, block = sizes.window, sizes.strip * sizes.tile  # a strip is a `window_block`
     for begin in range(0, len(lows), block):
@@ -245,35 +240,27 @@ def plan(
 ) -> None:
     """Prepare a training step: find its words, its random numbers and where its gradients are kept.
 
-    A step is one update of the model, by some thousands of words. The preparation is stored in
-    ``plans``, and does not depend on the model's vectors. Threads therefore prepare several steps
-    at the same time, before these are computed one after the other. A word may get several
-    gradients in the step, one for each place where it occurs, and a tree node one for each tile
-    (group of center words) that is scored with it. In the gradient buffer, each gradient has a row
-    of its own. A word or node with several rows has a list of those that are used; they are added
-    up at the end of the step (`Lists`). With subwords, an input word has a list even if it has only
-    one row.
+    The plan of the step is stored in ``plans``, where it replaces that of an older step. It does
+    not depend on the model's vectors, so threads can prepare several steps at the same time. A
+    vector with several gradients in the step has a list of the rows of the gradient buffer that are
+    added up (`Lists`). With subwords, all input words have lists.
 
-    Three arrays of ``plans`` are longer than a step needs. In ``shard.several``, this function
-    stores how many elements of each of them the step uses:
+    ``shard.several[step]`` gets the number of elements that the step uses in three arrays of
+    ``plans``:
 
     - ``center.words``: the input words that have a list.
     - ``outside.words``: the output words, or tree nodes, that have a list.
-    - ``part_rows``, with subwords only: the rows of the input matrix that are added up to the
-      vectors of the step's words.
+    - ``part_rows``, with subwords: the rows of the input matrix that make up the vectors of the
+      step's words.
 
     Parameters
     ----------
-    problem, sizes
-        The model with its settings, and the sizes of training steps and of their parts.
     key
-        The key from which all random numbers of the shard, a part of the text, are computed.
+        The key from which all random numbers of the shard (part of the text) are computed.
     step
         The number of the step in the shard.
-    plans
-        Output: memory for the plans of a few steps. The plan of this step replaces an older one.
     shard
-        The words of the shard after sub-sampling.
+        The shard, already sub-sampled.
     scratch
         The working memory of the calling thread.
     """

@@ -108,31 +108,27 @@ def gather_rows(matrix: F32, ids: I32, rows: F32, norms: F32) -> None:
 class Targets(NamedTuple):
     """Where negative gradients go: to the gradient buffer, or directly to the model.
 
-    A word, or tree node, may have several gradients in a training step (one update of the model).
-    They are added up in the buffer; a single gradient needs no sum. For gradient number i, there
-    are two addresses of rows, ``out[i]`` and ``old[i]``, and a number, ``steps[i]``. The row at
-    ``out[i]`` is set to the row at ``old[i]`` plus ``steps[i]`` times the negative gradient. There
-    are three cases:
+    For gradient number i, the row at the address ``out[i]`` is set to the row at the address
+    ``old[i]`` plus ``steps[i]`` times the negative gradient. There are three cases:
 
-    - The gradient is added to others later: ``out[i]`` is a row of the buffer, ``old[i]`` is a row
-      of zeros, and ``steps[i]`` is 1.
-    - The gradient is added to a row of the buffer at once: ``out[i]`` and ``old[i]`` are this row,
-      and ``steps[i]`` is 1.
-    - The gradient is the only one of its word, or tree node, in the step, and updates the model
-      directly: ``out[i]`` is the vector in the model, ``old[i]`` its value before the step, and
-      ``steps[i]`` the learning rate, or less where that could increase the loss (`limit`).
-
-    Attributes
-    ----------
-    out, old
-        The addresses of two int64 arrays, which have the elements ``out[i]`` and ``old[i]``.
-    steps
-        The address of a float32 array, which has the elements ``steps[i]``.
+    - The gradient is written to a row of the buffer: ``old[i]`` is a row of zeros, and ``steps[i]``
+      is 1.
+    - The gradient is added to a row of the buffer: ``out[i]`` and ``old[i]`` are this row, and
+      ``steps[i]`` is 1.
+    - The gradient is the only one of its vector in the training step: ``out[i]`` is the vector in
+      the model, ``old[i]`` its value before the step, and ``steps[i]`` the step size (`limit`).
     """
 
     out: int
+    """The address of an int64 array: for each gradient, the address of the row that is set."""
+
     old: int
+    """The address of an int64 array: for each gradient, the address of the row to which its
+    negative, times the factor in `steps`, is added."""
+
     steps: int
+    """The address of a float32 array: for each gradient, the factor by which its negative is
+    multiplied."""
 
 
 @inlined
@@ -167,13 +163,10 @@ def prefetch_targets(tile: Tile, first: int, column: int, vectors: int) -> None:
 def limit(rate: np.float32, curvature: np.float32) -> np.float32:
     """Return the step size for a vector: the learning rate, but at most 2 / ``curvature``.
 
-    The vector is that of a word or tree node. ``curvature`` is an upper bound on the second
-    derivative of the loss with respect to the vector, in any direction (on the largest eigenvalue
-    of the Hessian matrix). A step of at most 2 / ``curvature`` cannot increase the loss while the
-    other vectors stay the same.
-
-    A limit of 1 / ``curvature`` would bias the model. It would affect noise words more often than
-    context words, because one noise word is shared by many pairs.
+    ``curvature`` is an upper bound on the largest eigenvalue of the Hessian matrix of the loss with
+    respect to the vector. So the step cannot increase the loss while the other vectors stay the
+    same. A limit of 1 / ``curvature`` would bias the model: it would affect noise words more often
+    than context words, because one noise word is shared by many pairs.
     """
     longest = np.float32(2) / max(curvature, TINY)
     return longest if longest < rate else rate
@@ -194,54 +187,27 @@ def choose_targets(
 ) -> None:
     """Decide where some gradients will go: to the gradient buffer, or directly to the model.
 
-    Each gradient belongs to the vector of a word in the model. (This function is not used for tree
-    nodes.) A vector may get several gradients in a training step (one update of the model). For
-    each of them, a row of the buffer is reserved, called its gradient row. This function is called
-    before the gradients are computed. There are three cases, which ``places`` tells apart:
-
-    - If the vector has no other gradient in the step, the gradient updates the vector directly.
-      It is not written to its row. (With subwords, this is not done for input vectors.)
-    - If `Sizes.halves` is true, gradients are added up separately in each half of the step's text.
-      A gradient that is not the vector's first in its half is added to the gradient row of the
-      first one, instead of being written to its own row.
-    - In all other cases, the gradient is written to its own row, and overwrites what was there.
-
-    The decisions are stored in ``tile``, as described in `Targets`. A call processes ``len(ids)``
-    adjacent gradient rows, from number ``start`` on. The caller must process each gradient row of a
-    step exactly once. Before the call, the element of ``curvature`` for each row must be the
-    complete bound for the row's own gradient. If `Sizes.halves` is true, the caller must process
-    the rows of a vector in the order in which `list_inputs` or `list_band` has listed them. The row
-    of the first gradient is then written before others are added to it.
+    Each gradient belongs to the vector of a word, and has a row in the buffer (at the address
+    ``gradients``). The decisions are stored in ``tile`` (`Targets`). Every buffer row of a training
+    step must be processed exactly once, and before other rows whose gradients are added to it.
 
     Parameters
     ----------
-    matrix
-        The matrix of the model with the vectors.
     ids
-        The row of ``matrix``, which is the number of a word, for each gradient.
+        The row of ``matrix``, the model's matrix, with the vector of each gradient.
     places
-        For each gradient row of the step, the gradient row that its gradient is written or added
-        to; `ALONE` if it updates the vector directly, and -1 for an unused row (``Lists.places``).
+        For each buffer row, the row that gets its gradient. Its own row is overwritten; to another
+        row, the gradient is added. `ALONE`: the gradient is the only one of its vector in the step,
+        and updates the vector directly. -1: the row is unused.
     curvature
-        For each gradient row, a bound that limits the step size (`limit`): an upper bound on the
-        second derivative, with respect to the vector, of that part of the loss whose gradient goes
-        to the row. If a gradient is added to another gradient row, this function adds its bound to
-        the bound of that row.
-    rate
-        The learning rate.
+        For each buffer row, an upper bound on the curvature of the loss (its second derivative),
+        which limits the step size (`limit`). Before the call, it must be complete for the row's own
+        gradient. If a gradient is added to another row, its bound is added to that row's bound.
     copies
-        The address of copies of the vectors, in the order of ``ids``, from before the training
-        step. A vector that is updated directly becomes its copy minus the gradient times the step
-        size. If the address is 0, there are no copies. The vectors in the model are then used
-        instead, because the training step has not changed them yet.
-    gradients
-        The address of the gradient buffer.
-    start
-        The number of the first of the gradient rows in the buffer; the others follow.
-    tile
-        The thread's working memory, in which the decisions are stored.
-    first
-        The index in the arrays of ``tile`` at which they are stored.
+        The address of copies of the vectors from before the step, in the order of ``ids``; 0 if the
+        model still has these values.
+    start, first
+        The buffer row of the first gradient, and its index in ``tile.out``; the others follow.
     """
     model, stride, size = address(matrix), np.int64(4 * matrix.shape[1]), 4 * tile.C.shape[1]
     zeros = address(tile.zeros)
@@ -270,33 +236,25 @@ def put_gradients(
     gradients: int,
     width: int,
 ) -> None:
-    """Update the vectors of the model that have only one gradient in the training step.
+    """Update the vectors of those tree nodes that have only one gradient in the training step.
 
-    This is for skip-gram with the hierarchical softmax. The vectors are those of the tree nodes
-    with which a tile of center words is scored, and their gradients are in the gradient buffer.
-    Nodes with several gradients in the step are skipped: these are added up at the end of the step.
-    A vector becomes the copy of its value before the step, plus a step size times its negative
-    gradient.
+    This is for skip-gram with the hierarchical softmax. A vector becomes its copy from before the
+    step plus a step size times its negative gradient. Other nodes are skipped.
 
     Parameters
     ----------
     matrix
-        The matrix of the model; updated in place.
+        The vectors of all tree nodes; updated in place.
     ids
-        The row of `matrix` for each gradient.
+        The row of ``matrix`` for each gradient.
     places
-        For each gradient, `ALONE` if it is the only one of its node in the step (``Lists.places``).
+        For each gradient, `ALONE` if it is the only one of its node in the step.
     curvature
-        For each gradient, an upper bound on the curvature (second derivative) of the loss with
-        respect to the row. It limits the step size (`limit`).
-    rate
-        The learning rate.
-    copies
-        The address of copies of the rows ``ids`` of `matrix`, in this order, from before the step.
-    gradients
-        The address of the negative gradients, in the gradient buffer.
-    width
-        The number of float32 values in a row at these two addresses.
+        For each gradient, an upper bound on the curvature of the loss (its second derivative),
+        which limits the step size (`limit`).
+    copies, gradients
+        The addresses of the copies of the vectors and of the negative gradients, in the order of
+        ``ids``, as float32 rows of ``width`` values.
     """
     model, stride = address(matrix), matrix.shape[1]
     for j in range(len(ids)):

@@ -1,21 +1,15 @@
 """Products of sparse matrices with dense ones, for subwords and for the hierarchical softmax.
 
-There are three kinds of sparse matrices:
+- With subwords, the vector of a word is a weighted sum of rows of the input matrix. A sparse matrix
+  has the weights. Another one, of transposed shape, has the weights of the words' gradients in the
+  gradients of these rows.
+- In the hierarchical softmax, the sparse matrix has a row for each center word and a column for
+  each tree node. An element is the score of the word and the node (a dot product), or the
+  derivative of the loss with respect to the score.
 
-- With subwords, to compute the vectors of words: there is a row for each word, and a column for
-  each row of the input matrix. An element is the weight of the input matrix's row in the word's
-  vector.
-- With subwords, to compute gradients: the shape is transposed. There is a row for each row of the
-  input matrix, and a column for each word. An element is the weight of the word's gradient in the
-  gradient of the input matrix's row.
-- In the hierarchical softmax: there is a row for each center word, and a column for each tree node.
-  An element is the score of the center word and the node (the dot product of their vectors), or the
-  derivative of the loss with respect to this score.
-
-A sparse row has from a few to a hundred nonzero elements, each of which selects a row of the dense
-matrix. The selected rows are read one at a time, while their weighted sum stays in vector
-registers. Four center words with nearly the same tree nodes are computed together: their four
-sparse rows share one list of columns, with four factors for each column, some of them zero.
+A nonzero element selects a row of the dense matrix. The selected rows are read one at a time, while
+their weighted sum stays in vector registers. Four center words with nearly the same tree nodes
+share one list of nodes, with four factors for each node, some of them zero.
 """
 
 from typing import Any, NamedTuple, TypeAlias
@@ -112,23 +106,15 @@ def combine(
 ) -> None:
     """Add a weighted sum of selected rows to a row: ``old + step * Σ factor * row``.
 
-    With subwords, the vector of a word is a weighted sum of rows of the input matrix. This function
-    computes such vectors. At the end of a training step, it also updates these rows, by weighted
-    sums of the words' gradients.
-
-    The elements ``first`` to ``last - 1`` of ``entries`` are used. Each selects a row of ``rows``
-    and has a factor. The result is stored at ``out``.
+    With subwords, the vector of a word is a weighted sum of rows. Each of the elements ``first`` to
+    ``last - 1`` of ``entries`` selects a row of the matrix ``rows`` and has a factor.
 
     Parameters
     ----------
     vectors
         The number of SIMD vectors in a row.
-    rows
-        The matrix whose rows are summed.
     out, old
         The addresses of the result and of the row that the sum is added to; they may be equal.
-    step
-        The factor of the sum.
     """
     z, size = splat(0), 0
     by, left = splat(step), vectors
@@ -172,25 +158,19 @@ def score_four_rows(
 ) -> None:
     """Compute the scores of four center words with the tree nodes of a list, as dot products.
 
-    This is for the hierarchical softmax, where four center words with similar nodes are computed
-    together. They have four adjacent rows, at the address ``four``. The nodes' vectors are rows of
-    the matrix ``rows``. Elements ``first`` to ``last - 1`` of the list at ``places`` select them.
-
-    The four scores of list element e are stored from the address ``out + 16 * e`` on, as float32.
-    If ``last - first`` is odd, element ``last`` is read, too, and its scores are stored.
+    This is for the hierarchical softmax. The elements ``first`` to ``last - 1`` of the list are
+    used. If their number is odd, element ``last`` is read, too, and its scores are stored.
 
     Parameters
     ----------
     vectors
-        The number of SIMD vectors in a row.
+        The number of SIMD vectors that make up one word vector.
     four
-        The address of the four rows.
-    rows
-        The matrix of the nodes' vectors.
-    places
-        The address of the list, the int32 indices of rows of this matrix.
+        The address of the four input vectors, which are adjacent.
+    rows, places
+        The matrix of the nodes' vectors, and the address of the list: int32 row numbers.
     out
-        The address for the scores of list element 0, even if ``first`` is larger.
+        The four float32 scores of list element e are written to the address ``out + 16 * e``.
     """
     width, zero = vectors * LANES, splat(0)
     for e in range(first, last, 2):
@@ -228,23 +208,14 @@ def combine_four_block(
 def combine_four(
     vectors: int, entries: List, first: Count, last: Count, rows: Rows, targets: Targets
 ) -> None:
-    """Compute the negative gradients of four input rows, as weighted sums of tree nodes' vectors.
+    """Compute the negative gradients of the input vectors of four center words.
 
-    This is for the hierarchical softmax. Each of four center words has an input row, the vector
-    from which words are predicted. Its dot product with a node's vector is a score. The four words
-    share a list of tree nodes, ``entries``, of which the elements ``first`` to ``last - 1`` are
-    used. Each element selects a node's vector and has four factors, one for each center word: the
-    negative derivatives of the loss with respect to their scores with this node.
-
-    Parameters
-    ----------
-    vectors
-        The number of SIMD vectors in a row.
-    rows
-        The matrix of the nodes' vectors.
-    targets
-        Where each sum is stored or, times a step size, added to a vector of the model
-        (`rows.Targets`).
+    This is for the hierarchical softmax. Each negative gradient is a weighted sum of tree nodes'
+    vectors, which are rows of ``rows``. Each of the elements ``first`` to ``last - 1`` of
+    ``entries`` selects a node, and has four factors, one for each center word: the negative
+    derivatives of the loss with respect to their scores (dot products) with the node. ``targets``
+    says where each negative gradient is stored, or which vector it updates (`rows.Targets`).
+    ``vectors`` is the number of SIMD vectors that make up one word vector.
     """
     zero, column, left = splat(0), ZERO, vectors
     for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):
@@ -292,21 +263,19 @@ def spread_four(
 ) -> None:
     """Add the contributions of four center words to the gradient of each tree node in a list.
 
-    This is for the hierarchical softmax. Each of the four words has an input row, the vector from
-    which words are predicted. The contribution to a node is a weighted sum of the four input rows.
-    The elements ``first`` to ``last - 1`` of the list ``entries`` are used. Each has an index into
-    ``rows``, which selects the row to which the sum is added: the node's row in the gradient
-    buffer, or its vector in the model. It also has four factors, by which the four input rows are
-    multiplied.
+    This is for the hierarchical softmax. Each of the elements ``first`` to ``last - 1`` of
+    ``entries`` has an index into ``rows``, which selects a row, and four factors. The input vectors
+    of the four center words, each times its factor, are added to the row: the node's row in the
+    gradient buffer, or its vector in the model.
 
     Parameters
     ----------
     vectors
         The number of SIMD vectors in a row.
     four
-        The address of the four input rows, which are adjacent.
+        The address of the four input vectors, which are adjacent.
     rows
-        The address of an int64 array with the address of each row that the list can select.
+        The address of an int64 array with the address of each row.
     """
     zero, width, column, left = splat(0), vectors * LANES, ZERO, vectors
     for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):

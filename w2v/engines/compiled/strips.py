@@ -1,14 +1,12 @@
 """Compute the gradients of a strip of the text, for the compiled loop in ``loop.py``.
 
-A strip is a part of the text of a training step (one update of the model). It consists of tiles,
-each of `Sizes.tile` consecutive center words, which are computed together. Only for CBOW with the
-hierarchical softmax, the center words of a tile are not consecutive: they are sorted by their paths
-in the Huffman tree (``cbow_hierarchical.py``).
+A strip (a run of consecutive center words) is divided into tiles, groups of center words that are
+scored together. `compute_strip` processes the tiles of a strip. For CBOW with the hierarchical
+softmax, ``cbow_hierarchical.py`` takes the place of `compute_strip`, because the words of its tiles
+are not consecutive.
 
-`compute_strip` goes through the tiles of a strip. The other functions are called by it, by the
-functions in ``cbow_hierarchical.py``, or by both. What differs between skip-gram and CBOW is in
-``windows.py``, and what differs between losses in ``negative_sampling.py`` and ``hierarchical.py``;
-this module calls the functions of all three.
+Most code that differs between skip-gram and CBOW is in ``windows.py``, and most code that differs
+between losses in ``negative_sampling.py`` and ``hierarchical.py``.
 """
 
 import numpy as np
@@ -74,35 +72,16 @@ def prefetch_first_window(sizes: Sizes, matrix: F32, ids: I32) -> None:
 def read_band(
     sizes: Sizes, matrix: F32, ids: I32, noise: I32, place: int, tile: Tile, own: Band
 ) -> None:
-    """For negative sampling, collect the output vectors that a tile is scored with.
+    """For negative sampling, copy the output vectors that a tile is scored with.
 
-    A tile is 64 consecutive center words, which share noise words. A strip is a sequence of tiles.
-    A center word predicts only words near it. In the matrix of the scores of center words and
-    predicted words, only a band along the diagonal is therefore needed; hence the function's name.
+    A tile is 64 consecutive center words, which share noise words. The vectors of the words that
+    the tile may predict are copied to ``tile.R`` (not for CBOW), and the vectors of its noise words
+    to ``own.N``. The squared lengths of the copies are written to ``tile.norms`` and
+    ``own.noise_norms``. The tiles of a strip (a part of the text) must be read in order, because
+    vectors that an earlier tile has copied to ``tile.R`` are not copied again.
 
-    `compute_strip` calls this function before the scores of each tile. The vectors of words that
-    the tile may predict are copied to ``tile.R``, except those that the previous tile of the strip
-    has copied there. For CBOW, none is copied (see ``cbow_negative_sampling.py``). The vectors of
-    noise words are copied to ``own.N``. The squared lengths of the copied vectors are written to
-    ``tile.norms`` and ``own.noise_norms``.
-
-    Parameters
-    ----------
-    sizes
-        The sizes of training steps and of their parts.
-    matrix
-        The output vectors of all words.
-    ids
-        The words that the strip may predict: its center words and, for skip-gram, those up to
-        ``sizes.reach`` words before and after them.
-    noise
-        The noise words of the tile.
-    place
-        The position of the tile's first center word in the strip.
-    tile
-        The thread's working memory for a tile; gets the vectors of words that may be predicted.
-    own
-        The thread's working memory for negative sampling; gets the vectors of noise words.
+    ``ids`` are the words that the strip may predict, beginning ``sizes.reach`` positions before its
+    first center word. ``place`` is the position of the tile's first center word in the strip.
     """
     if not sizes.windows:
         end = place + sizes.contexts
@@ -130,67 +109,33 @@ def choose_band_targets(
 ) -> None:
     """For negative sampling, decide where the gradient of each output vector of a tile is written.
 
-    A tile is 64 consecutive center words, which share noise words. A strip is a sequence of tiles.
-    The output vectors of a tile are those of its context words, the words that it may predict, and
-    of its noise words. `compute_strip` calls this function when the tile's scores are known. The
-    decisions are stored in ``tile``, with the step sizes. `compute_gradients` then follows them;
-    for CBOW, `write_centers` follows those for context words.
-
-    In the gradient buffer, a row is reserved for each context word and each noise word of the
-    strip. A context word that adjacent tiles share has one row for all of them. For example, with a
-    reach of 5, tile 0 may predict words -5 to 68 of the strip, and tile 1 words 59 to 132. Words 59
-    to 68 belong to both. Tile 0 writes its gradient of word 60 to the word's row, and tile 1 adds
-    its own. Then the gradient of word 60 is complete. A complete gradient goes to one of three
-    places (`rows.choose_targets`):
-
-    - To the model, if no other row of the training step is reserved for the same word of the
-      vocabulary (`places` has `ALONE`).
-    - To another row, if `Sizes.halves` is true and the word has an earlier row in the same half of
-      the step (`places` has that row's number).
-    - To its own row, in all other cases.
-
-    A gradient is not complete if the next tile shares the word; it then goes to its own row.
+    A tile is 64 consecutive center words. Its output vectors are those of the words that it may
+    predict, and of its noise words. In the gradient buffer, each of these words has a row. If the
+    next tile adds to the gradient of a word, the gradient is written to this row. Otherwise,
+    `rows.choose_targets` decides between this row, an earlier row and the model. The decisions and
+    the step sizes are stored in ``tile``.
 
     Parameters
     ----------
-    sizes
-        The sizes of training steps and of their parts.
-    matrix
-        The output vectors of all words in the model.
     ids
-        The words that the strip may predict: its center words and, for skip-gram, those up to
-        ``sizes.reach`` words before and after them.
-    noise
-        The noise words of the tile.
+        The words that the strip (a sequence of tiles) may predict, beginning ``sizes.reach``
+        positions before its first center word.
     places
-        For each row of the buffer that is reserved for an output vector: the number of the row to
-        which the complete gradient is written or added; `ALONE` if no other row of the step is
-        reserved for the same word (``Lists.places``).
+        For each row, the index of the row to which its gradient goes when no later tile adds to it,
+        or `ALONE` for the model (``Lists.places``).
     curvature
-        For each of these rows, a bound on the curvature (second derivative) of the loss with
-        respect to the output vector, which limits the step size. Updated here with the tile's
-        bounds, from ``own.sums``: the bound of a context word is added to the element of the word's
-        row; that of a noise word replaces the element.
-    rate
-        The learning rate.
-    place
-        The position of the tile's first center word in the strip.
-    number
-        The number of the tile in the strip.
-    last
-        Whether the tile is the last one of the strip, so that all its gradients are complete.
+        For each row, a bound on the curvature (second derivative) of the loss, which limits the
+        step size. Updated here from ``own.sums``.
+    place, number, last
+        The position of the tile's first center word in the strip, the index of the tile in the
+        strip, and whether it is the strip's last tile.
     gradients, row
-        The address of the buffer's rows for output vectors, and the number of the first of them
-        that belongs to the strip.
-    tile
-        The thread's working memory for the tile, in which the decisions are stored.
-    own
-        The thread's working memory with the tile's curvature bounds (``own.sums``) and the output
-        vectors of its noise words; only read here.
+        The address of the buffer's rows for output vectors, and the index of the strip's first row.
     """
     contexts, size = sizes.contexts, 4 * sizes.vectors * LANES
     k = row + sizes.slots - (sizes.strip - number) * sizes.noise
     a, b, c, d = own.sums[0], own.sums[1], own.sums[2], own.sums[3]
+    # Adjacent tiles share the rows of words that both may predict, but not those of noise words.
     own_rows, noise_rows = curvature[row + place :], curvature[k:]
     for j in range(unsigned(contexts)):
         own_rows[j] += (a[j] + b[j]) + (c[j] + d[j])
@@ -243,39 +188,28 @@ def score_node_tile(
 ) -> tuple[float, float]:
     """For the hierarchical softmax, score a tile with its tree nodes, and differentiate the loss.
 
-    A tile is a group of center words. Each has an input row, the vector that predicts words: the
-    center word's vector or, for CBOW, the sum or mean of the vectors around it. A score is the dot
-    product of an input row and the vector of a tree node. The input rows are read from
-    ``scratch.tile.C``. The negative derivative of the loss with respect to each score is written to
-    ``scratch.tile.scores``; `write_node_tile` later computes gradients from it. For each node, a
-    bound on the curvature (second derivative) of the loss with respect to the node's vector is
-    written to ``buffer.outside_curvature``. It limits the step size.
+    A score is the dot product of a node's vector and an input row (a center word's vector or, for
+    CBOW, the sum or mean of the vectors around it). Input rows are read from ``scratch.tile.C``.
+    The negative derivatives of the loss with respect to the scores are written to
+    ``scratch.tile.scores``. Bounds on the curvature (second derivative) of the loss, which limit
+    step sizes, are written to ``of_centers`` for input rows and to ``buffer.outside_curvature`` for
+    nodes.
 
     Parameters
     ----------
-    problem, sizes
-        The model with its settings, and the sizes of training steps and of their parts.
     n, number
-        The number of the step in ``plans``, and of the tile in the step.
+        The index of the training step in ``plans``, and of the tile (a group of center words) in
+        the training step.
     documents
         For skip-gram, the document numbers of the words, beginning ``sizes.reach`` positions before
         the tile. Not used for CBOW.
-    plans
-        The prepared steps, with the tree nodes of each tile.
-    buffer
-        The memory for the gradients of the step, and for their bounds.
-    of_centers
-        Output: for each input row, a bound on the curvature of the loss with respect to the row.
-    scratch
-        The working memory of the calling thread.
     ahead
-        The rows of ``buffer.inputs`` that the thread needs for the next tile, if any. They are
-        prefetched.
+        The rows of ``buffer.inputs`` to prefetch for the next tile; may be empty.
 
     Returns
     -------
-    The summed weight of the tile's pairs, and its loss. For CBOW, the weight is returned as 0: each
-    predicted center word is one pair of weight 1, and `compute_sorted` counts them.
+    The summed weight of the tile's pairs, and their loss. For CBOW, the weight is 0, and the caller
+    counts the pairs.
     """
     tile = scratch.tile
     begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
@@ -310,32 +244,13 @@ def write_node_tile(
 ) -> None:
     """Compute the gradients of a tile of the hierarchical softmax; store them or apply them.
 
-    A tile is a group of center words, and the tree nodes that they are scored with.
-    `score_node_tile` has computed the scores and the derivatives of the loss before. The negative
-    gradients of the tile's input rows (the vectors that predict) are written to the addresses in
-    ``scratch.tile.out`` (`rows.Targets`). If no other tile of the step is scored with a node, the
-    node's vector in the model is updated; otherwise, the node's gradient goes to ``buffer`` and is
-    applied at the end of the step. For skip-gram, ``buffer`` has a row for each node of each tile.
-    For CBOW, consecutive tiles that one thread computes are called a job; the gradients that a node
-    gets from the tiles of a job are added up in one row (`choose_node_targets`).
+    `score_node_tile` must have scored the tile, a group of center words. The negative gradients of
+    its input rows (the vectors that predict) are written to the addresses in ``scratch.tile.out``
+    (`rows.Targets`). A tree node that occurs in no other tile of the training step is updated in
+    the model. The gradient of any other node is written or added to a row of ``buffer``.
 
-    Parameters
-    ----------
-    problem, sizes
-        The model with its settings, and the sizes of training steps and of their parts.
-    n, number
-        The number of the step in ``plans``, and of the tile in the step.
-    plans
-        The tree nodes of each tile, and where their gradients are kept.
-    buffer
-        The memory for the gradients of the step.
-    rate
-        The learning rate.
-    scratch
-        The working memory of the calling thread.
-    ahead
-        The nodes whose vectors the thread needs for the next tile, if any. The vectors are
-        prefetched.
+    ``n`` is the index of the training step in ``plans``, and ``number`` that of the tile. The
+    vectors of the nodes ``ahead`` are prefetched for the next tile.
     """
     begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
     width, ids, places = sizes.vectors * LANES, plans.nodes[n, begin:end], plans.outside.places[n]
@@ -381,34 +296,22 @@ def share_strip(
 ) -> None:
     """For CBOW, compute the gradients of the words of a strip from the gradients of its windows.
 
-    A strip is a part of the text. The gradient of a window is that of its input row, which is the
-    sum or mean of the vectors of its words without the center word. These gradients have been
-    computed for all windows of the strip before. Each place in the text is in several windows, and
-    gives its word a gradient: a weighted sum of the gradients of these windows. If the word occurs
-    only once in the training step, this gradient is applied to the model at once. Otherwise, and
-    always with subwords, it is written to ``buffer`` (`rows.choose_targets`).
+    A word of the strip (a part of the text) is in several windows, and its gradient is a weighted
+    sum of their gradients. If the word occurs only once in the training step, its vector in the
+    model is updated at once. Otherwise, and always with subwords, the gradient is written to
+    ``buffer`` (`rows.choose_targets`).
 
     Parameters
     ----------
-    problem, sizes
-        The model with its settings, and the sizes of training steps and of their parts.
-    n, strip
-        The number of the step in ``plans``, and of the strip in the step.
-    centers
-        The number of center words of the strip.
-    plans
-        The words and windows of the step, and where its gradients are kept.
-    buffer
-        The memory for the gradients of the step.
-    rate
-        The learning rate.
+    n, strip, centers
+        The index of the training step in ``plans``, the index of the strip in the training step,
+        and the number of center words of the strip.
     gradients
-        The address of the negative gradients of the windows, one for each center word.
+        The address of the windows' negative gradients, one for each center word: the gradients with
+        respect to the sum or mean of the vectors around the center word.
     of_windows
-        For each window, a bound on the curvature (second derivative) of the loss with respect to
-        its input row, which limits the step size. The array is not changed.
-    scratch
-        The working memory of the calling thread.
+        For each window, a bound on the curvature (second derivative) of the loss, which limits the
+        step size.
     """
     start, row = strip * sizes.strip * sizes.tile, strip * sizes.input_slots
     curvature, windows = buffer.center_curvature[row:], scratch.windows
@@ -458,35 +361,15 @@ def compute_strip(
 ) -> None:
     """Compute the loss and the gradients of one strip, a part of the text of a training step.
 
-    A step is one update of the model, and the strips of a step may be computed by different
-    threads. A strip is divided into tiles, groups of center words. For each tile, this function
-    reads the vectors, computes the scores and the loss, and then the gradients. For CBOW, the
-    gradients of the words in the windows are computed after the last tile of the strip.
-
-    A gradient is applied to the model at once if it is the only one of its word, or tree node, in
-    the training step; otherwise it is written to ``buffer`` (`rows.choose_targets`), and
-    `updates.move` applies it at the end of the step. With subwords, all gradients of input vectors
-    are written to ``buffer``. The summed weight of the strip's pairs, and their loss, are stored in
-    ``shard.tallies``. CBOW with the hierarchical softmax does not use this function
+    A vector (of a word or tree node) that gets only one gradient in the training step is updated in
+    the model at once. Other gradients are written to ``buffer``; `updates.move` applies them at the
+    end of the training step. With subwords, all gradients of input vectors are written to
+    ``buffer``. The summed weight of the strip's pairs, and their loss, are stored in
+    ``shard.tallies``. CBOW with the hierarchical softmax has functions of its own
     (``cbow_hierarchical.py``).
 
-    Parameters
-    ----------
-    problem, sizes
-        The model with its settings, and the sizes of training steps and of their parts.
-    step, strip
-        The number of the step in the shard, which is a part of the text, and of the strip in the
-        step.
-    plans
-        The words of the step, and where its gradients are kept.
-    buffer
-        The memory for the gradients of the step. All threads share it.
-    shard
-        The arrays of the shard that all threads share, such as the losses (`Shard`).
-    rate
-        The learning rate.
-    scratch
-        The working memory of the calling thread.
+    ``step`` is the index of the training step in the shard (a large part of the text), and
+    ``strip`` that of the strip in the training step.
     """
     n, width, tile = step % len(plans.ids), sizes.vectors * LANES, scratch.tile
     windows, band, size = scratch.windows, scratch.band, 4 * width

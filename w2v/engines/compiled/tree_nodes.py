@@ -91,36 +91,23 @@ def list_nodes(
 ) -> int:
     """For skip-gram with the hierarchical softmax, list the tree nodes that a training step needs.
 
-    `plan` calls this function to prepare a step. A tile is a number of consecutive center words
-    that are computed together. They predict words in the tile and up to ``sizes.reach`` words
-    before and after it, each by the inner nodes on its path in the Huffman tree. The nodes of the
-    tile are those on the paths of all these words. Each is listed once.
-
-    A node gets one gradient from each tile that has it, in a row of the gradient buffer. If a node
-    has several rows, they form a list, because they are added up at the end of the step. A node
-    with one row has no list. Returns the number of lists.
+    A tile is a number of consecutive center words. Its nodes are the inner nodes on the Huffman
+    paths of all words in it and up to ``sizes.reach`` words before and after it. A node gets a
+    gradient from each tile that has it. If a node gets several, their rows of the gradient buffer
+    form a list (`Lists`). Returns the number of lists.
 
     Parameters
     ----------
-    paths, sizes
-        The path of each word, and the sizes of steps and tiles.
-    centers
-        The number of center words of the step.
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
     nodes, starts
-        Output: the nodes of each tile, and the index at which each tile begins (``nodes`` and
-        ``node_starts`` of `Plans`). Row r of the gradient buffer belongs to ``nodes[r]``.
+        Output: the node, or -1, of each row of the gradient buffer, tile after tile; and the first
+        row of each tile.
     keys, key_starts
-        Output: the path of each word that a tile may predict, and the index at which each path
-        begins (``keys`` and ``key_starts`` of `Plans`). An element of ``keys`` is 2 * the node's
-        index among the nodes of the tile + the code, 0 or 1, of the branch that the path takes.
+        Output: the path of each word that a tile may predict, and where it begins. An element of
+        ``keys`` is 2 * a node's index in the tile + the code (0 or 1) of the path's branch there.
     seen, heads
-        Working memory (`Planning`), with an element for each tree node, -1 before and after the
-        call: the index in ``nodes`` at which the node was last listed, and the last row of its list
-        so far.
-    lists
-        Output: the lists of the nodes with several rows.
+        Working memory, with an element for each tree node; -1 before and after the call.
     """
     reach, skipped = sizes.reach, sizes.window - sizes.reach
     tiles, branches = -(-centers // sizes.tile), paths.branches
@@ -169,31 +156,12 @@ def sort_centers(
 ) -> None:
     """Sort the center words of a step by their leaves in the Huffman tree (CBOW).
 
-    This is for the hierarchical softmax, which predicts a word by the nodes on the path to its
-    leaf. `plan` calls this function to prepare a training step. `list_paths` then divides the
-    sorted words into tiles, which are computed together. Words with near leaves have similar paths,
-    so a tile has few different nodes.
-
-    Parameters
-    ----------
-    leaves
-        For each word of the vocabulary, the position of its leaf.
-    sizes
-        The sizes of steps and tiles.
-    centers
-        The number of center words of the step.
-    ids
-        The words of the step, beginning ``sizes.window`` words before the first center word. Center
-        word i is ``ids[sizes.window + i]``.
-    lows, highs
-        The start and the end (excluded) of each center word's window, which includes the center
-        word, as indices in ``ids``. A center word whose window has no other word is left out,
-        because it is not predicted.
-    order
-        Output: the number i of each center word that is not left out. The numbers are sorted by
-        leaf, and those with the same leaf by i. The remaining elements are -1.
-    scratch
-        Working memory.
+    Words with near leaves have similar paths. So if the sorted words are divided into tiles, which
+    are scored together, a tile has few different tree nodes. Center word i is
+    ``ids[sizes.window + i]``, and its window ``ids[lows[i]:highs[i]]``. If the window has no word
+    but the center word, the center word is left out. The numbers i of the others are written to
+    ``order``, sorted by leaf and then by i; the remaining elements are set to -1. ``leaves`` has
+    the leaf position of each word of the vocabulary.
     """
     now, then, digits = scratch.leaves[0], scratch.leaves[1], scratch.digits
     count, shift, most = ZERO, np.int64(32), np.int64(len(digits) - 1)
@@ -233,45 +201,21 @@ def list_levels(
     last: int,
     keys: int,
 ) -> None:
-    """For nodes of a tree path, encode which center words of a group have them on their paths.
+    """For CBOW with the hierarchical softmax, encode new tree nodes of a group of center words.
 
-    This is for CBOW with the hierarchical softmax, which predicts a center word by the nodes on its
-    path in the Huffman tree. A group is `MR` = 4 center words that are computed together; they have
-    the numbers 0 to 3. A tile is a sequence of groups. Each distinct node of a group gets one
-    number, called a key, which says which of the four paths have it, and which branch each of them
-    takes there. `list_paths` calls this function for each center word of the group, in order; the
-    words are sorted by their paths. A call writes the keys of those nodes of center word ``lane``
-    that are on no earlier center word's path; the others have their keys already.
-    `hierarchical.unpack_groups` decodes the keys when the scores are computed.
+    A group is `MR` = 4 center words, numbered from 0, which are scored with the inner nodes on
+    their Huffman paths. The nodes at the levels ``first`` to ``last - 1`` of the path of center
+    word ``lane`` (the root has level 0) must not be on the paths of earlier center words of the
+    group. Each is encoded as an int32, the sum of
 
-    The new nodes are those at the levels ``first`` to ``last`` - 1 of the path. The root has level
-    0, and ``last`` is the length of the path. (Paths that part do not meet again, so all nodes from
-    level ``first`` on are new.) Keys are written in the order of the levels. The key of a node is
-    the sum of
+    - 256 times its index among the nodes of the tile (a sequence of groups);
+    - 2 ** n for each center word n whose path has the node;
+    - 16 * 2 ** n for each center word n whose path takes the node's branch of code 1.
 
-    - 256 times the index of the node among the nodes of the tile;
-    - 2 ** n for each center word n of the group whose path has the node;
-    - 16 * 2 ** n for each center word n of the group whose path takes the node's branch of code 1.
-
-    Parameters
-    ----------
-    branches
-        The address of ``Paths.branches``, an int32 array with the paths of all words of the
-        vocabulary, one after the other. A path has an element for each of its nodes, from the root
-        on: 2 * node + the code, 0 or 1, of the branch that the path takes.
-    scratch
-        Working memory, only read. For each center word of the group, the array ``lanes`` has the
-        index in ``Paths.branches`` at which the word's path begins, and the number of nodes that
-        this path shares with the path of the center word before. A later center word n has the new
-        node of level k on its path if each of the center words ``lane`` + 1 to n shares more than k
-        nodes with the center word before it. The array ``columns`` belongs to the path of center
-        word ``lane``. For each level, it has the index of the path's node among the nodes of the
-        tile.
-    lane, filled
-        The number of the center word in the group, and how many center words the group has.
-    keys
-        The address to which the keys are written, as int32. Whole SIMD vectors are written, which
-        may overwrite elements after the last key.
+    ``branches`` is the address of ``Paths.branches``. ``scratch.lanes`` must describe the paths
+    (`compare_paths`), and ``scratch.columns`` must have, for each level of path ``lane``, the
+    node's index in the tile. The group has ``filled`` center words. The results are written to the
+    address ``keys``; elements after them may be overwritten.
     """
     one, codes = splat_int(np.int32(1)), splat_int(np.int32(1 << MR))
     shift, zero = splat_int(np.int32(1 << 2 * MR)), splat_int(np.int32(0))
@@ -280,6 +224,8 @@ def list_levels(
         key, shared = multiply_ints(load_ints(columns, k), shift), last
         for other in range(lane, filled):
             if other > lane:
+                # Word `other` has the node of level k on its path if all words from `lane` + 1 to
+                # `other` share more than k nodes with the word before.
                 shared = min(shared, lanes[unsigned(other), 1])
             code = common_bits(load_ints(branches, lanes[unsigned(other), 0] + k), one)
             bits = add_ints(multiply_ints(code, codes), one)
@@ -295,40 +241,21 @@ def compare_paths(
 ) -> int:
     """Find the tree path of each center word of a group, and what it shares with the one before.
 
-    This is for CBOW with the hierarchical softmax. The center words of a training step are sorted
-    by their leaves in the Huffman tree, and divided into groups of `MR` = 4. Successive words
-    therefore have similar paths, which begin with the same nodes. `list_paths` calls this function
-    for each group of a tile (a sequence of groups), so that it can list shared nodes only once.
-
-    Each center word has a row of ``lanes``, in which three numbers are stored:
-
-    - the index in ``Paths.branches`` at which the word's path begins;
-    - the number of nodes that this path shares with the path of the center word before it in
-      ``order`` (0 for the first center word of a tile);
-    - the number of nodes of the path.
+    This is for CBOW with the hierarchical softmax. Center words are sorted by their leaves in the
+    Huffman tree. A group is `MR` = 4 successive ones, or fewer where ``order`` ends. Returns the
+    number of center words in the group.
 
     Parameters
     ----------
-    paths, sizes
-        The path of each word, and the sizes of steps and tiles.
-    ids
-        The words of the step, from ``sizes.window`` words before its first center word on.
-    order
-        The numbers of the center words in the step, sorted by leaf (`sort_centers`). The remaining
-        elements are -1.
-    group
-        The number of the group, which has `MR` center words, or fewer where ``order`` ends.
+    ids, order
+        The words of the step, and the numbers of the sorted center words; -1 in the remaining
+        elements. Center word i is ``ids[sizes.window + i]``.
     before
-        The vocabulary id of the last center word of the previous group; -1 for the first group of a
-        tile.
+        The vocabulary id of the center word before the group; -1 for the first group of a tile.
     lanes : int64 (MR, 3)
-        Output: the array ``lanes`` of `Planning`. On entry, unless ``before`` is -1, it must have
-        the rows of the previous group: the start and the length of the path of the word ``before``
-        are read from the last of them.
-
-    Returns
-    -------
-    The number of center words of the group.
+        Output, for each center word: the index in ``Paths.branches`` at which its path begins; the
+        number of nodes shared with the path of the word before (0 for the first of a tile); and the
+        number of nodes. On entry, the previous group's rows, unless ``before`` is -1.
     """
     branches, start, length = paths.branches, lanes[MR - 1, 0], lanes[MR - 1, 2]
     for lane in range(MR):
@@ -370,45 +297,24 @@ def list_paths(
 ) -> int:
     """For CBOW with the hierarchical softmax, list the tree nodes that a training step needs.
 
-    `plan` calls this function to prepare a step. A tile is a number of center words that are
-    computed together; they are consecutive in ``order``. A center word is predicted by the inner
-    nodes on its path in the Huffman tree. The nodes of the tile are those on the paths of all its
-    words. Each is listed once: a word adds to the list only those nodes of its path that are not on
-    the path of the word before it. This is enough, because all words whose paths have the same node
-    are consecutive in ``order``.
-
-    A node gets one gradient from each tile that has it, and the gradient buffer has a row for each
-    node of each tile. A job, which one thread computes, is up to `SORTED_TILES` consecutive tiles.
-    All gradients of a node in a job are added to one row, that of the first tile of the job that
-    has the node. Such rows of a node, one from each job that has it, are added up at the end of the
-    step, so they form a list (`list_rows`). If several tiles have a node, but are all in one
-    job, its list has one row. A node that only one tile of the step has gets no list, because its
-    gradient updates the model at once. Returns the number of lists.
+    A tile is a number of center words, successive in ``order``. Its nodes are the inner nodes on
+    the Huffman paths of these words. A node of several tiles gets a list of the rows of the
+    gradient buffer that are added up for it: one for each job (`SORTED_TILES` successive tiles,
+    which one thread computes) that has the node. Returns the number of lists.
 
     Parameters
     ----------
-    paths, sizes
-        The path of each word, and the sizes of steps and tiles.
-    centers
-        The number of center words of the step.
-    ids
-        The words of the step, from ``sizes.window`` words before its first center word on.
-    order
-        The numbers of the center words in the step, sorted by leaf (`sort_centers`). The remaining
-        elements are -1.
+    ids, order
+        The words of the step, and the numbers of the center words, sorted by leaf; -1 in the
+        remaining elements. Center word i is ``ids[sizes.window + i]``.
     nodes, starts
-        Output: the nodes of each tile, and the index at which each tile begins (``nodes`` and
-        ``node_starts`` of `Plans`). Row r of the gradient buffer belongs to ``nodes[r]``.
+        Output: the node, or -1, of each row of the gradient buffer, tile after tile; and the first
+        row of each tile.
     keys, key_starts
-        Output: for each group of `MR` = 4 center words, the nodes on their paths (`list_levels`),
-        and the index at which each group begins (``keys`` and ``key_starts`` of `Plans`).
+        Output: the nodes of each group of `MR` = 4 center words, as encoded by `list_levels`, and
+        where each group begins.
     heads
-        Working memory: for each tree node, the last row of its list so far; -1 before and after the
-        call.
-    lists
-        Output: the lists of the nodes that several tiles have.
-    scratch
-        Working memory.
+        Working memory, with an element for each tree node; -1 before and after the call.
     """
     tiles, groups, branches = -(-centers // sizes.tile), sizes.tile // MR, address(paths.branches)
     levels, columns, lanes = address(scratch.levels), address(scratch.columns), scratch.lanes
@@ -421,6 +327,8 @@ def list_paths(
             prefetch_paths(paths, sizes, ids, order[group * MR + PATHS_AHEAD :])
             filled = compare_paths(paths, sizes, ids, order, group, before, lanes)
             for lane in range(filled):
+                # Words whose paths have the same node are consecutive. So the nodes that are not on
+                # the path of the word before are new.
                 start, shared, length = lanes[lane, 0], lanes[lane, 1], lanes[lane, 2]
                 column = splat_int(np.int32(row - begin - shared))
                 for k in range(shared, length, LANES):

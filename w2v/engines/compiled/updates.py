@@ -1,26 +1,16 @@
-"""Update vectors of the model at the end of a training step, by the sums of their gradients.
+"""Update the model at the end of a training step, by the sums of the gradients of each vector.
 
-A training step is one update of the model, by some thousands of words. A vector may get several
-gradients in a step. The vector of a word gets one from each place where the word occurs or is a
-noise word. The vector of a tree node gets one from each tile (group of center words) that is scored
-with the node. The gradients are kept in rows of the gradient buffer (`Buffer`). Vectors with a
-single gradient have been updated already (``strips.py``; with subwords, output vectors only). The
-others are updated here, at the end of the step, when the loop in ``loop.py`` calls `move`. Each of
-them has a list of its rows in the buffer (`Lists`), which was made when the step was prepared. The
-rows are added up in the order of the list, so that the result does not depend on the number of
-threads:
+A training step is one update of the model. A vector may get several gradients in a step, because a
+word may occur at several places, and a tree node may be scored with several groups of center words.
+These gradients are rows of the gradient buffer (`Buffer`), and the vector has a list of its rows
+(`Lists`). The rows are added up in a fixed order, so that the result does not depend on the number
+of threads. Vectors with a single gradient have been updated already (with subwords, only
+output vectors).
 
-- The list of a word is in the order of the text, tile by tile. The gradients of a word are added up
-  separately for each half of the step's text, and then the two sums are added. If `Sizes.halves` is
-  true, the buffer already has the two sums, one row for each half. This module then adds these two
-  rows.
-- The list of a tree node is in the order of the buffer. All rows of the list are added up in this
-  order.
-
-With subwords, the input vector of a word is a weighted sum of rows of the input matrix, which has a
-row for each word and rows for n-grams. This module then also runs at the start of a step, where
-`sum_parts` computes the vectors of the step's words. At the end of the step, `sum_words` adds up
-the gradients of each word, and `move` updates all rows of the input matrix that the step uses.
+With subwords, the input vector of a word is a weighted sum of rows of the input matrix: the word's
+own row and the rows of its n-grams. `sum_parts` computes the vectors of the step's words when the
+step begins. At its end, `sum_words` adds up the gradients of each word, and `move` updates all rows
+of the input matrix that the step uses.
 """
 
 from typing import Any
@@ -65,43 +55,35 @@ the most rows of the input matrix that one job updates."""
 def add_sums(
     first: Any, after: int, gradients: int, width: int, step: Any, out: int, zero: Any
 ) -> None:
-    """Update some columns of a vector by the sum of its gradients in a training step.
+    """Add the sum of a vector's gradients, times ``step``, to a row, for a block of columns.
 
-    A training step is one update of the model. A vector, of a word or a tree node, may get several
-    gradients in it. They are rows of a buffer, and a list links the rows of one vector. This
-    function multiplies their sum by the factor ``step`` and adds the product to the row at ``out``.
-    `add_list` calls it for each block of columns. The gradients of a word may be computed by one
-    thread, or by two, one for each half of the step's text. To get the same result in both cases,
-    the gradients of each half are added up separately, and then the two sums are added. The
-    gradients of a tree node are all added up in the order of the list.
+    The vector is that of a word or tree node. Its gradients in a training step are kept in rows of
+    the gradient buffer, which form a linked list. For a word, the rows from each half of the
+    training step's text are added up separately, and then the two sums are added. The result
+    therefore does not depend on the number of threads.
 
     Parameters
     ----------
     first
-        The number of the first row of the list. The rows from the first half of the text come
-        first in the list.
+        The number of the first row in the list.
     after
-        The address of the array ``Lists.next``. It has, for each row, the number of the next row of
-        its list, or -1 if there is none. If the next row, r, is the first one from the second half
-        of the text, it has ``~r`` = -r - 1 instead of r. Rows 0 and 1 are always in the first half,
-        so ``~r`` is at most -3 and differs from -1.
-    gradients
-        The address, in row 0 of the gradients, of the block of columns that is added.
+        The address of ``Lists.next``, which links the rows.
+    gradients, out
+        The addresses of the block's first column in row 0 of the buffer, and in the row to update.
     width
-        The number of float32 values in a gradient row.
+        The number of float32 values in a row of the buffer.
     step
-        The factor by which the sum is multiplied, in every lane of a SIMD vector.
-    out
-        The address of the same block of columns in the row to update.
+        The factor, in every lane of a SIMD vector.
     zero
-        A tuple of zero SIMD vectors. Its length is the width of the block in SIMD vectors.
+        A tuple of zero SIMD vectors, which together are as wide as the block.
     """
     one, row = splat(1), load_int(after, first)
     sums = load_each(zero, gradients, np.int64(first) * width)
     while row >= 0:
         sums = multiply_add_each(one, load_each(zero, gradients, np.int64(row) * width), sums)
         row = load_int(after, row)
-    if row < ALONE:  # a row of the second half
+    # The number of the first row of the second half, r > 1, is stored as ~r < ALONE.
+    if row < ALONE:
         more = load_each(zero, gradients, np.int64(~row) * width)
         row = load_int(after, ~row)
         while row >= 0:
@@ -113,38 +95,27 @@ def add_sums(
 
 @inlined
 def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: int) -> None:
-    """Add up the gradients of a vector in a training step; add the sum, times ``step``, to a row.
+    """Add the sum of a vector's gradients in a training step, times ``step``, to a row.
 
-    A training step is one update of the model. A vector, of a word or a tree node, may get several
-    gradients in it. They are rows of a buffer, and a list links the rows of one vector.
-    `move_words` calls this function to update the vector in the model. If the model has subwords,
-    `sum_words` calls it with a row of zeros and a ``step`` of 1, so that the row becomes the sum.
-    The order of the additions is fixed, so that the result does not depend on the number of
-    threads:
-
-    - The rows of a word are added up separately for each half of the step's text, in the order of
-      the list. Then the two sums are added. If `Sizes.halves` is true, the list has at most one row
-      for each half: the sum of the word's gradients in this half, which one thread has added up in
-      the same order.
-    - For a tree node, all rows are added up in the order of the list.
+    The vector is that of a word or tree node. Its gradients are kept in rows of the gradient
+    buffer, which form a linked list. For a word, the rows from each half of the training step's
+    text are added up separately, and then the two sums are added. The result therefore does not
+    depend on the number of threads.
 
     Parameters
     ----------
     gradients
-        The address of all gradient rows.
+        The address of row 0 of the buffer.
     width
-        The number of float32 values in a row.
+        The number of float32 values in a row of the buffer.
     head
-        The number of the first row of the list.
+        The number of the first row in the list.
     after
-        The address of the array ``Lists.next``. It has, for each row, the number of the next row of
-        its list, or -1 if there is none. If the next row, r, is the first one from the second half
-        of the text, it has ``~r`` = -r - 1 instead of r. Rows 0 and 1 are always in the first half,
-        so ``~r`` is at most -3 and differs from -1.
+        The address of ``Lists.next``, which links the rows.
     step
-        The factor by which the sum is multiplied, in every lane of a SIMD vector.
+        The factor, in every lane of a SIMD vector.
     out
-        The address of the row to which the product is added.
+        The address of the row that is updated.
     """
     zero, k = splat(0), 0
     while k + 4 * LANES <= width:
@@ -160,26 +131,20 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
 
 @inlined
 def add_curvatures(curvature: int, head: Any, after: int) -> Any:
-    """Return a bound on the curvature of the loss with respect to a vector, for a training step.
+    """Return an upper bound on the curvature of the loss with respect to a vector.
 
-    The curvature is the second derivative of the loss. The bound limits the step size of the
-    vector. The vector belongs to a word or to a tree node, and may get several gradients in a
-    training step (one update of the model). They are rows of a buffer, and each row has a bound of
-    its own. This function adds up these bounds, in the order in which `add_list` adds up the rows.
-    For a word, the bounds are added up separately for each half of the step's text, and then the
-    two sums are added. For a tree node, all bounds are added up in the order of the list.
+    The curvature (second derivative) limits the step size of the vector. Each of the vector's
+    gradients in a training step is kept in a row of the gradient buffer, and has a bound of its
+    own. The result is the sum of these bounds.
 
     Parameters
     ----------
     curvature
-        The address of the bounds, one number for each gradient row.
+        The address of the bounds, a float32 number for each row of the buffer.
     head
-        The number of the first row in the list of the vector's gradient rows.
+        The number of the first row in the list of the vector's rows.
     after
-        The address of the array ``Lists.next``. It has, for each row, the number of the next row of
-        its list, or -1 if there is none. If the next row, r, is the first one from the second half
-        of the text, it has ``~r`` = -r - 1 instead of r. Rows 0 and 1 are always in the first half,
-        so ``~r`` is at most -3 and differs from -1.
+        The address of ``Lists.next``, which links the rows.
     """
     total, row = load_float(curvature, head), load_int(after, head)
     while row >= 0:
@@ -205,23 +170,20 @@ def move_words(
     last: int,
     rate: np.float32,
 ) -> None:
-    """Update some vectors, each by the sum of its several gradients in a training step.
+    """Update some vectors of the model, each by the sum of its gradients in a training step.
 
-    The vectors are those of words or tree nodes. `move` calls this function at the end of a step
-    (one update of the model), when all gradients have been computed. Vectors with a single gradient
-    have been updated already. The step size of a vector is the learning rate, or less if the
-    curvature (second derivative) of the loss with respect to it is large (`rows.limit`).
+    The step size of a vector is the learning rate, or less if the curvature (second derivative) of
+    the loss with respect to the vector is large (`rows.limit`).
 
     Parameters
     ----------
     matrix
-        The input or output vectors of the model; updated in place.
+        The vectors, of words or tree nodes; updated in place.
     gradients, curvature
-        The rows of a buffer with the gradients, with reversed sign, and for each row its part of an
-        upper bound on the curvature.
+        The rows of the gradient buffer, which are negative gradients, and for each row its part of
+        an upper bound on the curvature.
     lists, first, last
-        The lists of gradient rows, one for each vector. Those from number ``first`` to ``last`` - 1
-        are processed.
+        A list of rows for each vector to update. Lists ``first`` to ``last`` - 1 are processed.
     rate
         The learning rate.
     """
@@ -283,17 +245,14 @@ def sum_words(
 ) -> None:
     """With subwords, add up the gradients of each word, for some words of a training step.
 
-    All gradients of the step have been computed. `move_parts` will use the sums to update the rows
-    of the input matrix. (A word's vector is a weighted sum of such rows.) One call processes up to
-    `WORDS` of the step's distinct input words, from number ``job * WORDS`` on. Two results are
-    stored for each word:
+    All gradients of the step must have been computed. One call processes up to `WORDS` of the
+    step's distinct input words, from number ``job * WORDS`` on. Two results are stored for each
+    word:
 
-    - in ``buffer.words``, in place of the word's vector: the sum of its gradients, with reversed
-      sign (the direction of descent);
+    - in ``buffer.words``, in place of the word's vector: the sum of its negative gradients;
     - in ``buffer.word_curvature``: an upper bound on the curvature (second derivative) of the loss
-      with respect to the vector, times ``Parts.totals``. This factor, 1 up to rounding, is the
-      sum of the weights of the word's rows in their mean. The bound for each of these rows contains
-      the factor, because the rows are updated together.
+      with respect to the vector, times the word's element of ``Parts.totals``, which is 1 up to
+      rounding.
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     words, heads, after = plans.center.words[n], plans.center.heads[n], plans.center.next[n]
@@ -318,16 +277,14 @@ def move_parts(
     shard: Shard,
     rate: np.float32,
 ) -> None:
-    """With subwords, update the rows of some words and n-grams at the end of a training step.
+    """With subwords, update some rows of the input matrix at the end of a training step.
 
-    The vector of a word is a weighted sum of rows of the input matrix: one for the word itself and
-    one for each of its n-grams. These rows are the parts of the word. `sum_words` has added up the
-    gradients of each word of the step (one update of the model), in ``buffer.words``. Here a row is
-    updated by a weighted sum of the gradients of all words that it is a part of, times a step size.
-    The step size is the learning rate ``rate``, or less (`rows.limit`). ``plans.part_rows`` lists
-    the parts of all words of the step, each distinct row once. One call updates up to `PARTS` rows
-    of the list, from number ``job * PARTS`` on. ``step`` is the number of the step in the shard
-    (part of the text).
+    The vector of a word is a weighted sum of such rows: the word's own row and the rows of its
+    n-grams. `sum_words` must have added up the gradients of each word. A row is updated by a
+    weighted sum of the gradients of the step's words that it is part of, times a step size: the
+    learning rate ``rate``, or less (`rows.limit`). One call updates up to `PARTS` of the distinct
+    rows in ``plans.part_rows``, from number ``job * PARTS`` on. ``step`` is the number of the
+    training step in the shard (part of the text).
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     rows, ends = plans.part_rows[n], plans.part_ends[n]
@@ -351,13 +308,12 @@ def move_parts(
 
 @inlined
 def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of jobs in which the input vectors are updated at the end of a step.
+    """Return the number of jobs that update the input vectors at the end of a training step.
 
-    A step is one update of the model, by some thousands of words. A job is a piece of work that one
-    thread takes: a call of `move`. It updates up to `WORDS` of the vectors that have several
-    gradients in the step. Vectors with one gradient have been updated already. With subwords, each
-    input vector is a weighted sum of rows of the input matrix. A job then updates up to `PARTS` of
-    these rows. A shard is a part of the text; ``step`` is the number of the step in it.
+    A job is a call of `move`, by one thread. It updates up to `WORDS` vectors or, with subwords, up
+    to `PARTS` rows of the input matrix, whose weighted sums are the vectors. Without subwords,
+    vectors with a single gradient are not counted: they have been updated already. ``step`` is the
+    number of the step in the shard (part of the text).
     """
     if sizes.parts:
         return int(-(-shard.several[step, 2] // PARTS))
@@ -390,20 +346,16 @@ def move(
 ) -> None:
     """Update some vectors of the model at the end of a training step, by sums of gradients.
 
-    All gradients of the step have been computed, and are in ``buffer``. The vectors are in
-    ``problem`` and updated in place. Vectors with a single gradient have been updated already.
-    (With subwords, this is so for output vectors only.) The work of a step is divided into jobs,
-    and one thread does a job. A call does job number ``job``. Let n be the number that `input_jobs`
-    returns:
+    All gradients of the step must be in ``buffer`` (with subwords, after `sum_words`). The work is
+    divided into jobs, which threads share; a call does job number ``job``. Let n be the result of
+    `input_jobs`:
 
-    - Jobs 0 to n - 1, without subwords: each updates the input vectors of up to `WORDS` words.
-    - Jobs 0 to n - 1, with subwords: each updates up to `PARTS` rows of the input matrix. (An input
-      vector is a weighted sum of such rows.)
-    - Jobs from n on: each updates the output vectors of up to `WORDS` words, or the vectors of up
-      to `WORDS` tree nodes.
+    - Jobs 0 to n - 1 each update the input vectors of up to `WORDS` words. With subwords, they each
+      update up to `PARTS` rows of the input matrix, whose weighted sums are the input vectors.
+    - Jobs from n on each update the output vectors of up to `WORDS` words or tree nodes.
 
-    ``plans`` lists what to update, and ``shard.several`` has the lengths of these lists. ``step``
-    is the number of the step in the shard (part of the text).
+    Vectors with a single gradient have been updated already (with subwords, only output vectors).
+    ``step`` is the number of the step in the shard (part of the text).
     """
     n = step % len(plans.ids)
     jobs = input_jobs(sizes, shard, step)

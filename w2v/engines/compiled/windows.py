@@ -1,15 +1,11 @@
 """Compiled code for context windows: which words each center word predicts or is predicted from.
 
-Words are predicted from an input vector. With skip-gram, it is the vector of the center word, from
-which the words around it are predicted; `find_targets` finds these words.
-
-With CBOW, the input vector is the sum or mean of the vectors of the words around the center word,
-which is predicted from it. `locate_words` finds the addresses of these vectors, and `read_windows`
-computes the input vectors. `share_gradients` and `write_shares` compute the gradient of each word
-from the gradients of the input vectors that its vector is a part of. Both an input vector and the
-gradient of a word are a sum over adjacent rows of a list: vectors of words, or gradients of input
-vectors (`Ranges`). `write_sums` computes them. It makes each sum from the one before by adding and
-subtracting a few rows, because all windows of a strip, a part of the text, have the same size.
+With skip-gram, the vector of the center word predicts the words around it; `find_targets` finds
+their range. With CBOW, the sum or mean of the vectors of the words around the center word, called
+the input vector, predicts the center word. `read_windows` computes the input vectors;
+`share_gradients` and `write_shares` compute the gradients of words from those of the input vectors.
+Input vectors and gradients of words are sums over ranges of adjacent rows (`Ranges`). `write_sums`
+computes each sum from the one before, because successive ranges have most rows in common.
 """
 
 from typing import Any, NamedTuple
@@ -41,75 +37,49 @@ AHEAD = 6
 
 
 class Ranges(NamedTuple):
-    """Ranges of a list of rows, for CBOW; `write_sums` computes the sum of the rows of each range.
+    """For CBOW, ranges of rows whose sums `write_sums` computes; one row is left out of each sum.
 
     There are two uses:
 
-    - The rows are the vectors of the words of the text, and a range is the window of a center word.
-      The sum, times the weight of the window, is the center word's input vector.
-    - The rows are the gradients of the input vectors of center words, and a range has the center
-      words whose windows contain a given word. The sum is the gradient of this word.
-
-    A word is not in its own window, but the ranges include it. So one row is left out of each sum:
-    in the first use, the vector of the center word; in the second, the gradient of the input vector
-    of the given word's window. If this word is not a center word, a row of zeros is left out.
-
-    Attributes
-    ----------
-    rows
-        The address of an int64 array with the address of each row of the list.
-    factors
-        The address of a float32 array: the factor by which each row is multiplied.
-    firsts, lasts
-        The addresses of two int32 arrays: for each sum, the first row of its range, and the one
-        after the last. Neither decreases from one sum to the next.
-    start
-        A number that is subtracted from the elements of `firsts` and `lasts`.
-    left_out, left_out_factors
-        The addresses of two arrays like those of `rows` and `factors`. Their element k is the row
-        that is left out of sum number k.
+    - The input vector of a center word is a sum of vectors of the words in its window. The center
+      word is in the range, and its vector is left out.
+    - The gradient of a word is a sum of gradients of the input vectors of windows that contain the
+      word. The word's own window is in the range, and the gradient of its input vector is left out.
     """
 
     rows: int
+    """The address of an int64 array, which has the address of each row."""
     factors: int
+    """The address of a float32 array: the factor by which each row is multiplied."""
     firsts: int
+    """The address of an int32 array: for each sum, the first row of its range. The elements do not
+    decrease from one sum to the next."""
     lasts: int
+    """The address of an int32 array: for each sum, the row after the last one of its range. The
+    elements do not decrease from one sum to the next."""
     start: int
+    """A number that is subtracted from the elements of `firsts` and `lasts` to get indices of
+    rows."""
     left_out: int
+    """The address of an int64 array: for each sum, the address of the row that is left out of it.
+    This is a row of zeros if there is nothing to leave out."""
     left_out_factors: int
+    """The address of a float32 array: for each sum, the factor of the row that is left out of
+    it."""
 
 
 @inner
 def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile) -> None:
     """Find, for each center word of a tile, the range of words that its input vector predicts.
 
-    A tile is a number of consecutive center words that are computed together. The ranges show which
-    pairs of words count in the loss; the callers, for negative sampling and the hierarchical
-    softmax, then compute the weights of these pairs.
+    A tile is a number of consecutive center words. With skip-gram, the range has the words of the
+    same document that are up to m = `Sizes.reach` positions away. It includes the center word,
+    whose weight in the loss is 0. With CBOW, m is 0, and the range has the center word only, or
+    nothing if the window, which has ``highs[i] - lows[i]`` words, has no other word.
 
-    With skip-gram, an input vector predicts the words of the same document that are up to
-    `Sizes.reach` positions away from the center word. (The range includes the center word; its
-    weight in the loss is 0.) With CBOW, an input vector predicts the center word only, and nothing
-    if the window has no other word.
-
-    The start and the end (excluded) of each range are written to ``tile.lows`` and ``tile.highs``.
-    They are offsets: offset `Sizes.reach` is the center word itself, and offset 0 the word
-    `Sizes.reach` positions before it. For a reach of 5 in the middle of a document, the range is 0
-    to 11. For CBOW, whose reach is 0, it is 0 to 1, or 0 to 0 if nothing is predicted.
-
-    Parameters
-    ----------
-    sizes
-        The sizes of steps, strips and tiles.
-    documents
-        The document numbers of the words, beginning `Sizes.reach` positions before the tile.
-    lows, highs
-        For CBOW, the input windows: the start and the end (excluded) of each center word's window,
-        which includes the center word. Only the length ``highs[i] - lows[i]`` is used: if it is 1,
-        the window has no other word. So it does not matter from which position they are counted.
-        Not used for skip-gram.
-    tile
-        The thread's working memory for the tile.
+    The start and the end (excluded) of each range are written to ``tile.lows`` and ``tile.highs``,
+    as offsets from the word m positions before the center word. ``documents`` has the document
+    numbers of the words, beginning m positions before the tile; -1 for no word.
     """
     reach, count = sizes.reach, sizes.tile + 2 * sizes.reach
     first = end = 0  # the range of words in the center word's document
@@ -129,23 +99,10 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
 
 @inner
 def locate_words(matrix: F32, ids: I32, zeros: int, rows: I64) -> None:
-    """For CBOW, find the address of the vector of each word of a part of the text.
+    """For CBOW, store the address of each word's vector in ``rows``, in the order of ``ids``.
 
-    The addresses are stored in ``rows``, in the order of the text. For input vectors,
-    `read_windows` later adds up the vectors of each window by these addresses. With negative
-    sampling, this function is also called with the output matrix, to locate the output vectors of
-    center words and of noise words.
-
-    Parameters
-    ----------
-    matrix
-        The input or output vectors, one in each row.
-    ids
-        The row of each word in ``matrix``; -1 for no word.
-    zeros
-        The address of a row of zeros. This address is stored where the id is -1.
-    rows
-        Output: element i is the address of the vector of word i.
+    ``ids`` has the row of each word in ``matrix``, which has the input or output vectors. For an id
+    of -1 (no word), ``zeros`` is stored, the address of a row of zeros.
     """
     base, size = address(matrix), np.int64(4 * matrix.shape[1])
     for place in range(unsigned(len(ids))):
@@ -171,31 +128,14 @@ def move_range(
 ) -> Any:
     """For CBOW, compute the sum over range number ``k`` of rows from that over the previous range.
 
-    The rows are word vectors, or gradients of input vectors, in the order of the text. A range is
-    a sequence of consecutive rows, such as the vectors of the words in one window (`Ranges`). Each
-    row is multiplied by its factor. The rows that are new in the range are added to the previous
-    sum, and those that are not in it any more are subtracted. This is faster than adding up all
-    rows of the range, because successive ranges have most rows in common. Rounding errors remain
-    in the sum, even those from a large row that is not in the range any more. If the two ranges
-    have no row in common, the sum starts again from zero, and so do the errors.
+    New rows, times their factors, are added, and rows that are not in the range any more are
+    subtracted. If the ranges have no row in common, the sum starts again from zero, and rounding
+    errors disappear. The row that is to be left out (`Ranges.left_out`) is still included.
 
-    Parameters
-    ----------
-    ranges
-        The rows and their ranges. A range may include one row that does not belong to the sum, such
-        as the vector of the center word. This function adds it; `sum_block` later subtracts it.
-    begin, end
-        The first row of the previous range, and the one after the last; both 0 before range 0.
-    column
-        The first of the columns that are summed.
-    sums
-        The sum over the previous range, a tuple of SIMD vectors.
-    zero
-        A tuple of as many zero vectors.
-
-    Returns
-    -------
-    The sum over the range, its first row, and the one after its last.
+    The previous range has the rows ``begin`` to ``end - 1``; both are 0 before range 0. ``sums`` is
+    the sum over it, a tuple of SIMD vectors that starts at column ``column``, and ``zero`` a tuple
+    of as many zero vectors. Returns the sum over the range, its first row, and the one after its
+    last.
     """
     first = np.int64(load_int(ranges.firsts, k)) - ranges.start
     last = np.int64(load_int(ranges.lasts, k)) - ranges.start
@@ -240,24 +180,18 @@ def sum_block(
 def write_sums(sizes: Sizes, ranges: Ranges, count: int, ahead: I64, far: bool, tile: Tile) -> None:
     """Compute sums over ranges of rows for CBOW; write old row + factor * sum to a new row.
 
-    The sums have two uses (`Ranges`). `read_windows` sums the vectors of the words in each window,
-    to get input vectors. `write_shares` sums the gradients of the input vectors of all windows that
-    contain a word, to get the gradient of the word.
+    The sums are input vectors, or gradients of words (`Ranges`). For each sum, ``tile`` has the
+    addresses of the new and of the old row, and the factor (``out``, ``old`` and ``steps``).
 
     Parameters
     ----------
-    sizes
-        The sizes of vectors.
     ranges, count
         The rows and their ranges, and the number of sums.
     ahead
         The addresses of rows that are needed later. They are prefetched.
     far
-        Whether the new rows may be far from the CPU's nearest caches, so that it is worth
-        prefetching them.
-    tile
-        The working memory that has, for each sum, the factor and the addresses of the old and of
-        the new row (`rows.Targets`).
+        Whether to prefetch the new rows, too, because they may be far from the CPU's nearest
+        caches.
     """
     z, width, column, left = splat(0), sizes.vectors * LANES, ZERO, sizes.vectors
     for blocks in range(-(-sizes.vectors // MAX_SUMS), 0, -1):
@@ -297,36 +231,24 @@ def read_windows(
     tile: Tile,
     own: Windows,
 ) -> None:
-    """For CBOW, compute the input vectors of some center words of a strip, a part of the text.
+    """For CBOW, compute the input vectors of center words ``first`` to ``last - 1`` of a strip.
 
-    An input vector is the sum or mean of the vectors of the other words in the center word's
-    window; zero if there are none. Scores of these vectors with output vectors, or tree nodes, are
-    computed later.
+    A strip is a number of consecutive center words. An input vector is the sum or mean of the
+    vectors of the other words in the center word's window; zero if there are none. `locate_words`
+    must have stored the addresses of the word vectors in ``own.rows``. ``own.factors`` is set to 1,
+    and ``tile.out``, ``tile.old`` and ``tile.steps`` are overwritten.
 
     Parameters
     ----------
-    sizes
-        The sizes of steps, strips and tiles.
     lows, highs
-        The start and the end (excluded) of the window of each center word of the strip, as indices
-        among the words of the training step (``Plans.ids``). The center word is between them, but
-        its own vector is not a part of the input vector.
+        The start and the end (excluded) of the window of each center word of the strip, which
+        includes the center word, as indices among the words of the training step (``Plans.ids``).
     weights
         For each center word, the weight that each other word of its window has in the input vector.
     start
-        The index, among the words of the training step, of the first word whose vector the strip
-        may need: the word m words before its first center word, if m is the window size.
-    first, last
-        The strip's center words ``first`` to ``last - 1`` are computed.
+        The index in ``Plans.ids`` of the first word of ``own.rows``.
     out
         The address of the first result; the others follow.
-    tile
-        Working memory; the arrays ``out``, ``old`` and ``steps`` are overwritten.
-    own
-        The working memory with the address of each word's vector, in ``own.rows`` (`locate_words`).
-        This function sets ``own.factors``, the factors of single vectors in a sum, to 1, because
-        ``weights`` multiply the whole sums. It prefetches vectors that are needed later in the
-        strip, and the output vectors whose addresses are in ``own.outside``.
     """
     size, zeros = 4 * sizes.vectors * LANES, address(tile.zeros)
     for i in range(unsigned(last - first)):
@@ -365,50 +287,31 @@ def share_gradients(
 ) -> None:
     """For CBOW, find the windows that contain each word, and bound the curvature of the loss.
 
-    Each center word of a strip, a part of the text, has a window. The window's input vector is the
-    sum or mean of the vectors of the other words in it. Let g be the negative gradient of the loss
-    with respect to this vector, which has been computed before. The negative gradient of a word is
-    the sum, over all windows that contain the word, of g times a factor, the window's share.
-
-    These sums are computed later, by `write_shares`. For this purpose, the present function stores
-    in ``windows``: for each window, its share and the address of g; and for each word, the range of
-    the windows that contain the word. (The range includes the word's own window, which
-    `write_shares` leaves out.) The function also bounds the curvature (second derivative) of the
-    loss with respect to each word's vector, which limits the vector's step size.
+    The negative gradient of a word is the sum of s g over the windows of other words that contain
+    it. g is the negative gradient of the window's input vector (the sum or, if ``mean`` is true,
+    the mean of the vectors around the center word), and s a factor, the window's share. ``windows``
+    gets the addresses of g, the shares, and, for each word, the range of windows that contain it,
+    including its own.
 
     Parameters
     ----------
-    mean
-        Whether the words of a window are averaged instead of summed.
     exact
-        For a mean: if true, the share of a window is the weight of its words in the mean (the exact
-        gradient); if false, it is 1 (as in word2vec's code). For a sum, the share is 1.
-    sizes
-        The sizes of steps, strips and tiles.
-    lows, highs
-        The start and the end (excluded) of the window of each center word of the strip, as indices
-        among the words of the training step (``Plans.ids``). The center word is between them, but
-        its own vector is not a part of the input vector.
-    weights
-        For each center word, the weight that each other word of its window has in the input vector.
+        For a mean: whether s is the window's element of ``weights`` (the exact gradient) or 1 (as
+        in word2vec's code). For a sum, s is 1.
+    lows, highs, weights
+        The start and the end (excluded) of each window of the strip (some consecutive center
+        words), and the weight of its words in the input vector.
     start
-        The index, among the words of the training step, of the first word whose vector the strip
-        may need: the word m words before its first center word, if m is the window size.
+        Is subtracted from ``lows`` and ``highs`` to get indices in ``curvature``.
     of_windows
-        For each window, a bound on the curvature of the loss with respect to its input vector. The
-        array is not changed.
-    gradients
-        The address of the negative gradients g of the input vectors, one for each center word.
-    zeros
-        The address of a row of zeros. It is stored, in place of the address of g, for the m words
-        before the strip's center words and for the m words after them.
-    windows
-        The thread's working memory for the windows of the strip.
+        For each window, a bound on the second derivative of the loss with respect to the input
+        vector.
+    gradients, zeros
+        The addresses of the first g (the others follow) and of a row of zeros, which replaces g for
+        words outside the strip.
     curvature
-        Output: for each word that the strip needs, a bound on the curvature with respect to its
-        vector. It is the sum, over all windows that contain the word, of the window's share times
-        the window's bound. If vectors are summed, not averaged, each term is also multiplied by the
-        number of summed words.
+        Output: such a bound for each word's vector, from ``sizes.window`` words before the strip
+        on.
     """
     m, centers, size = sizes.window, len(lows), 4 * sizes.vectors * LANES
     rows, factors, bounds = windows.rows, windows.factors, windows.bounds
@@ -439,25 +342,12 @@ def share_gradients(
 def write_shares(sizes: Sizes, centers: int, tile: Tile, windows: Windows) -> None:
     """For CBOW, compute the gradients of the words of a strip from the gradients of its windows.
 
-    A strip is a part of the text: ``centers`` center words and, for a window size of m, the m words
-    before and the m words after them. The gradient of a window is that of its input row, the sum or
-    mean of the vectors of the words around the center word. The gradient of a word is the sum, over
-    all windows that contain it, of the gradient of the window times a factor, the window's share.
-    `share_gradients` must have found these windows and their shares before; here, the sums are
-    computed. Each is written to the gradient buffer, or updates the model directly. The function
-    `choose_targets` of the module ``rows.py`` has decided which, and stored the addresses in
-    ``tile``.
-
-    Parameters
-    ----------
-    sizes
-        The sizes of vectors and windows.
-    centers
-        The number of center words of the strip.
-    tile
-        The working memory with the addresses to which the results are written.
-    windows
-        The working memory with the windows' gradients and shares, and the windows of each word.
+    A strip is ``centers`` consecutive center words; gradients are also computed for the m words
+    before and after them (m is the window size). The negative gradient of a word is the sum, over
+    the windows of other words that contain it, of the window's share (a factor) times the negative
+    gradient of the window's input vector (the sum or mean of the vectors around the center word).
+    `share_gradients` must have stored these windows and shares in ``windows``. Each sum is written
+    to the gradient buffer or updates the model, as `rows.choose_targets` has stored in ``tile``.
     """
     m, rows, factors = sizes.window, address(windows.rows), address(windows.factors)
     # Word number m + i is center word i.

@@ -53,14 +53,14 @@ def compute_scores(
     Returns
     -------
     scores : dict
-        The scores of each metric as JSON values, by the name of the metric (`Metric.section`).
+        The scores by the name of the metric (`Metric.section`), as JSON values.
     summary : dict
         The same scores without long lists.
     rows : dict
         The rows of each result table, by the name of the table.
     answers : dict
-        The benchmark items and the cosines or ranks from which a score is computed (`Answers`), by
-        the name of the score.
+        By the name of a score: the benchmark items and the cosines or ranks that it is computed
+        from.
 
     Raises
     ------

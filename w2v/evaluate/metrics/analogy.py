@@ -133,21 +133,15 @@ def question_bands(
     ranks: NDArray[np.int64],
     vocabulary: int,
 ) -> list[dict[str, Any]]:
-    """Compute the accuracy on questions with frequent and with rare words.
+    """Compute the accuracy on analogy questions by the frequency of their rarest word.
 
     The vocabulary is divided into bands of frequency ranks. A question belongs to the band of the
     rarest of its words a, b, c and its first correct answer that has a vector.
 
     Parameters
     ----------
-    benchmark
-        The name of the benchmark, for the rows.
-    vectors
-        The word vectors.
-    questions
-        n questions.
-    ranks
-        The rank of the correct answer to each question by 3CosAdd, (n,), from `answer_ranks`.
+    ranks : int64 (n,)
+        The rank of the correct answer to each of the n questions by 3CosAdd, from `answer_ranks`.
         Questions of rank -1, which have unknown words, are left out.
     vocabulary
         The size of the vocabulary: only this many most frequent words were used.
@@ -155,7 +149,7 @@ def question_bands(
     Returns
     -------
     list of dict
-        A row of the table ``bands`` for each band: ``benchmark``; ``metric``, which is
+        A row of the table ``bands`` for each band: ``benchmark``; ``metric``, always
         ``accuracy``; ``first`` and ``last``, the frequency ranks of the band, from 1; ``used``, the
         number of questions; ``value``, the accuracy; and ``low`` and ``high``, the ends of its 95 %
         confidence interval. The last three are None without questions.

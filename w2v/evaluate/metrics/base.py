@@ -385,24 +385,17 @@ def benchmark_files(
 ) -> dict[str, Path]:
     """Return the path of each benchmark, by name; download missing standard sets of word pairs.
 
-    Parameters
-    ----------
-    named
-        The path of each benchmark, by the name of the benchmark. In place of a path, ``gensim``
-        stands for the benchmark of this name that gensim ships, ``standard`` for the set of this
-        name in `w2v.evaluate.datasets.STANDARD`, and None for no benchmark.
-    shipped
-        A function that returns the path of the file that gensim ships for a name.
-    settings
-        Only ``sets`` and ``sets_url`` are used: where standard sets are kept, and where they are
-        downloaded from.
+    `named` has the path of each benchmark, by name. In place of a path, ``gensim`` stands for the
+    benchmark of this name that gensim ships, whose path `shipped` returns; ``standard`` for the set
+    of this name in `w2v.evaluate.datasets.STANDARD`; and None for no benchmark. Standard sets are
+    kept in ``settings.sets``, and downloaded from ``settings.sets_url`` (None: `STANDARD_URL`).
 
     Raises
     ------
     InputError
-        gensim does not ship a benchmark of the given name, or is not installed.
+        gensim is not installed, or does not ship a benchmark of the name.
     NamedError
-        There is no standard set of the given name, or it cannot be downloaded.
+        There is no standard set of the name, or it cannot be downloaded.
     """
     files = {}
     for name, path in named.items():

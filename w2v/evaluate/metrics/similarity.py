@@ -85,21 +85,11 @@ class Similarity(Metric):
     ) -> None:
         """Add the mean of Spearman's correlation over the sets of word pairs to `result`.
 
-        Sets of which fewer than ten different pairs are used are left out of the mean. The mean,
-        with its confidence interval and the numbers of pairs, is added to the scores and, as a row,
-        to the table ``similarity``. Nothing is added if the mean is undefined
-        (`MeanOfSets.interval` returns None).
-
-        Parameters
-        ----------
-        result
-            The scores, tables and answers for each set of word pairs.
-        settings
-            The settings of the evaluation.
-        made
-            For each pair of all sets, one set after the other, whether a word of the pair has no
-            vector of its own, but one made from its n-grams (subwords). The number of different
-            pairs for which this is true is added as ``ngrams``; it does not affect the mean.
+        The mean, with its confidence interval and the numbers of pairs, is added to the scores and,
+        as a row, to the table ``similarity``. Sets of which fewer than ten distinct pairs are used
+        are left out. Nothing is added if the mean is undefined. `made` says for each pair of all
+        sets, one set after the other, whether a word of the pair has no vector of its own, but one
+        made from its n-grams (subwords). The number of such distinct pairs is added as ``ngrams``.
         """
         asked = [one.benchmark for one in result.answers.values()]
         mean = MeanOfSets([one for one in asked if isinstance(one, SimilarityBenchmark)])
@@ -154,30 +144,19 @@ def pair_bands(
     pairs: Sequence[evaluate.Pair],
     random: np.random.Generator,
 ) -> list[dict[str, Any]]:
-    """Compute Spearman's correlation with human ratings for frequent and for rare words apart.
+    """Compute Spearman's correlation with human ratings for bands of word frequency.
 
-    The vocabulary is divided into bands of frequency ranks. A pair belongs to the band of its rarer
-    word. Pairs with a word outside the vocabulary are left out, even if its n-grams give it a
-    vector.
-
-    Parameters
-    ----------
-    benchmark
-        The name of the benchmark, for the rows.
-    vectors
-        The word vectors.
-    pairs
-        The rated word pairs.
-    random
-        The generator for the bootstrap of confidence intervals.
+    A pair belongs to the band of its rarer word. Pairs with a word outside the vocabulary are left
+    out, even if its n-grams give it a vector. `random` is for the bootstrap of confidence
+    intervals.
 
     Returns
     -------
     list of dict
-        A row of the table ``bands`` for each band: ``benchmark``; ``metric``, which is
-        ``spearman``; ``first`` and ``last``, the frequency ranks of the band, from 1; ``used``, the
-        number of pairs; ``value``, the correlation; and ``low`` and ``high``, the ends of its 95 %
-        confidence interval. The last three are None if undefined.
+        A row for each band: ``benchmark``; ``metric``, always ``spearman``; ``first`` and ``last``,
+        the frequency ranks of the band, from 1; ``used``, the number of pairs; ``value``, the
+        correlation; and ``low`` and ``high``, its 95 % confidence interval. The last three are None
+        if undefined.
     """
     rarest = rarest_ranks(vectors, [pair[:2] for pair in pairs])
     rows = []

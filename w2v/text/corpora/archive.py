@@ -34,15 +34,8 @@ Open = Callable[[str], IO[bytes]]
 def open_member(path: Path, name: str, open: Open) -> IO[bytes]:
     """Open the member called `name` of a zip archive, or `path` itself if it is not a zip archive.
 
-    The member may be in any folder of the archive. The result yields decompressed bytes.
-
-    Parameters
-    ----------
-    path
-        A zip archive, or a file that holds the content of the member.
-    open
-        A function that takes a path and returns an open file of the decompressed bytes. It opens
-        `path`; it is not used if `path` is a zip archive.
+    The member may be in any folder of the archive. The result yields decompressed bytes. If `path`
+    is not a zip archive, ``open(path)`` opens it and must decompress it.
 
     Raises
     ------
@@ -104,14 +97,13 @@ class ArchiveSource:
     read_settings
         The settings that change what `read` yields. `fingerprint` includes them.
     hashes
-        An object that computes the SHA-256 of files. The method `fingerprint` uses it for the
-        archive if `sha256` is None.
+        Computes the SHA-256 of the archive for `fingerprint` if `sha256` is None.
     url, sha256
-        The address of the archive and its SHA-256. When documents are read, the archive is first
-        downloaded to `path`, unless a file with this SHA-256 is already there. If either is None,
-        the file at `path` is read unchecked.
+        When documents are read, the archive is downloaded from this address to `path`, unless a
+        file with this SHA-256 is already there. If either is None, the file at `path` is read
+        unchecked.
     show_download
-        Called with the progress of the download; see `w2v.text.download.download`.
+        Called with the progress of the download (`w2v.text.download.download`).
     """
 
     path: Path

@@ -19,23 +19,21 @@ MAX_WORD_BYTES = 1 << 20
 def read_text8(path: Path, words: int, open: Open = open_binary) -> Iterator[str]:
     """Yield the text of text8, which is one long line, in documents of `words` words.
 
+    The last document may have fewer words.
+
     Parameters
     ----------
     path
         ``text8.zip``, or the file ``text8`` from it, compressed or not.
-    words
-        The number of words per document; the last document may have fewer.
     open
-        A function that takes a path and returns an open file of the decompressed bytes. It opens
-        `path`; it is not used if `path` is a zip archive.
+        A function that takes a path and returns an open file of the decompressed bytes. It is not
+        used for a zip archive.
 
     Raises
     ------
     InputError
-        The text is not UTF-8; it has a word that is too long for text8; or the zip archive does not
-        hold one ``text8``. A word of 2 MiB or more (twice `MAX_WORD_BYTES`) always raises the
-        error, and a word of 1 MiB or less never does. For a word of a length in between, it depends
-        on the word's position in the file.
+        The text is not UTF-8; the zip archive does not hold one readable ``text8``; or a word has
+        more than `MAX_WORD_BYTES` bytes. (A word of less than twice this size may be accepted.)
     """
     document: list[str] = []
     rest, offset = b"", 0

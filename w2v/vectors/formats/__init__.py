@@ -103,24 +103,22 @@ def read(
         A folder written by `write_folder`; a Parquet table, or a folder of such tables as Spark
         writes it; or a file in the text or binary format of word2vec, gensim, fastText or GloVe.
     use
-        Which vectors represent the words. ``v``: center vectors. ``v+u``: the sums of center and
-        outside vectors; possible only for a folder with outside vectors.
+        ``v``: the center vectors; ``v+u``: the sums of center and outside vectors.
     encoding
         How the words of a file of word2vec, fastText or GloVe are encoded.
-    selection
-        Which words are read.
 
     Raises
     ------
     InputError
-        The file is missing, damaged or of another format, holds none of the wanted words, or has no
-        outside vectors although `use` is ``v+u``.
+        The file is missing, damaged or of another format, holds none of the selected words, or has
+        no outside vectors although `use` is ``v+u``. (Only a folder written by `write_folder` may
+        have them.)
 
     Warns
     -----
     UserWarning
-        The file lacks some of the words in ``selection.words``, and ``selection.limit`` is None; or
-        the file has faults that can be passed over, such as repeated words.
+        Some of ``selection.words`` are missing although ``selection.limit`` is None, or the file
+        has faults that can be passed over, such as repeated words.
     """
     parts = [] if (path / VECTORS).is_file() else parquet_parts(path)
     if not path.is_file() and not parts:

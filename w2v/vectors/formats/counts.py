@@ -20,7 +20,10 @@ LINES = (
 
 
 def read_counts(path: Path, words: Sequence[str]) -> NDArray[np.int64]:
-    """Read the number of occurrences of words from a file of words and counts.
+    """Read how often each word occurs from a file of words and counts.
+
+    The result is int64, with 0 for words that are not in the file. If a word is in several lines,
+    the first one is used.
 
     Parameters
     ----------
@@ -28,13 +31,6 @@ def read_counts(path: Path, words: Sequence[str]) -> NDArray[np.int64]:
         A text file in UTF-8, decompressed if its name ends in .gz, .bz2, .xz or .zst. Each line is
         a word, then a tab, a space, a comma or a semicolon, then a count; or, in all lines, first
         the count, then spaces or a tab, then the word. The first line may be a header.
-    words
-        V words.
-
-    Returns
-    -------
-    (V,) int64
-        The count of each of `words`, in the first line that has the word; 0 if the file lacks it.
 
     Raises
     ------

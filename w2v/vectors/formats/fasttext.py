@@ -13,9 +13,8 @@ All numbers are little-endian. A file is::
     quantized   int8, then the input matrix: rows, columns (int64 each), float32 by rows
     quantized   int8, then the output matrix in the same form
 
-The input matrix has a row for each word, then one for each of ``bucket`` hash values of n-grams;
-n-grams with the same hash share a row. The vector of a word is the mean of its own row and the rows
-of its n-grams.
+The input matrix has a row for each word, then one for each of ``bucket`` hash values of n-grams.
+The vector of a word is the mean of its own row and the rows of its n-grams.
 
 References
 ----------
@@ -70,18 +69,11 @@ def is_fasttext(path: Path) -> bool:
 def write_fasttext(path: Path, contents: Contents) -> None:
     """Write a fastText model (version 12), always marked as skip-gram with negative sampling.
 
-    In fastText, the vector of a word is the mean of its row of the input matrix and the vectors of
-    its n-grams. The row is computed such that this mean is the given vector, up to rounding.
-
-    Parameters
-    ----------
-    path
-        The file.
-    contents
-        The words and vectors. Without counts, 1 is written for each word; without outside vectors,
-        the output matrix is zero; without n-grams, the model has none. The words are written in
-        the character encoding in which n-grams are hashed (`Subwords.encoding`); without n-grams,
-        in UTF-8.
+    In fastText, a word's vector is the mean of its row of the input matrix and the vectors of its
+    n-grams. The row is computed such that this mean is the given vector, up to rounding. Without
+    counts, 1 is written for each word; without outside vectors, the output matrix is zero. Words
+    are written in the encoding in which n-grams are hashed (`Subwords.encoding`); without n-grams,
+    in UTF-8.
 
     Raises
     ------

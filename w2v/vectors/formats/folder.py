@@ -1,11 +1,13 @@
 """This project's own format of vectors: a folder with arrays and with a table of their words.
 
-``vectors.npy`` holds float32 or float16 (V, d), and ``vocabulary.tsv`` the words of its rows and,
-if known, their counts. If there are outside vectors, ``outside_vectors.npy`` (V, d) has them. If
-there are n-grams, ``subwords.npy`` (buckets, d) has a vector for each bucket (hash value), and
-``ngrams.json`` has three settings: the smallest and the largest length of an n-gram in characters;
-and the encoding in which words are converted to bytes before their n-grams are hashed. When a
-folder is read, its arrays can be mapped into memory.
+- ``vectors.npy`` has the word vectors, float32 or float16 (V, d).
+- ``vocabulary.tsv`` has their words and, if known, the counts.
+- ``outside_vectors.npy`` (V, d) has the outside vectors, if there are any.
+- If there are n-grams, ``subwords.npy`` (buckets, d) has a vector for each bucket (hash value), and
+  ``ngrams.json`` has the smallest and the largest length of an n-gram in characters, and the
+  encoding that converts words to bytes before their n-grams are hashed.
+
+When a folder is read, its arrays can be mapped into memory.
 """
 
 import codecs
@@ -41,17 +43,13 @@ USES: tuple[Use, ...] = ("v", "v+u")
 
 
 def write_folder(folder: Path, contents: Contents) -> None:
-    """Write ``vectors.npy`` and ``vocabulary.tsv`` (words and, if known, counts) into a folder.
+    """Write vectors, their words and, if known, the counts into a folder, created if necessary.
 
-    The folder is created if necessary. Outside vectors, if there are any, go to
-    ``outside_vectors.npy``, and n-grams to ``subwords.npy`` and ``ngrams.json``. Older files of
-    these names that are not written anew are removed, because they would belong to other vectors.
-    The history and the engine's state of an older model, ``history.json`` and ``engine.npz``, are
-    always removed.
-
-    Older files are replaced when all new ones are complete. The older ``vocabulary.tsv`` is removed
-    first, and the new one is put in place last. So if the process is killed in between, the folder
-    cannot be read, but never has new vectors with older words.
+    The files are ``vectors.npy`` and ``vocabulary.tsv``; for outside vectors
+    ``outside_vectors.npy``; and for n-grams ``subwords.npy`` and ``ngrams.json``. When all new
+    files are complete, older files of these names are replaced or removed, and ``history.json`` and
+    ``engine.npz`` of an older model are removed. If the process is killed meanwhile, the folder may
+    lack ``vocabulary.tsv`` and be unreadable, but never has new vectors with older words.
 
     Raises
     ------

@@ -46,17 +46,15 @@ def write_word2vec(
 ) -> None:
     """Write a word2vec file: a header ``V d``, then each word with the d numbers of its vector.
 
+    The file is compressed if the name ends in .gz, .bz2 or .xz. Counts are not written. Numbers in
+    text have nine significant digits, from which every float32 can be recovered exactly.
+
     Parameters
     ----------
-    path
-        The file, compressed if its name ends in .gz, .bz2 or .xz.
-    contents
-        The words and vectors; counts are not part of this format.
     binary
-        Write the numbers as little-endian float32. Otherwise they are written as text with nine
-        significant digits, from which every float32 can be recovered exactly.
+        Write the numbers as little-endian float32 instead of text.
     header
-        False omits the header, which gives the text format of GloVe.
+        False omits the header, as in files of GloVe.
 
     Raises
     ------
@@ -89,46 +87,32 @@ def read_word2vec(
 ) -> Contents:
     r"""Read the words and vectors in a file of word2vec, gensim, fastText (``.vec``) or GloVe.
 
-    gensim writes such files by ``save_word2vec_format``. In text, the last fields of a line are the
-    d numbers of the vector, and the rest is the word, which may contain spaces. Blank words and
-    blank lines are skipped. The number of words in the header may be wrong: it is not used to
-    reserve memory.
+    The file may be compressed (gzip, bzip2, xz, Zstandard or zip). In text, a word may contain
+    spaces: the vector is the last d fields of a line. Blank words, and words that repeat an earlier
+    one, are skipped. Bytes that are not in the encoding become escapes such as ``\xe2``, so that
+    different words stay different.
 
     Parameters
     ----------
-    path
-        The file, decompressed if its first bytes are those of gzip, bzip2, xz, Zstandard or zip.
     binary
-        Whether the numbers are float32 instead of text. None: detect it from the bytes after the
-        first word; a file without a header is text.
+        Whether the numbers are float32 instead of text; None: detect it.
     header
-        Whether the first line has the numbers of words and of dimensions. False: it does not, as in
-        files of GloVe. None: detect it from this line.
-    encoding
-        How the words are encoded.
+        Whether the first line has the numbers of words and of dimensions, unlike in files of GloVe;
+        None: detect it.
     selection
-        Which words are read. As soon as all of them have been found, reading stops.
-
-    Returns
-    -------
-    Contents
-        Without counts, which the format lacks. Bytes that are not in the encoding, such as a
-        character cut in two by the word2vec tool, become escapes such as ``\xe2``, so that
-        different words stay different. If a word occurs several times, the first is kept.
+        The words to read. Reading stops as soon as all have been found.
 
     Raises
     ------
     InputError
-        The file cannot be read, ends inside a row, contains a number that is not finite in
-        float32, or has another format; or the encoding is unknown. For an error in the header or in
-        a row, the message names the position in bytes, counted after decompression.
+        The file cannot be read, ends inside a row, has a number that is not finite in float32, or
+        has another format; or the encoding is unknown.
 
     Warns
     -----
     UserWarning
         The header states another number of rows; words are blank, repeated or not in the encoding;
-        or in a text file, words with spaces end in a number, as in ``windows 95`` (the number may
-        really be a part of the vector). The message gives the number of rows or of such words.
+        or words with spaces end in a number, which may belong to the vector.
     """
     check_encoding(encoding)
     try:

@@ -83,14 +83,12 @@ def decode_words(
     ----------
     path
         The name of the file, for messages.
-    found
-        The words of the file, as bytes.
     vectors
-        (words, d), the vectors of the words, which are only checked for NaN and infinities.
+        (words, d), the vectors of the words, only to check that they are finite.
     encoding
-        How the words are encoded; it must have passed `check_encoding`.
+        Must have passed `check_encoding`.
     notes
-        Warnings that were collected while the file was read.
+        Further warnings to issue; new ones are appended.
 
     Returns
     -------
@@ -107,7 +105,7 @@ def decode_words(
     Warns
     -----
     UserWarning
-        One warning for each of `notes`; others if words are blank, repeated or not in the encoding.
+        Words are blank, repeated or not in the encoding, or there are `notes`.
     """
     words, undecoded = _decode(found, encoding)
     require_finite(path, words, vectors)

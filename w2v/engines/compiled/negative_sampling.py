@@ -62,31 +62,31 @@ class Terms(NamedTuple):
     loss with respect to the scores (the dot products of input and output vectors).
     """
 
+    # The address of the float32 factors. The factor of R[k] in sum p has the index ``p * down + k *
+    # along``.
     G: int
-    """The address of the float32 factors. The factor of R[k] in sum p has the index
-    ``p * down + k * along``."""
 
+    # The stride, in float32 values, from a factor in one sum to that of the same vector in the next
+    # sum.
     down: int
-    """The stride, in float32 values, from a factor in one sum to that of the same vector in the
-    next sum."""
 
+    # The stride, in float32 values, from the factor of one vector to that of the next vector in the
+    # same sum.
     along: int
-    """The stride, in float32 values, from the factor of one vector to that of the next vector in
-    the same sum."""
 
+    # The number of vectors R[k]; at least 3 if `rising` or `falling` is true, 6 if both are.
     size: int
-    """The number of vectors R[k]; at least 3 if `rising` or `falling` is true, 6 if both are."""
 
+    # The address of the vectors R[k], the rows of a C-contiguous float32 matrix.
     R: int
-    """The address of the vectors R[k], the rows of a C-contiguous float32 matrix."""
 
+    # Whether sum p begins with R[p] instead of R[0]. The words before are too far away to form
+    # pairs with the word whose gradient sum p belongs to.
     rising: bool
-    """Whether sum p begins with R[p] instead of R[0]. The words before are too far away to form
-    pairs with the word whose gradient sum p belongs to."""
 
+    # Whether sum p ends with R[``size`` - 4 + p] instead of R[``size`` - 1]. The words after are
+    # too far away to form pairs with the word whose gradient sum p belongs to.
     falling: bool
-    """Whether sum p ends with R[``size`` - 4 + p] instead of R[``size`` - 1]. The words after are
-    too far away to form pairs with the word whose gradient sum p belongs to."""
 
 
 @inlined

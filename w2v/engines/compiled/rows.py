@@ -119,16 +119,16 @@ class Targets(NamedTuple):
       the model, ``old[i]`` its value before the step, and ``steps[i]`` the step size (`limit`).
     """
 
+    # The address of an int64 array: for each gradient, the address of the row that is set.
     out: int
-    """The address of an int64 array: for each gradient, the address of the row that is set."""
 
+    # The address of an int64 array: for each gradient, the address of the row to which its
+    # negative, times the factor in `steps`, is added.
     old: int
-    """The address of an int64 array: for each gradient, the address of the row to which its
-    negative, times the factor in `steps`, is added."""
 
+    # The address of a float32 array: for each gradient, the factor by which its negative is
+    # multiplied.
     steps: int
-    """The address of a float32 array: for each gradient, the factor by which its negative is
-    multiplied."""
 
 
 @inlined

@@ -77,25 +77,25 @@ class Parts(NamedTuple):
     `starts` is [0], and the other arrays are empty.
     """
 
+    # int32 (V + 1,): the rows of word w are the elements ``starts[w]`` to ``starts[w + 1] - 1`` of
+    # `rows`, `weights` and `shares`.
     starts: I32
-    """int32 (V + 1,): the rows of word w are the elements ``starts[w]`` to ``starts[w + 1] - 1`` of
-    `rows`, `weights` and `shares`."""
 
+    # int32 (E,): for one word after the other, the numbers of its rows in the input matrix.
     rows: I32
-    """int32 (E,): for one word after the other, the numbers of its rows in the input matrix."""
 
+    # float32 (E,): the weight of each row in the sum that is the vector of the word: 1 / n for a
+    # word with n rows, or 1 if `Problem.by_rows` is true.
     weights: F32
-    """float32 (E,): the weight of each row in the sum that is the vector of the word: 1 / n for a
-    word with n rows, or 1 if `Problem.by_rows` is true."""
 
+    # float32 (E,): the factor by which the gradient of the word is multiplied to get that of the
+    # row. For a word with n rows: 1 / n with ``subword_gradient="exact"``, 1 with ``"fasttext"``; n
+    # times this if `Problem.by_rows` and `Problem.exact` are true.
     shares: F32
-    """float32 (E,): the factor by which the gradient of the word is multiplied to get that of the
-    row. For a word with n rows: 1 / n with ``subword_gradient="exact"``, 1 with ``"fasttext"``; n
-    times this if `Problem.by_rows` and `Problem.exact` are true."""
 
+    # float32 (V,): for each word, the sum of the weights of its rows in their mean, which is 1 up
+    # to rounding. It is a factor of the curvature bound that limits the step size of these rows.
     totals: F32
-    """float32 (V,): for each word, the sum of the weights of its rows in their mean, which is 1 up
-    to rounding. It is a factor of the curvature bound that limits the step size of these rows."""
 
 
 class Paths(NamedTuple):
@@ -149,52 +149,51 @@ class Problem(NamedTuple):
     V is the size of the vocabulary.
     """
 
+    # float32: the input matrix, updated in place. Its rows are the input vectors of the words; with
+    # subwords, weighted sums of rows are the input vectors. Each row starts on a cache line and is
+    # padded with zeros.
     center: F32
-    """float32: the input matrix, updated in place. Its rows are the input vectors of the words;
-    with subwords, weighted sums of rows are the input vectors. Each row starts on a cache line and
-    is padded with zeros."""
 
+    # float32: the output vectors of words or, for the hierarchical softmax, the vectors of tree
+    # nodes, one in each row; updated in place. Each row starts on a cache line and is padded with
+    # zeros.
     outside: F32
-    """float32: the output vectors of words or, for the hierarchical softmax, the vectors of tree
-    nodes, one in each row; updated in place. Each row starts on a cache line and is padded with
-    zeros."""
 
+    # uint32 (V,): the sub-sampling threshold of each word, from `w2v.sampling.keep_thresholds`.
     keep: U32
-    """uint32 (V,): the sub-sampling threshold of each word, from `w2v.sampling.keep_thresholds`."""
 
+    # uint32 (V,): the last integer of each word's interval in the noise distribution
+    # (`w2v.sampling.NoiseDistribution`). A random 32-bit integer yields the noise word in whose
+    # interval it is.
     last: U32
-    """uint32 (V,): the last integer of each word's interval in the noise distribution
-    (`w2v.sampling.NoiseDistribution`). A random 32-bit integer yields the noise word in whose
-    interval it is."""
 
+    # int32 (V,): the words at which the search for a noise word may begin. A random 32-bit integer
+    # x yields the word ``start[x * V >> 32]`` or a later one (`w2v.sampling.NoiseDistribution`).
     start: I32
-    """int32 (V,): the words at which the search for a noise word may begin. A random 32-bit integer
-    x yields the word ``start[x * V >> 32]`` or a later one (`w2v.sampling.NoiseDistribution`)."""
 
+    # For CBOW: whether window sizes are random.
     draws_windows: bool
-    """For CBOW: whether window sizes are random."""
 
+    # For CBOW: whether the vectors of the words in a window are averaged, not summed.
     mean: bool
-    """For CBOW: whether the vectors of the words in a window are averaged, not summed."""
 
+    # For CBOW with `mean` and subwords, where a word has several rows: true if the mean over a
+    # window is over all rows of its words; false if it is over the words' vectors.
     by_rows: bool
-    """For CBOW with `mean` and subwords, where a word has several rows: true if the mean over a
-    window is over all rows of its words; false if it is over the words' vectors."""
 
+    # For CBOW with `mean`, let g be the gradient of the loss with respect to the mean. True: each
+    # word in the window gets g / n, where n is the number of words or, with `by_rows`, of rows that
+    # are averaged. False: each word gets g, as in word2vec's code.
     exact: bool
-    """For CBOW with `mean`, let g be the gradient of the loss with respect to the mean. True: each
-    word in the window gets g / n, where n is the number of words or, with `by_rows`, of rows that
-    are averaged. False: each word gets g, as in word2vec's code."""
 
+    # The weights of pairs of words in the loss.
     pairs: Pairs
-    """The weights of pairs of words in the loss."""
 
+    # The path of each word in the Huffman tree, for the hierarchical softmax.
     paths: Paths
-    """The path of each word in the Huffman tree, for the hierarchical softmax."""
 
+    # With subwords: for each word, the rows of the input matrix whose weighted sum is its vector.
     parts: Parts
-    """With subwords: for each word, the rows of the input matrix whose weighted sum is its vector.
-    """
 
 
 class Source(NamedTuple):
@@ -230,92 +229,92 @@ class Sizes(NamedTuple):
     computes the sizes.
     """
 
+    # The largest distance between a center word and a word that is predicted from its input vector:
+    # the window size for skip-gram, 0 for CBOW, which predicts the center word itself.
     reach: int
-    """The largest distance between a center word and a word that is predicted from its input
-    vector: the window size for skip-gram, 0 for CBOW, which predicts the center word itself."""
 
+    # For negative sampling: how many elements of the array of scores each center word has for the
+    # words that it may predict. 1 for CBOW; for skip-gram, 2 * `reach` + 1 for the window, and `MR`
+    # - 1 of padding.
     band: int
-    """For negative sampling: how many elements of the array of scores each center word has for the
-    words that it may predict. 1 for CBOW; for skip-gram, 2 * `reach` + 1 for the window, and `MR` -
-    1 of padding."""
 
+    # For negative sampling: the number of elements that each center word has in the array of
+    # scores, `band` for words to predict and `noise` for noise words.
     row: int
-    """For negative sampling: the number of elements that each center word has in the array of
-    scores, `band` for words to predict and `noise` for noise words."""
 
+    # The number of noise words that the center words of a tile share, a multiple of `MR`; 0 for the
+    # hierarchical softmax.
     noise: int
-    """The number of noise words that the center words of a tile share, a multiple of `MR`; 0 for
-    the hierarchical softmax."""
 
+    # The number of words that a tile (center words that are scored together) may predict: `tile` +
+    # 2 * `reach`, rounded up to a multiple of `MR`.
     contexts: int
-    """The number of words that a tile (center words that are scored together) may predict: `tile` +
-    2 * `reach`, rounded up to a multiple of `MR`."""
 
+    # The number of SIMD vectors, of `LANES` float32 values each, that one word vector takes with
+    # its padding.
     vectors: int
-    """The number of SIMD vectors, of `LANES` float32 values each, that one word vector takes with
-    its padding."""
 
+    # The number of center words in a tile, which are scored together.
     tile: int
-    """The number of center words in a tile, which are scored together."""
 
+    # The window size.
     window: int
-    """The window size."""
 
+    # The number of center words in a training step (one update of the model).
     step: int
-    """The number of center words in a training step (one update of the model)."""
 
+    # The number of tiles (groups of center words that are scored together) in a strip, a part of a
+    # training step.
     strip: int
-    """The number of tiles (groups of center words that are scored together) in a strip, a part of a
-    training step."""
 
+    # The number of strips, the parts into which the text of a training step is divided.
     strips: int
-    """The number of strips, the parts into which the text of a training step is divided."""
 
+    # The number of rows that ``Buffer.outside`` has for each strip (a part of the training step):
+    # one for each place whose word the strip may predict (rounded up to a multiple of `MR`), and
+    # for each of its noise words. For the hierarchical softmax: `columns` for each tile of the
+    # strip.
     slots: int
-    """The number of rows that ``Buffer.outside`` has for each strip (a part of the training step):
-    one for each place whose word the strip may predict (rounded up to a multiple of `MR`), and for
-    each of its noise words. For the hierarchical softmax: `columns` for each tile of the strip."""
 
+    # The number of rows that ``Buffer.center`` has for each strip, one for each place in the text
+    # whose input vector the strip reads. For CBOW, it is rounded up to a multiple of `MR`.
     input_slots: int
-    """The number of rows that ``Buffer.center`` has for each strip, one for each place in the text
-    whose input vector the strip reads. For CBOW, it is rounded up to a multiple of `MR`."""
 
+    # For the hierarchical softmax: the largest possible number of tree nodes that a tile (center
+    # words that are scored together) needs, rounded up to a multiple of `MR`; else 0.
     columns: int
-    """For the hierarchical softmax: the largest possible number of tree nodes that a tile (center
-    words that are scored together) needs, rounded up to a multiple of `MR`; else 0."""
 
+    # For the hierarchical softmax: the length of the longest path in the Huffman tree; else 0.
     depth: int
-    """For the hierarchical softmax: the length of the longest path in the Huffman tree; else 0."""
 
+    # With subwords: the largest possible number of distinct words whose input vectors are read in a
+    # training step (one update of the model); else 0.
     words: int
-    """With subwords: the largest possible number of distinct words whose input vectors are read in
-    a training step (one update of the model); else 0."""
 
+    # With subwords, where a word's vector is a weighted sum of rows: the largest possible number of
+    # summands in the vectors of all distinct input words of a training step; else 0.
     entries: int
-    """With subwords, where a word's vector is a weighted sum of rows: the largest possible number
-    of summands in the vectors of all distinct input words of a training step; else 0."""
 
+    # True for CBOW, where the sum or mean of the vectors in a window predicts; False for skip-gram,
+    # where the vector of a single word predicts.
     windows: bool
-    """True for CBOW, where the sum or mean of the vectors in a window predicts; False for
-    skip-gram, where the vector of a single word predicts."""
 
+    # Whether the loss is the hierarchical softmax, where tree nodes take the place of output words.
     nodes: bool
-    """Whether the loss is the hierarchical softmax, where tree nodes take the place of output
-    words."""
 
+    # True for CBOW with the hierarchical softmax, where the center words of a step are sorted by
+    # their tree paths before they are divided into tiles.
     sorted: bool
-    """True for CBOW with the hierarchical softmax, where the center words of a step are sorted by
-    their tree paths before they are divided into tiles."""
 
+    # Whether word vectors are weighted sums of rows (subwords).
     parts: bool
-    """Whether word vectors are weighted sums of rows (subwords)."""
 
+    # Whether one thread computes a whole half of a training step (true with one or two threads).
+    # The thread then adds all gradients of a word in its half to one buffer row, so that less
+    # memory is written.
     # `halves` does not change the result, because gradients are always added up in the same order.
     # Gradients of tree nodes are not affected.
     halves: bool
-    """Whether one thread computes a whole half of a training step (true with one or two threads).
-    The thread then adds all gradients of a word in its half to one buffer row, so that less memory
-    is written."""
 
 
 class Lists(NamedTuple):
@@ -331,25 +330,25 @@ class Lists(NamedTuple):
     ``steps`` for step s of a shard (a part of the text). ``rows`` is the number of buffer rows.
     """
 
+    # int32 (steps, rows): the word, or tree node, of each list. Elements that are not in use
+    # (``Shard.several``) have no meaning.
     words: I32
-    """int32 (steps, rows): the word, or tree node, of each list. Elements that are not in use
-    (``Shard.several``) have no meaning."""
 
+    # int32 (steps, rows): the first row of each list, a row of the gradient buffer. Elements that
+    # are not in use (``Shard.several``) have no meaning.
     heads: I32
-    """int32 (steps, rows): the first row of each list, a row of the gradient buffer. Elements that
-    are not in use (``Shard.several``) have no meaning."""
 
+    # int32 (steps, rows): for each row in a list, the next row, or -1 for the last row. The next
+    # row r is stored as ``~r`` where the list passes to the second half of the step, which is
+    # summed separately.
     # ``~r`` is at most -3, because rows 0 and 1 are always in the first half. While lists are made,
     # `rows.ALONE` = -2 marks the only row of a vector so far.
     next: I32
-    """int32 (steps, rows): for each row in a list, the next row, or -1 for the last row. The next
-    row r is stored as ``~r`` where the list passes to the second half of the step, which is summed
-    separately."""
 
+    # int32 (steps, rows): for each row, the row to which its gradient is written or added: itself,
+    # or an earlier row of the same vector. `rows.ALONE` if the gradient updates the vector
+    # directly; -1 for a row without a word or node.
     places: I32
-    """int32 (steps, rows): for each row, the row to which its gradient is written or added: itself,
-    or an earlier row of the same vector. `rows.ALONE` if the gradient updates the vector directly;
-    -1 for a row without a word or node."""
 
 
 class Plans(NamedTuple):
@@ -362,86 +361,86 @@ class Plans(NamedTuple):
     part of the text).
     """
 
+    # int32 (n, step + tile + 2 * m): the words of each of n training steps, from m positions before
+    # the first center word on, where m is the window size; -1 where there is no word.
     # The last window of a full step ends at element step + 2 * m - 1. Elements after it may be
     # read, because output vectors are processed `MR` at a time.
     ids: I32
-    """int32 (n, step + tile + 2 * m): the words of each of n training steps, from m positions
-    before the first center word on, where m is the window size; -1 where there is no word."""
 
+    # int32, of the shape of `ids`: the document number of each word; -1 where there is no word.
     documents: I32
-    """int32, of the shape of `ids`: the document number of each word; -1 where there is no word."""
 
+    # int32 (n, tiles * noise): for negative sampling, the noise words of each of n training steps,
+    # tile by tile. The center words of a tile share noise words.
     noise: I32
-    """int32 (n, tiles * noise): for negative sampling, the noise words of each of n training steps,
-    tile by tile. The center words of a tile share noise words."""
 
+    # Which rows of ``Buffer.center`` are added up to update each input vector. A word with a single
+    # gradient in the step has no list, except with subwords.
     center: Lists
-    """Which rows of ``Buffer.center`` are added up to update each input vector. A word with a
-    single gradient in the step has no list, except with subwords."""
 
+    # Which rows of ``Buffer.outside`` are added up to update each output vector of a word or tree
+    # node. A vector with a single gradient in the step has no list.
     outside: Lists
-    """Which rows of ``Buffer.outside`` are added up to update each output vector of a word or tree
-    node. A vector with a single gradient in the step has no list."""
 
+    # int32 (n, step): for CBOW, the start of each center word's window, as an index in `ids`.
     lows: I32
-    """int32 (n, step): for CBOW, the start of each center word's window, as an index in `ids`."""
 
+    # int32 (n, step): for CBOW, the end (excluded) of each center word's window, as an index in
+    # `ids`.
     highs: I32
-    """int32 (n, step): for CBOW, the end (excluded) of each center word's window, as an index in
-    `ids`."""
 
+    # float32 (n, step): for CBOW, for each center word, the weight of each other word of its window
+    # in the sum or mean of their vectors.
     weights: F32
-    """float32 (n, step): for CBOW, for each center word, the weight of each other word of its
-    window in the sum or mean of their vectors."""
 
+    # int32 (n, strips * slots + LANES): for the hierarchical softmax, the tree node of each row of
+    # ``Buffer.outside``. The nodes of each tile (center words that are scored together) are padded
+    # with -1 to a multiple of `MR`.
     # Here and in `keys`, the last `LANES` elements take what whole SIMD vectors write beyond the
     # others.
     nodes: I32
-    """int32 (n, strips * slots + LANES): for the hierarchical softmax, the tree node of each row of
-    ``Buffer.outside``. The nodes of each tile (center words that are scored together) are padded
-    with -1 to a multiple of `MR`."""
 
+    # int32 (n, tiles + 1): for the hierarchical softmax, the index in `nodes` at which each tile
+    # (center words that are scored together) begins.
     node_starts: I32
-    """int32 (n, tiles + 1): for the hierarchical softmax, the index in `nodes` at which each tile
-    (center words that are scored together) begins."""
 
+    # int32 (n, tiles * contexts * depth + LANES): for the hierarchical softmax, encoded tree paths:
+    # for skip-gram, of each word that a tile may predict; for CBOW, of each group of `MR` center
+    # words together (`tree_nodes.list_levels` has the formula).
     # For skip-gram, a node on a path is 2 * its index among the nodes of the tile + the code, 0 or
     # 1, of the branch that the path takes.
     keys: I32
-    """int32 (n, tiles * contexts * depth + LANES): for the hierarchical softmax, encoded tree
-    paths: for skip-gram, of each word that a tile may predict; for CBOW, of each group of `MR`
-    center words together (`tree_nodes.list_levels` has the formula)."""
 
+    # int32 (n, tiles * contexts + 1): for the hierarchical softmax, the index in `keys` at which
+    # each path begins or, for CBOW, each group of `MR` center words.
     key_starts: I32
-    """int32 (n, tiles * contexts + 1): for the hierarchical softmax, the index in `keys` at which
-    each path begins or, for CBOW, each group of `MR` center words."""
 
+    # int32 (n, step): for CBOW with the hierarchical softmax, the predicted center words in the
+    # order of their leaves in the tree, then -1. The number i stands for element m + i of `ids`,
+    # where m is the window size.
     order: I32
-    """int32 (n, step): for CBOW with the hierarchical softmax, the predicted center words in the
-    order of their leaves in the tree, then -1. The number i stands for element m + i of `ids`,
-    where m is the window size."""
 
+    # int32, of the shape of `ids`: with subwords, the number of each word among the distinct input
+    # words of the step, which are in ``center.words``; -1 for other words, and where there is no
+    # word.
     numbers: I32
-    """int32, of the shape of `ids`: with subwords, the number of each word among the distinct input
-    words of the step, which are in ``center.words``; -1 for other words, and where there is no
-    word."""
 
+    # int32 (n, entries): with subwords, the distinct rows of the input matrix that are summands of
+    # a step's input vectors. Elements that are not in use (``Shard.several``) have no meaning.
     part_rows: I32
-    """int32 (n, entries): with subwords, the distinct rows of the input matrix that are summands of
-    a step's input vectors. Elements that are not in use (``Shard.several``) have no meaning."""
 
+    # int32 (n, entries + 1): with subwords, element j of a step is the end (excluded) of the
+    # elements of `part_words` and `part_shares` that belong to row number j of `part_rows`. They
+    # begin at element j - 1, or at 0 for the first row.
     part_ends: I32
-    """int32 (n, entries + 1): with subwords, element j of a step is the end (excluded) of the
-    elements of `part_words` and `part_shares` that belong to row number j of `part_rows`. They
-    begin at element j - 1, or at 0 for the first row."""
 
+    # int32 (n, entries): with subwords, for each row of `part_rows`, the words that have the row as
+    # a summand of their vector, as indices in ``center.words``. `part_ends` separates the rows.
     part_words: I32
-    """int32 (n, entries): with subwords, for each row of `part_rows`, the words that have the row
-    as a summand of their vector, as indices in ``center.words``. `part_ends` separates the rows."""
 
+    # float32 (n, entries): with subwords, for each element of `part_words`, the factor by which the
+    # gradient of the word is multiplied before it is added to the gradient of the row.
     part_shares: F32
-    """float32 (n, entries): with subwords, for each element of `part_words`, the factor by which
-    the gradient of the word is multiplied before it is added to the gradient of the row."""
 
 
 class Buffer(NamedTuple):
@@ -457,42 +456,41 @@ class Buffer(NamedTuple):
     The other sizes are attributes of `Sizes`.
     """
 
+    # float32 (strips * input_slots, width): negative gradients of the loss with respect to input
+    # vectors. Each strip (a part of the step) has a row for each place in the text whose input
+    # vector it reads.
     center: F32
-    """float32 (strips * input_slots, width): negative gradients of the loss with respect to input
-    vectors. Each strip (a part of the step) has a row for each place in the text whose input vector
-    it reads."""
 
+    # float32 (strips * slots, width): negative gradients with respect to output vectors. Each strip
+    # (a part of the step) has a row for each place whose word it may predict, and for each noise
+    # word. For the hierarchical softmax, row r is for element r of the step's ``Plans.nodes``.
     outside: F32
-    """float32 (strips * slots, width): negative gradients with respect to output vectors. Each
-    strip (a part of the step) has a row for each place whose word it may predict, and for each
-    noise word. For the hierarchical softmax, row r is for element r of the step's
-    ``Plans.nodes``."""
 
+    # float32: for each row of `center`, what it contributes to the bound on the second derivative
+    # of the loss, which limits the step size (``w2v/README.md``, "Kept stable").
     center_curvature: F32
-    """float32: for each row of `center`, what it contributes to the bound on the second derivative
-    of the loss, which limits the step size (``w2v/README.md``, "Kept stable")."""
 
+    # float32: for each row of `outside`, what it contributes to the bound on the second derivative
+    # of the loss, which limits the step size (``w2v/README.md``, "Kept stable").
     outside_curvature: F32
-    """float32: for each row of `outside`, what it contributes to the bound on the second derivative
-    of the loss, which limits the step size (``w2v/README.md``, "Kept stable")."""
 
+    # float32 (words, width): with subwords, the vectors of the step's distinct input words, later
+    # overwritten by their summed negative gradients.
     words: F32
-    """float32 (words, width): with subwords, the vectors of the step's distinct input words, later
-    overwritten by their summed negative gradients."""
 
+    # float32 (words,): with subwords, for each row of `words`, an upper bound on the second
+    # derivative of the loss with respect to the vector, times the word's element of
+    # ``Parts.totals``, which is 1 up to rounding.
     word_curvature: F32
-    """float32 (words,): with subwords, for each row of `words`, an upper bound on the second
-    derivative of the loss with respect to the vector, times the word's element of ``Parts.totals``,
-    which is 1 up to rounding."""
 
+    # float32 (step, width): for CBOW with the hierarchical softmax, the input row of each center
+    # word, the sum or mean of the vectors of the other words in its window. Later overwritten by
+    # the row's negative gradient.
     inputs: F32
-    """float32 (step, width): for CBOW with the hierarchical softmax, the input row of each center
-    word, the sum or mean of the vectors of the other words in its window. Later overwritten by the
-    row's negative gradient."""
 
+    # float32 (step,): for CBOW with the hierarchical softmax, an upper bound on the second
+    # derivative of the loss with respect to each row of `inputs`.
     input_curvature: F32
-    """float32 (step,): for CBOW with the hierarchical softmax, an upper bound on the second
-    derivative of the loss with respect to each row of `inputs`."""
 
 
 class Shard(NamedTuple):
@@ -502,37 +500,37 @@ class Shard(NamedTuple):
     are kept. Then they compute the training steps of the shard, one after the other.
     """
 
+    # int64 (phases, 16): counters by which threads share the jobs of each phase of the work
+    # (``jobs.py``). Column 0 counts the jobs taken, column 8 those finished. The other columns are
+    # padding: each counter has its own cache line.
     jobs: I64
-    """int64 (phases, 16): counters by which threads share the jobs of each phase of the work
-    (``jobs.py``). Column 0 counts the jobs taken, column 8 those finished. The other columns are
-    padding: each counter has its own cache line."""
 
+    # int32 (n,): the words kept by sub-sampling. Those of block b, which is `BLOCK` tokens of the
+    # text, begin at index b * `BLOCK`; the elements after them are unused.
     ids: I32
-    """int32 (n,): the words kept by sub-sampling. Those of block b, which is `BLOCK` tokens of the
-    text, begin at index b * `BLOCK`; the elements after them are unused."""
 
+    # int32 (n,): the document number of each word in `ids`.
     documents: I32
-    """int32 (n,): the document number of each word in `ids`."""
 
+    # int64 (blocks,): the number of words of the vocabulary in each block of `BLOCK` tokens before
+    # sub-sampling.
     words: I64
-    """int64 (blocks,): the number of words of the vocabulary in each block of `BLOCK` tokens before
-    sub-sampling."""
 
+    # int64 (blocks,): the number of words in each block of `BLOCK` tokens after sub-sampling.
     kept: I64
-    """int64 (blocks,): the number of words in each block of `BLOCK` tokens after sub-sampling."""
 
+    # int64 (blocks + 1,): the cumulative sums of `kept`, beginning with 0.
     starts: I64
-    """int64 (blocks + 1,): the cumulative sums of `kept`, beginning with 0."""
 
+    # int64 (steps, 3): for each training step, how many elements of ``center.words``,
+    # ``outside.words`` and ``part_rows`` of its plan (`Plans`) are in use.
     several: I64
-    """int64 (steps, 3): for each training step, how many elements of ``center.words``,
-    ``outside.words`` and ``part_rows`` of its plan (`Plans`) are in use."""
 
+    # float64 (steps * tiles, 2): the summed weight of pairs, and their summed loss, of each strip
+    # (a sequence of tiles) in a training step. They are in the row of its first tile; the other
+    # rows are zero.
     # For CBOW with the hierarchical softmax, `SORTED_TILES` tiles take the place of a strip.
     tallies: F64
-    """float64 (steps * tiles, 2): the summed weight of pairs, and their summed loss, of each strip
-    (a sequence of tiles) in a training step. They are in the row of its first tile; the other rows
-    are zero."""
 
 
 class Planning(NamedTuple):
@@ -543,54 +541,54 @@ class Planning(NamedTuple):
     ``depth`` are attributes of `Sizes`.
     """
 
+    # uint32 (BLOCK,): random numbers for the sub-sampling of a block of `BLOCK` tokens.
     bits: U32
-    """uint32 (BLOCK,): random numbers for the sub-sampling of a block of `BLOCK` tokens."""
 
+    # uint32 (BLOCK,): further random numbers, drawn together with `bits` but not used.
     more_bits: U32
-    """uint32 (BLOCK,): further random numbers, drawn together with `bits` but not used."""
 
+    # int32 (V,): while lists of gradients (`Lists`) are made, the last row in the list of each word
+    # or tree node so far; -1 if it has no list. With subwords, `list_parts` also stores numbers of
+    # words here.
     heads: I32
-    """int32 (V,): while lists of gradients (`Lists`) are made, the last row in the list of each
-    word or tree node so far; -1 if it has no list. With subwords, `list_parts` also stores numbers
-    of words here."""
 
+    # int32 (V - 1,): for skip-gram with the hierarchical softmax, the index in ``Plans.nodes`` at
+    # which each inner node of the tree was last listed in this step, or -1.
     seen: I32
-    """int32 (V - 1,): for skip-gram with the hierarchical softmax, the index in ``Plans.nodes`` at
-    which each inner node of the tree was last listed in this step, or -1."""
 
+    # int32: with subwords, for each row of the input matrix, its index in ``Plans.part_rows``, the
+    # list of distinct rows that the step uses; -1 if it is not listed so far.
     parts: I32
-    """int32: with subwords, for each row of the input matrix, its index in ``Plans.part_rows``, the
-    list of distinct rows that the step uses; -1 if it is not listed so far."""
 
+    # int32 (entries,): with subwords, for each summand in the vector of each distinct input word of
+    # the step, the index of its row in ``Plans.part_rows``.
     part_places: I32
-    """int32 (entries,): with subwords, for each summand in the vector of each distinct input word
-    of the step, the index of its row in ``Plans.part_rows``."""
 
+    # int64 (2, step): for CBOW with the hierarchical softmax, the center words before and after a
+    # pass of the radix sort by leaf. A word is 2^32 * the position of its leaf + its position in
+    # the step.
     leaves: I64
-    """int64 (2, step): for CBOW with the hierarchical softmax, the center words before and after a
-    pass of the radix sort by leaf. A word is 2^32 * the position of its leaf + its position in the
-    step."""
 
+    # int32 (2 ** RADIX_BITS,): for each value of the bits by which a pass of the radix sort (see
+    # `leaves`) sorts: the number of center words with this value, then the place of the next of
+    # them in the sorted array.
     digits: I32
-    """int32 (2 ** RADIX_BITS,): for each value of the bits by which a pass of the radix sort (see
-    `leaves`) sorts: the number of center words with this value, then the place of the next of them
-    in the sorted array."""
 
+    # int32 (depth + LANES,): for CBOW with the hierarchical softmax, the numbers 0, 1, 2 and so on:
+    # the level of each node on a tree path.
     # `levels` and `columns` have `LANES` more elements than a path, because whole SIMD vectors are
     # used.
     levels: I32
-    """int32 (depth + LANES,): for CBOW with the hierarchical softmax, the numbers 0, 1, 2 and so
-    on: the level of each node on a tree path."""
 
+    # int32 (depth + LANES,): for CBOW with the hierarchical softmax, for each node on the path of
+    # one center word, from the root on, its index among the nodes of the tile (center words that
+    # are scored together).
     columns: I32
-    """int32 (depth + LANES,): for CBOW with the hierarchical softmax, for each node on the path of
-    one center word, from the root on, its index among the nodes of the tile (center words that are
-    scored together)."""
 
+    # int64 (MR, 3): for CBOW with the hierarchical softmax, the path of each center word of a
+    # group: its start in ``Paths.branches``, the number of nodes shared with the path before it (0
+    # for the first of a tile), and its length.
     lanes: I64
-    """int64 (MR, 3): for CBOW with the hierarchical softmax, the path of each center word of a
-    group: its start in ``Paths.branches``, the number of nodes shared with the path before it (0
-    for the first of a tile), and its length."""
 
 
 class Tile(NamedTuple):
@@ -602,60 +600,60 @@ class Tile(NamedTuple):
     a shape are large enough for any tile; ``rows`` is large enough for any strip (several tiles).
     """
 
+    # int32 (tile,): the start of the range of words that each center word predicts, as an offset
+    # from the word `Sizes.reach` positions before the center word. Not used for CBOW with the
+    # hierarchical softmax.
     lows: I32
-    """int32 (tile,): the start of the range of words that each center word predicts, as an offset
-    from the word `Sizes.reach` positions before the center word. Not used for CBOW with the
-    hierarchical softmax."""
 
+    # int32 (tile,): the end (excluded) of the range of words that each center word predicts, as an
+    # offset from the word `Sizes.reach` positions before the center word. Not used for CBOW with
+    # the hierarchical softmax.
     highs: I32
-    """int32 (tile,): the end (excluded) of the range of words that each center word predicts, as an
-    offset from the word `Sizes.reach` positions before the center word. Not used for CBOW with the
-    hierarchical softmax."""
 
+    # float32 (tile, width): the input vectors of the center words; for CBOW, each is the sum or
+    # mean of the vectors of the other words in the window.
     C: F32
-    """float32 (tile, width): the input vectors of the center words; for CBOW, each is the sum or
-    mean of the vectors of the other words in the window."""
 
+    # float32 (tile,): the squared lengths of the rows of `C`.
     center_norms: F32
-    """float32 (tile,): the squared lengths of the rows of `C`."""
 
+    # float32 (rows, width): copies of output vectors: for skip-gram with negative sampling, of the
+    # words in and around all tiles of the strip so far; for the hierarchical softmax, of the tile's
+    # tree nodes. Not used for CBOW with negative sampling.
     R: F32
-    """float32 (rows, width): copies of output vectors: for skip-gram with negative sampling, of the
-    words in and around all tiles of the strip so far; for the hierarchical softmax, of the tile's
-    tree nodes. Not used for CBOW with negative sampling."""
 
+    # float32 (rows + LANES,): the squared lengths of the rows of `R`; for CBOW with negative
+    # sampling, those of the output vectors of center words.
     # `LANES` more elements than rows, because whole SIMD vectors are read.
     norms: F32
-    """float32 (rows + LANES,): the squared lengths of the rows of `R`; for CBOW with negative
-    sampling, those of the output vectors of center words."""
 
+    # float32: the scores (dot products of input and output vectors), later overwritten by the
+    # negative derivatives of the loss with respect to them. ``negative_sampling.py`` describes the
+    # layout; for the hierarchical softmax, see `Nodes`.
     # For negative sampling, elements for words beyond the window may never be written, and then
     # stay 0. For the hierarchical softmax, the scores are an array of shape (n, MR), with a row for
     # each element of `Nodes.entries`.
     scores: F32
-    """float32: the scores (dot products of input and output vectors), later overwritten by the
-    negative derivatives of the loss with respect to them. ``negative_sampling.py`` describes the
-    layout; for the hierarchical softmax, see `Nodes`."""
 
+    # float32: a bound on the second derivative of the loss with respect to each score, in the
+    # layout of `scores`.
     curvature: F32
-    """float32: a bound on the second derivative of the loss with respect to each score, in the
-    layout of `scores`."""
 
+    # int64: for each gradient, the address to which a sum is written: the row at the address in
+    # `old` plus the number in `steps` times the negative gradient (`rows.Targets`).
     # `MR` more elements than gradients, which are only read for prefetching.
     out: I64
-    """int64: for each gradient, the address to which a sum is written: the row at the address in
-    `old` plus the number in `steps` times the negative gradient (`rows.Targets`)."""
 
+    # int64: for each gradient, the address of a row, to which the number in `steps` times the
+    # negative gradient is added. The sum is written to the address in `out`.
     old: I64
-    """int64: for each gradient, the address of a row, to which the number in `steps` times the
-    negative gradient is added. The sum is written to the address in `out`."""
 
+    # float32: for each gradient, the factor of the negative gradient: the step size if it updates a
+    # vector of the model, 1 if it goes to the gradient buffer.
     steps: F32
-    """float32: for each gradient, the factor of the negative gradient: the step size if it updates
-    a vector of the model, 1 if it goes to the gradient buffer."""
 
+    # float32 (width,): a row of zeros.
     zeros: F32
-    """float32 (width,): a row of zeros."""
 
 
 class Band(NamedTuple):
@@ -667,36 +665,36 @@ class Band(NamedTuple):
     and ``noise`` are attributes of `Sizes`.
     """
 
+    # float32 (2, tile * row): the weight of each score in the loss, negative for noise words. Row 1
+    # is for tiles that miss no pair; they all have the same weights. Row 0 is computed for each
+    # tile that misses some, as at the end of a document.
     weights: F32
-    """float32 (2, tile * row): the weight of each score in the loss, negative for noise words. Row
-    1 is for tiles that miss no pair; they all have the same weights. Row 0 is computed for each
-    tile that misses some, as at the end of a document."""
 
+    # float64 (1,): the summed weight of the pairs of a tile that uses row 1 of `weights`, the same
+    # for all such tiles; 0 until it is computed.
     inside_pairs: F64
-    """float64 (1,): the summed weight of the pairs of a tile that uses row 1 of `weights`, the same
-    for all such tiles; 0 until it is computed."""
 
+    # float32 (noise, width): the output vectors of the noise words, padded with zeros to a multiple
+    # of `LANES` values.
     N: F32
-    """float32 (noise, width): the output vectors of the noise words, padded with zeros to a
-    multiple of `LANES` values."""
 
+    # float32: the squared lengths of the output vectors of the noise words, padded with 0 to a
+    # multiple of `LANES`.
     noise_norms: F32
-    """float32: the squared lengths of the output vectors of the noise words, padded with 0 to a
-    multiple of `LANES`."""
 
+    # float32: factors of 1 or 0 by which the curvature bounds of the scores of a center word are
+    # multiplied before they are added up. Whole SIMD vectors of bounds are read; the zeros cancel
+    # the bounds of other scores.
     # For noise words: `Sizes.noise` ones, padded with zeros to a multiple of `LANES`. Then, for
     # context words: 2 * `Sizes.reach` + 1 ones, padded in the same way.
     mask: F32
-    """float32: factors of 1 or 0 by which the curvature bounds of the scores of a center word are
-    multiplied before they are added up. Whole SIMD vectors of bounds are read; the zeros cancel the
-    bounds of other scores."""
 
+    # float32 (MR, contexts + noise + LANES): bounds on the second derivative of the loss with
+    # respect to output vectors: a column for each context word, then for each noise word. The `MR`
+    # elements of a column add up to the bound.
     # Row p has what center words p, p + MR, p + 2 MR and so on of the tile contribute. The last
     # `LANES` columns take what whole SIMD vectors write beyond the others.
     sums: F32
-    """float32 (MR, contexts + noise + LANES): bounds on the second derivative of the loss with
-    respect to output vectors: a column for each context word, then for each noise word. The `MR`
-    elements of a column add up to the bound."""
 
 
 class Windows(NamedTuple):
@@ -707,47 +705,47 @@ class Windows(NamedTuple):
     words. In the shapes, n is the number of center words in the strip, and m the window size.
     """
 
+    # int64: an address for each word from m positions before the strip to m after it. Before the
+    # scores are computed, that of its input vector. Afterwards, that of the negative gradient of
+    # its input row or, for words outside the strip, of a row of zeros.
     rows: I64
-    """int64: an address for each word from m positions before the strip to m after it. Before the
-    scores are computed, that of its input vector. Afterwards, that of the negative gradient of its
-    input row or, for words outside the strip, of a row of zeros."""
 
+    # float32, of the shape of `rows`: before the scores are computed, 1. Afterwards, the factor of
+    # the gradient of a center word's input row in the gradient of each word in its window; 0 for
+    # words outside the strip.
     factors: F32
-    """float32, of the shape of `rows`: before the scores are computed, 1. Afterwards, the factor of
-    the gradient of a center word's input row in the gradient of each word in its window; 0 for
-    words outside the strip."""
 
+    # int32, of the shape of `rows`: for each word, the number of the first window of the strip that
+    # contains it. Window i is that of center word i. The word's own window is counted, too, and
+    # must be left out of sums.
     firsts: I32
-    """int32, of the shape of `rows`: for each word, the number of the first window of the strip
-    that contains it. Window i is that of center word i. The word's own window is counted, too, and
-    must be left out of sums."""
 
+    # int32, of the shape of `rows`: for each word, the number of the last window of the strip that
+    # contains it, plus 1.
     lasts: I32
-    """int32, of the shape of `rows`: for each word, the number of the last window of the strip that
-    contains it, plus 1."""
 
+    # int64 (tile + noise,): for negative sampling, the addresses of the output vectors of the
+    # center words of a tile, then of its noise words. (The center words of a tile share noise
+    # words.)
     outside: I64
-    """int64 (tile + noise,): for negative sampling, the addresses of the output vectors of the
-    center words of a tile, then of its noise words. (The center words of a tile share noise words.)
-    """
 
+    # int64: `rows` and `outside` one after the other; both are views of this array.
     addresses: I64
-    """int64: `rows` and `outside` one after the other; both are views of this array."""
 
+    # float32 (n, width): for negative sampling, the negative gradient of the loss with respect to
+    # each input row of the strip.
     gradients: F32
-    """float32 (n, width): for negative sampling, the negative gradient of the loss with respect to
-    each input row of the strip."""
 
+    # float32 (n,): an upper bound on the second derivative of the loss with respect to each input
+    # row of the strip. For the hierarchical softmax, only those of one tile, at the beginning.
     curvature: F32
-    """float32 (n,): an upper bound on the second derivative of the loss with respect to each input
-    row of the strip. For the hierarchical softmax, only those of one tile, at the beginning."""
 
+    # float64 (n + 1,): cumulative sums, beginning with 0, of a term for each window of the strip:
+    # its part of an upper bound on the second derivative of the loss with respect to the vector of
+    # a word in the window.
     # A term is the bound for the window's input row times the window's element of `factors`. If
     # input rows are sums, not means, it is also multiplied by the number of summed words.
     bounds: F64
-    """float64 (n + 1,): cumulative sums, beginning with 0, of a term for each window of the strip:
-    its part of an upper bound on the second derivative of the loss with respect to the vector of a
-    word in the window."""
 
 
 class Nodes(NamedTuple):
@@ -761,60 +759,60 @@ class Nodes(NamedTuple):
     nodes of a tile.
     """
 
+    # int32 (groups + 1,): the elements ``starts[g]`` to ``starts[g + 1] - 1`` of `entries` belong
+    # to group g of `MR` center words.
     # Example: a tile of CBOW has one group and two nodes. Node 0 is on the paths of all four center
     # words; only that of center word 2 takes branch 1 there. Node 1 is only on the path of center
     # word 2, which takes branch 0. Then ``starts`` is (0, 2), ``entries`` (0, 1), ``factors`` (1,
     # 1, 1, 1, 0, 0, 1, 0) and ``negatives`` (0, 0, 1, 0, 0, 0, 0, 0).
     starts: I32
-    """int32 (groups + 1,): the elements ``starts[g]`` to ``starts[g + 1] - 1`` of `entries` belong
-    to group g of `MR` center words."""
 
+    # int32 (n,): the tree nodes with which each group of `MR` center words is scored, group by
+    # group, as indices among the nodes of the tile.
     entries: I32
-    """int32 (n,): the tree nodes with which each group of `MR` center words is scored, group by
-    group, as indices among the nodes of the tile."""
 
+    # float32 (MR * n,): for each element of `entries` and each center word of its group, the summed
+    # weight of the words that it predicts and whose paths have the node. For CBOW, later
+    # overwritten by the negative derivative of the loss with respect to the score, times the node's
+    # element of `steps`.
     factors: F32
-    """float32 (MR * n,): for each element of `entries` and each center word of its group, the
-    summed weight of the words that it predicts and whose paths have the node. For CBOW, later
-    overwritten by the negative derivative of the loss with respect to the score, times the node's
-    element of `steps`."""
 
+    # float32 (MR * n,): for each element of `entries` and each center word of its group, the summed
+    # weight of the words that it predicts and whose paths take branch 1 at the node.
     negatives: F32
-    """float32 (MR * n,): for each element of `entries` and each center word of its group, the
-    summed weight of the words that it predicts and whose paths take branch 1 at the node."""
 
+    # int32 (columns,): for skip-gram, for each node of the tile, 1 + the number of the last group
+    # for which it has been listed; 0 if there is none yet.
     marks: I32
-    """int32 (columns,): for skip-gram, for each node of the tile, 1 + the number of the last group
-    for which it has been listed; 0 if there is none yet."""
 
+    # float32 (2 * reach + MR, MR): for skip-gram, the weight of the pair of each word (row) and
+    # each center word of a group (column). The words are those from `Sizes.reach` positions before
+    # the group to `Sizes.reach` after it.
     lanes: F32
-    """float32 (2 * reach + MR, MR): for skip-gram, the weight of the pair of each word (row) and
-    each center word of a group (column). The words are those from `Sizes.reach` positions before
-    the group to `Sizes.reach` after it."""
 
+    # float32 (2 * columns, MR): for skip-gram, row 2 * c + b has, for each center word of a group,
+    # the summed weight of the predicted words whose paths take branch b, 0 or 1, at node c of the
+    # tile.
     sums: F32
-    """float32 (2 * columns, MR): for skip-gram, row 2 * c + b has, for each center word of a group,
-    the summed weight of the predicted words whose paths take branch b, 0 or 1, at node c of the
-    tile."""
 
+    # float32 (columns, MR): for each node of the tile, `MR` summands of an upper bound on the
+    # second derivative of the loss with respect to its vector, one for each position in a group of
+    # center words.
     curvature: F32
-    """float32 (columns, MR): for each node of the tile, `MR` summands of an upper bound on the
-    second derivative of the loss with respect to its vector, one for each position in a group of
-    center words."""
 
+    # int64 (columns,): for each node of the tile, the address to which its gradient is added: a row
+    # of the gradient buffer or, for CBOW if no other tile of the step has the node, its vector in
+    # the model.
     out: I64
-    """int64 (columns,): for each node of the tile, the address to which its gradient is added: a
-    row of the gradient buffer or, for CBOW if no other tile of the step has the node, its vector in
-    the model."""
 
+    # float32 (columns,): for CBOW, for each node of the tile, the factor of its gradient: the step
+    # size if the gradient is added to the vector in the model, 1 if it is added to the gradient
+    # buffer.
     steps: F32
-    """float32 (columns,): for CBOW, for each node of the tile, the factor of its gradient: the step
-    size if the gradient is added to the vector in the model, 1 if it is added to the gradient
-    buffer."""
 
+    # float32 (16, MR): for CBOW, a table to decode ``Plans.keys``. Row i has the `MR` = 4 bits of
+    # the number i, the lowest bit first, as 0.0 or 1.0.
     bits: F32
-    """float32 (16, MR): for CBOW, a table to decode ``Plans.keys``. Row i has the `MR` = 4 bits of
-    the number i, the lowest bit first, as 0.0 or 1.0."""
 
 
 class Scratch(NamedTuple):

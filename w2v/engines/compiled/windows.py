@@ -47,25 +47,23 @@ class Ranges(NamedTuple):
       word. The word's own window is in the range, and the gradient of its input vector is left out.
     """
 
+    # The address of an int64 array, which has the address of each row.
     rows: int
-    """The address of an int64 array, which has the address of each row."""
+    # The address of a float32 array: the factor by which each row is multiplied.
     factors: int
-    """The address of a float32 array: the factor by which each row is multiplied."""
+    # The address of an int32 array: for each sum, the first row of its range. The elements do not
+    # decrease from one sum to the next.
     firsts: int
-    """The address of an int32 array: for each sum, the first row of its range. The elements do not
-    decrease from one sum to the next."""
+    # The address of an int32 array: for each sum, the row after the last one of its range. The
+    # elements do not decrease from one sum to the next.
     lasts: int
-    """The address of an int32 array: for each sum, the row after the last one of its range. The
-    elements do not decrease from one sum to the next."""
+    # A number that is subtracted from the elements of `firsts` and `lasts` to get indices of rows.
     start: int
-    """A number that is subtracted from the elements of `firsts` and `lasts` to get indices of
-    rows."""
+    # The address of an int64 array: for each sum, the address of the row that is left out of it.
+    # This is a row of zeros if there is nothing to leave out.
     left_out: int
-    """The address of an int64 array: for each sum, the address of the row that is left out of it.
-    This is a row of zeros if there is nothing to leave out."""
+    # The address of a float32 array: for each sum, the factor of the row that is left out of it.
     left_out_factors: int
-    """The address of a float32 array: for each sum, the factor of the row that is left out of
-    it."""
 
 
 @inner

@@ -55,8 +55,8 @@ class Planner:
     def plan(self, config: Config, job: int | None = None) -> list[Step]:
         """Return a `Step` for each stage of a run: whether, why and at what cost it would run.
 
-        If a single run has cached scores but no cached plots, a step is added, since the plots need
-        a new evaluation. ``config.measure`` adds the speed test, which is never cached. `job` is
+        If the scores are cached but not the plots, a `Step` is added for a new evaluation that
+        draws plots. (Jobs of a sweep draw none.) ``config.measure`` adds the speed test. `job` is
         the run's number in a sweep, or None. `InputError` is raised for invalid stages or files.
         """
         check_paths(config)

@@ -172,7 +172,7 @@ def check_value(key: str, value: Any, where: str = "") -> None:
     """Raise `InputError` if OmegaConf would misread the value; `where` begins the message.
 
     For a boolean setting, integers other than 0 and 1 are refused: OmegaConf would read 2 as true.
-    So are booleans and numbers in a list of strings: YAML reads ``no`` as False, for example.
+    A list of strings must not have booleans or numbers: YAML reads an unquoted ``no`` as False.
     """
     kind = known_keys().get(key.lstrip("+"))
     if kind is bool and re.fullmatch("[-+]?[0-9]+", str(value)) and str(value) not in ("0", "1"):

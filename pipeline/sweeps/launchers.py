@@ -69,12 +69,12 @@ def limit_threads_of_child_processes(threads: int) -> None:
 
 
 def prepare_processes(config: DictConfig) -> None:
-    """Prepare the processes in which Hydra's launcher will run the jobs of a sweep.
+    """Prepare the processes in which a Hydra launcher will run the jobs of a sweep.
 
     Environment variables tell the processes where the project is and, if several run at once on
-    this machine, how many threads each may use. Our own launchers replace Hydra's for joblib and
-    local submitit. If joblib will run several jobs at once, a fork server is started, on systems
-    that can have one: it imports the program once, and joblib's processes are forked from it.
+    this machine, how many threads each may use. In `config`, Hydra's launchers for joblib and local
+    submitit are replaced by this project's. If joblib will run several jobs at once, a fork server
+    (if available) is started: it imports the program once, and joblib's processes are its forks.
     """
     # Processes must find the project, and Hydra in them must find our sweepers and launchers.
     paths = [str(ROOT), str(ROOT / "pipeline" / "sweeps"), os.environ.get("PYTHONPATH", "")]
@@ -129,9 +129,9 @@ def launch_in_thread(
 ) -> Sequence[JobReturn]:
     """Call ``launch``, which runs jobs in other processes, in a new thread; return its result.
 
-    In the main thread, the only one that handles signals, a signal would make ``launch`` kill jobs.
-    On Ctrl-C or SIGTERM, this function makes a file in `folder` that tells jobs to stop, waits for
-    them, and raises the exception again. The jobs block the Ctrl-C that a terminal sends them, too.
+    In the main thread, a signal would make ``launch`` kill jobs. On `KeyboardInterrupt` (Ctrl-C)
+    or `SystemExit` (SIGTERM), this function makes a file in `folder` that tells jobs to stop, waits
+    for them, and raises the exception again. The jobs ignore a Ctrl-C that a terminal sends them.
     """
     block = signal.pthread_sigmask, signal.SIG_BLOCK, [signal.SIGINT]
     with ThreadPoolExecutor(1, initializer=block[0], initargs=block[1:]) as thread:

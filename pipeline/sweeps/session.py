@@ -142,9 +142,9 @@ def close_sweep(
     """Save a sweep's results in files (`facts` in ``summary.json``) and in MLflow; print them.
 
     `error` is the exception that ended the sweep early, or None. It is raised again at the end if
-    (1) it is from Ctrl-C or SIGTERM, (2) all jobs finished, or (3) it is an `InputError` and not
-    all jobs failed. (If all jobs failed, `error` tells nothing new.) Otherwise, `SweepFailedError`
-    is raised if a job failed or never started.
+    (1) it is from Ctrl-C or SIGTERM, (2) all jobs succeeded (in a search: all jobs chosen so far),
+    or (3) it is an `InputError` and not all jobs failed. (If all failed, `error` tells nothing
+    new.) Otherwise, `SweepFailedError` is raised if a job failed or never started.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show

@@ -70,11 +70,11 @@ def close_killed_runs(
 ) -> None:
     """Set the status KILLED for an experiment's runs whose process on this machine was killed.
 
-    A run's process locks a file in ``outputs`` and deletes it when the run ends. If a file without
-    a lock is left, the process was killed, and the file is deleted here. If a sweep was killed, the
-    files of its killed jobs are deleted, too. At its end, a sweep gives its run ID as ``sweep``.
-    Each of its jobs then gets ten seconds to stop, and `RuntimeError` is raised if a job was
-    killed before its MLflow run was created.
+    The process of a run locks a file in ``outputs``, and deletes it when the run ends. If the file
+    is left without a lock, the process was killed, and the file is deleted here. A sweep and each
+    of its jobs are runs. ``sweep`` is the run ID of a sweep that calls this function at its end,
+    otherwise None. Each job of this sweep then gets at least ten seconds to stop, and
+    `RuntimeError` is raised if a job was killed before its MLflow run was created.
     """
     closed = []
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):

@@ -228,10 +228,10 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs were moved or copied.
 
-    MLflow stores absolute addresses in the file `database`. If they are in an old folder, which has
-    the same name as `artifacts` but another path, they are changed to addresses in `artifacts`. If
-    the old folder still exists, this is done only if it was copied: `artifacts` must be beside
-    `database`, and contain the folder of a run whose address in `database` is in the old folder.
+    MLflow stores absolute addresses in the file `database`. Addresses in an old folder, which has
+    the same name as `artifacts` but another path, are changed to addresses in `artifacts`. If the
+    old folder still exists, two signs must show that `artifacts` is its copy: `artifacts` is beside
+    `database`, and has the folder of a run that `database` places in the old folder.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

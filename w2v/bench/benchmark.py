@@ -111,9 +111,9 @@ def summarize(trials: Sequence[Mapping[str, Any]], flops: float) -> list[dict[st
     medians:
 
     - ``of_sgemm``: GFLOP/s, divided by the GFLOP/s of the matrix product;
-    - ``times_gensim``: words/s, divided by gensim's with the same number of threads;
-    - ``scaling``: words/s, divided by the engine's with the number of threads of its first
-      training in `trials`.
+    - ``times_gensim``: words/s, divided by gensim's words/s with the same number of threads;
+    - ``scaling``: words/s, divided by the same engine's words/s with the number of threads of its
+      first training in `trials`.
 
     A value that is not known is None.
     """

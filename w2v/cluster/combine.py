@@ -74,9 +74,9 @@ def combine(
     how
         How changes of the same row are combined, one of `w2v.cluster.settings.COMBINERS`.
     approach : float32 (rows,)
-        How close one worker brings each row to its optimum, 0 or more (`w2v.cluster.approach`).
-        Only ``sequential`` needs it: with 0, changes are added up; the larger it is, the less each
-        further worker adds.
+        How far one worker moves each row towards its optimum: 0 means not at all, infinity all the
+        way (`w2v.cluster.approach`). Only ``sequential`` needs it: with 0, changes are added up;
+        the larger it is, the less each further worker adds.
 
     Returns
     -------

@@ -156,11 +156,11 @@ class GensimEngine:
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on the text once; `rates` are the learning rates at its start and end.
 
-        `random` gives the seed of gensim's random numbers. The result has the number of words
-        before sub-sampling, and the seconds spent on preparation. The number of pairs and the loss
-        are None, because the engine does not report them, or 0 if there seem to be no pairs: no
-        line of the file for gensim has two words of the vocabulary, or no call so far has changed
-        an output vector although the larger learning rate is above `LEAST_RATE`.
+        gensim reads the text from a file; `random` gives gensim's seed. The result has the number
+        of words before sub-sampling, and the seconds spent on preparation. The number of pairs and
+        the loss are None, because the engine does not report them. Both are 0 instead if no line of
+        the file has two words of the vocabulary. Both are also 0 if one of `rates` is above
+        `LEAST_RATE`, and yet no call so far has changed an output vector, for want of pairs.
 
         Raises
         ------
@@ -201,9 +201,9 @@ class GensimEngine:
     def _write(self, text: Text, path: Path) -> tuple[int, int, bool]:
         """Write a text to a file in gensim's format, one document or part of a document per line.
 
-        Tokens outside the vocabulary are left out. Some lines are padded with filler words, which
-        gensim skips. Without them, gensim would drop words from batches that are too large (see
-        `MAX_KEPT`).
+        Tokens outside the vocabulary are left out. gensim drops words of a batch if too many are
+        left after sub-sampling (see `MAX_KEPT`). To prevent this, some lines end with filler words.
+        gensim counts them when it fills a batch, which thus has less text, and then skips them.
 
         Returns
         -------

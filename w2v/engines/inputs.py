@@ -180,10 +180,10 @@ class InputTable:
         of the input matrix. Without subwords, the arguments are returned unchanged, because each
         word vector is a row.
 
-        Input vector i has the gradient g_i, the sum of weights W_i, and the curvature bound h_i: an
-        upper bound on the second derivative of the loss in any direction. Word j gets the gradient
-        Σ_i s_ij g_i and the curvature bound Σ_i s_ij W_i h_i, where s_ij is its share in
-        input vector i (`Sums.shares`).
+        Input vector i has the gradient g_i and the curvature bound h_i: an upper bound on the
+        second derivative of the loss in any direction. The weights of its words add up to W_i. Word
+        j gets the gradient Σ_i s_ij g_i and the curvature bound Σ_i s_ij W_i h_i. The share s_ij is
+        the word's weight in vector i or, for inexact gradients, another factor (`Sums.shares`).
 
         Parameters
         ----------

@@ -118,7 +118,7 @@ class NegativeSamplingSteps:
             The vocabulary ids of ``width`` center words, with m words on either side; m is the
             window size.
         noise : int32 (width / SHARED * NOISE,)
-            The noise words, `NOISE` for every `SHARED` center words.
+            The noise words: `NOISE` in common for every `SHARED` / `CENTERS` consecutive tiles.
         """
         centers, rows = self._words(ids, noise)
         return jnp.concatenate([centers.reshape(-1), self.size + rows.reshape(-1)])
@@ -167,7 +167,7 @@ class NegativeSamplingSteps:
             The vocabulary ids of ``width`` center words, with m words on either side; m is the
             window size.
         noise : int32 (width / SHARED * NOISE,)
-            The noise words, `NOISE` for every `SHARED` center words (several tiles).
+            The noise words: `NOISE` in common for every `SHARED` / `CENTERS` consecutive tiles.
         """
         words = ids[self.windows]
         of_tiles = jnp.repeat(noise.reshape(-1, NOISE), SHARED // CENTERS, axis=0)

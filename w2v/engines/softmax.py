@@ -55,11 +55,11 @@ exact softmax and negative sampling: on the Stanford Sentiment Treebank, the def
 best of 0.0175, 0.025 and 0.035."""
 
 MIN_STEPS = 64.0
-"""About the number of steps that training on a short text should still have, over all epochs. To
-reach it, the default of the setting ``batch_words`` (center words per batch) may be below
-`MIN_BATCH_WORDS`, but not below ``1 / BATCHES_PER_EPOCH`` of the words of an epoch, unless
-`MAX_PAIRS` requires it. With Adagrad, the learning rate is divided by the square root of the number
-of steps. Fewer than `MIN_STEPS` count as `MIN_STEPS`, so that no step is too long."""
+"""About the number of steps that training on a short text should still have, over all epochs. It
+has two uses. First, the default number of center words per batch is reduced below `MIN_BATCH_WORDS`
+to reach this number of steps, but not so far that an epoch has more than `BATCHES_PER_EPOCH`
+batches. Second, with Adagrad, the learning rate is divided by the square root of the number of
+steps. Fewer steps than `MIN_STEPS` count as `MIN_STEPS`, so that no step is too long."""
 
 MIN_BATCH_WORDS = 2000
 """By default, the setting ``batch_words``, the number of center words per batch, is at least this
@@ -68,16 +68,16 @@ batches take more time per word and do not learn better."""
 
 BATCHES_PER_EPOCH = 50
 """By default, an epoch has about this many batches. If a text has, after sub-sampling, fewer than
-BATCHES_PER_EPOCH * MIN_BATCH_WORDS words, it may have fewer, so that batches do not become too
-small (see `MIN_STEPS`). Huge windows may require more batches (see `MAX_PAIRS`). With skip-gram, a
-batch computes the logits once for each of its distinct center words, so an epoch with more batches
-takes more time. With fewer batches, the model learns less in an epoch."""
+BATCHES_PER_EPOCH * MIN_BATCH_WORDS words, its epochs may have fewer batches, so that batches do not
+become too small (see `MIN_STEPS`). Huge windows may require more batches (see `MAX_PAIRS`). With
+skip-gram, a batch computes the logits once for each of its distinct center words, so an epoch with
+more batches takes more time. With fewer batches, the model learns less in an epoch."""
 
 MAX_PAIRS = 1 << 22
-"""The most pairs of a center word and a context word in a batch of ``batch_words`` center words,
-if each has 2 m context words; m is the window size. A larger ``batch_words``, even one that the
-user has set, is reduced to ``MAX_PAIRS // (2 * m)``, but not below 1. The limit bounds the memory
-of `PairCounts.counts`, the summed weights of equal pairs."""
+"""About the largest number of (center word, context word) pairs in a batch. A center word has at
+most 2 m pairs, where m is the window size. So the number of center words per batch
+(``batch_words``) is reduced to at most ``max(1, MAX_PAIRS // (2 * m))``, even if the user has
+chosen it. This limits the memory for the pairs of a batch (`PairCounts`)."""
 
 BLOCK_WORDS = 2048
 """The number of words in a block of the vocabulary. Each block is computed by one thread, with its

@@ -9,8 +9,8 @@ All engines but gensim train on a shard, a part of the text, in this way:
 4. `Step.update` computes the gradient from the vectors before the step, and updates every vector
    once.
 
-If batches and shards are of the same size, the results of two engines agree up to rounding errors,
-whatever the number of threads.
+Two of these engines with the same seed, batch size and shard size give the same results up to
+rounding errors, for any number of threads.
 """
 
 import math

@@ -296,8 +296,8 @@ def analogies(
     method
         ``3CosAdd`` or ``3CosMul``; see `answer_ranks`.
     oov
-        How a question is treated if a, b or c is outside this vocabulary, or all its correct
-        answers are: ``skip`` leaves it out, ``zero`` counts it as wrong.
+        How to treat a question if a, b, c or every correct answer is not in this vocabulary:
+        ``skip`` leaves the question out, ``zero`` counts it as wrong.
 
     Raises
     ------

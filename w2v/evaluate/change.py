@@ -66,14 +66,14 @@ class Shift(NamedTuple):
     distance
         1 - cosine, averaged over all pairs of a run of one text and a run of the other.
     expected
-        The distance expected by chance alone; None if both texts have a single run.
+        The distance expected by chance alone; None if there is only one run on each text.
     moved
         ``distance - expected``, which may be negative; None if `expected` is None.
     low, high
-        The 95 % confidence interval of `moved`; None if no text has three runs.
+        The 95 % confidence interval of `moved`; None with fewer than three runs on each text.
     p
         The p-value of the hypothesis that the word is used alike in both texts, corrected for the
-        number of words; None if no text has three runs.
+        number of words; None with fewer than three runs on each text.
     """
 
     word: str
@@ -106,9 +106,9 @@ class Change:
     resampled: bool
     """Whether each run was trained on a bootstrap sample of the documents."""
     inflation: float | None
-    """How much larger the test statistics are than chance would make them: a factor, the median
-    over the words. Words of similar frequency share a factor, for which their p-values are
-    corrected. If no text has three runs, 1 or, with a single run of each text, None."""
+    """The median, over the words, of the factors by which test statistics are larger than expected
+    by chance. Words of similar frequency share a factor; their p-values are corrected for it. With
+    fewer than three training runs on each text (no p-values), it is 1; with one on each, None."""
     anchors: int
     """The number of words from which the rotations that align the vectors were computed."""
 
@@ -231,26 +231,26 @@ class _Found(NamedTuple):
     """float64 (V,): 1 - cosine of a word's vectors in the two texts, averaged over all pairs of a
     run of one text and a run of the other."""
     expected: NDArray[np.float64] | None
-    """float64 (V,): the distance expected by chance alone; None if both texts have a single run."""
+    """float64 (V,): the `distance` expected by chance; None with one training run on each text."""
     moved: NDArray[np.float64] | None
-    """float64 (V,): the distance less the one expected by chance; None if both texts have a single
-    run."""
+    """float64 (V,): the distance between a word's vectors in the two texts, minus the distance
+    expected by chance; None if there is only one training run on each text."""
     low: NDArray[np.float64] | None
-    """float64 (V,): the lower end of the 95 % confidence interval of `moved`; None if no text has
-    three runs."""
+    """float64 (V,): the lower end of the 95 % confidence interval of `moved`; None with fewer than
+    three training runs on each text."""
     high: NDArray[np.float64] | None
-    """float64 (V,): the upper end of the 95 % confidence interval of `moved`; None if no text has
-    three runs."""
+    """float64 (V,): the upper end of the 95 % confidence interval of `moved`; None with fewer than
+    three training runs on each text."""
     p: NDArray[np.float64] | None
-    """float64 (V,): the p-values, corrected for the number of words; None if no text has three
-    runs."""
+    """float64 (V,): the p-values, corrected for the number of words; None with fewer than three
+    training runs on each text."""
     rank: NDArray[np.float64]
-    """float64 (V,): the statistic by which words are ranked, the largest first: the z value of the
-    test. If no text has three runs, it is the squared distance between mean vectors; with two runs
-    of a text, this distance is divided by the one expected by chance."""
+    """float64 (V,): the statistic that ranks words, the largest first. Let n be the larger of the
+    two texts' numbers of training runs. n ≥ 3: the z value of the test; n = 2: the squared distance
+    between mean vectors, divided by the value expected by chance; n = 1: the squared distance."""
     inflation: float | None
-    """The factor by which the test statistics are larger than chance would make them, as in
-    `Change.inflation`."""
+    """The median factor by which test statistics are larger than expected by chance
+    (`Change.inflation`)."""
 
 
 def _shifts(
@@ -260,7 +260,7 @@ def _shifts(
 
     The test statistic is the squared distance between the word's mean vectors in the two texts
     (means over the training runs). The docstring of this module describes the test. There is no
-    test if no text has three runs.
+    test with fewer than three runs on each text.
 
     Parameters
     ----------

@@ -45,10 +45,10 @@ class Scores(NamedTuple):
     values : (runs,)
         The scores; NaN where a score is undefined.
     parts : (runs, n)
-        The influences: the derivative of each score with respect to each item's weight in the
-        sample, 0 for items that are not used. `Benchmark.scores` divides them by the number of used
-        items. For independent items, the sum of their squares then estimates the variance of the
-        score. `spearman_influences` does not divide them.
+        In a result of `spearman_influences`, the influences: the derivative of each score with
+        respect to each item's weight in the sample. In a result of `Benchmark.scores`, the
+        influences divided by the number of used items (0 for unused items). For independent items,
+        the sum of the squared quotients estimates the variance of the score.
     """
 
     values: FloatArray
@@ -334,12 +334,12 @@ class MeanOfSets(Benchmark):
     def interval(self, answers: NDArray[Any]) -> tuple[float, Interval] | None:
         """Return the mean correlation of one run over the sets, and its 95 % confidence interval.
 
-        The correlation is Spearman's, of cosines with human ratings. The interval is for the choice
-        of word pairs. `answers`, (n,), has the cosines of the pairs of all sets, one set after the
-        other, NaN for pairs with an unknown word. If `oov` is ``skip``, these pairs are not used;
-        if it is ``zero``, their cosine is 0. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` distinct
-        used pairs are left out. The result is None if no set remains, or if a remaining set has an
-        undefined correlation.
+        The correlation is Spearman's, of cosines with human ratings. The interval treats the word
+        pairs as a random sample, and the vectors as fixed. `answers`, (n,), has the cosines of the
+        pairs of all sets, one set after the other, NaN for pairs with an unknown word. If `oov` is
+        ``skip``, these pairs are not used; if it is ``zero``, their cosine is 0. Sets with fewer
+        than `MIN_PAIRS_FOR_INTERVAL` distinct used pairs are left out. The result is None if no set
+        remains, or if a remaining set has an undefined correlation.
         """
         used = self.known(answers)
         values, parts = self.scores(answers[None], used)

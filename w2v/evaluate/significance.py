@@ -12,8 +12,8 @@ All pairs of configurations are compared, so the critical values are those of th
 two configurations or two seeds, these would give too many false positives, so a more cautious
 critical value is used (Cochran).
 
-Configurations with equal runs, such as runs with different numbers of threads, count as one. The
-README of this folder reports simulations of the test.
+Configurations with identical results, such as two that differ only in the number of threads, count
+as one. The README of this folder reports simulations of the test.
 
 References
 ----------
@@ -43,8 +43,8 @@ Verdict = Literal[
 
 - ``better``, ``worse``: the first is significantly better or worse than the second.
 - ``no difference shown``: the difference is not significant.
-- ``one seed``: the two have fewer than two seeds in common; for vectors that were given, not
-  trained: none.
+- ``one seed``: the two have fewer than two seeds in common. If their vectors were given, not
+  trained, one seed in common is enough for a comparison.
 - ``too few pairs``: there are too few word pairs or questions (`MIN_PAIRS`), or too many of them
   depend on each other (`MAX_SHARE`).
 - ``undefined``: a score is not a finite number, such as the loss of a training that diverged.
@@ -195,7 +195,7 @@ class Difference:
     detectable: float | None = None
     """The smallest true difference that is significant with probability 0.8 with this number of
     `seeds`. None if the two cannot be compared, or if the estimated variance is 0, as when `a` and
-    `b` have equal runs."""
+    `b` have identical results."""
 
     size: float | None = None
     """The difference for which `seeds_needed` is computed: `Comparison.size`, or the absolute value
@@ -245,9 +245,9 @@ class Family:
         """Return the p-value of a difference, corrected for all comparisons by all scores.
 
         The p-value is below `whole`, the significance level over all families of comparisons,
-        exactly if `shown` is true. It is computed with the degrees of freedom for which the method
-        `critical` returns the argument `critical`. The argument is needed because it may be a mean
-        of two critical values, each with its own degrees of freedom (`Noise.critical`).
+        exactly if `shown` is true. It is computed with the degrees of freedom for which this family
+        has the critical value `critical`. The degrees of freedom are not an argument, because
+        `critical` may be a mean of two critical values with different ones (`Noise.critical`).
 
         Parameters
         ----------
@@ -392,7 +392,7 @@ class Comparison:
     values
         For each configuration, the score of each run, by its seed.
     family
-        The number of configurations, even if some have equal runs, and the significance level.
+        The `Family` for multiple-testing correction: number of configurations, significance level.
     benchmark, answers
         The items (word pairs or questions) of the score, and the answers of each configuration's
         runs to them. `benchmark` is None for a score without items, such as a loss.
@@ -471,9 +471,9 @@ class Comparison:
             The mean score of `a` minus the mean score of `b`; NaN without seeds or if a score is
             NaN.
         noise : Noise or None
-            The estimated variance of `difference`. None if there are fewer than two seeds (with
-            `fixed`: no seed), or if the score has items and `few` is true or `difference` is not
-            finite.
+            The estimated variance of `difference`. None if there are fewer than two seeds. (If
+            `fixed` is true, seeds are not a random sample, and one is enough.) For a score with
+            items, also None if `few` is true or `difference` is not finite.
         items : int or None
             The number of items (word pairs or questions) used. Items with unknown words, and items
             of sets that a mean over sets leaves out, may be unused. None without seeds, or for a
@@ -624,8 +624,8 @@ class Comparison:
         `a` and `b` are the indices of the configurations, and `gaps` has the difference of their
         scores for each seed that both have. If there are no other distinct configurations, the
         variance is estimated from `gaps`; otherwise, from the spread of all configurations over
-        seeds, because few `gaps` may vary far too little by chance. If `a` and `b` have equal runs,
-        the variance is 0.
+        seeds, because few `gaps` may vary far too little by chance. If `a` and `b` have identical
+        results, the variance is 0.
 
         Returns
         -------

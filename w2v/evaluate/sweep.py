@@ -342,7 +342,7 @@ class Sweep(Generic[R]):
 
         In a group of up to `MAX_ALL_PAIRS` configurations, all pairs are compared; in a larger one,
         each only with the reference. For the objective, the reference is the best of the group. For
-        other scores, it is the first of the group in one order of all configurations: by the
+        other scores, it is the first of the group after all configurations are sorted: by the
         objective if it can compare all; else by a benchmark score that can; else as in `ranking`.
         """
         compared = [

@@ -424,13 +424,13 @@ def needed(one: Difference, digits: int, largest: float) -> str:
     An example is "3 seeds can show a difference of 0.05; one of 0.02 needs 9 more". Differences are
     rounded to `digits` decimals.
 
-    The first half is on ``one.detectable``. If that exceeds `largest`, the largest possible
-    difference, the half is "3 seeds can show nothing here".
+    In the example, 0.05 is ``one.detectable``. If ``one.detectable`` exceeds `largest`, the largest
+    possible difference, the sentence begins with "3 seeds can show nothing here".
 
-    The second half is on ``one.size``. It is left out if this difference rounds to 0 or needs no
-    more seeds. If ``one.seeds_needed`` is None, the half ends with "needs more pairs, not more
-    seeds" for a score from word pairs or questions, and with "needs over 1,000 seeds" for other
-    scores.
+    In the example, 0.02 is ``one.size``, a given difference or the observed one. If it rounds to 0
+    or needs no more seeds, the sentence ends before the semicolon. If ``one.seeds_needed`` is None,
+    the sentence ends with "needs more pairs, not more seeds" if ``one.items`` is a number of word
+    pairs or analogy questions, and with "needs over 1,000 seeds" if ``one.items`` is None.
     """
     possible = (one.detectable or 0) <= largest
     shown = f"a difference of {one.detectable:.{digits}f}" if possible else "nothing here"
@@ -465,15 +465,14 @@ def compare(
 ) -> Judged:
     """Compare configurations by Spearman's correlation on word pairs, or accuracy on analogies.
 
-    Analogies are answered by 3CosAdd. The seeds, and the word pairs or questions, are treated as
-    random samples. If each configuration has one run, only the word pairs or questions are.
+    Analogies are answered by 3CosAdd. The word pairs or questions are treated as a random sample.
+    The seeds are treated as another one, except if every configuration has a single run.
 
     Parameters
     ----------
     settings
-        The vectors, or the trained models, of each configuration's runs, by the configuration's
-        name. The first runs of all configurations must have one seed, the second runs another, and
-        so on.
+        For the name of each configuration, the vectors or trained models of its runs. The first
+        runs of all configurations must have one seed, the second runs another seed, and so on.
     asked
         Word pairs, each a `Pair` or another tuple of two words and a score; or analogy questions,
         each a `Question` or a tuple of a category and four words.
@@ -491,8 +490,9 @@ def compare(
     Returns
     -------
     Judged
-        Comparisons of all pairs of configurations, which are ordered by mean score, the best first;
-        if their numbers of runs differ, by the mean with equal seeds (`means_with_equal_seeds`).
+        Comparisons of all pairs of configurations. The configurations are ordered by mean score,
+        the best first. If some have fewer runs than others, these means are estimated as if all had
+        runs with the same seeds (`means_with_equal_seeds`).
 
     Raises
     ------

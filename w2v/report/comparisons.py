@@ -26,7 +26,7 @@ from w2v.vectors.locate import SUMMARY
 ENSEMBLE, ENSEMBLE_MAP, CHANGE = "ensemble.html", "ensemble-map.html", "change.html"
 
 PROBES = 12
-"""How many words are chosen for the list of neighbors if none are given."""
+"""The maximum number of words chosen for lists of their nearest neighbors, if none are given."""
 
 SHOWN = 25
 """The largest number of words on the page that compares the use of words in two texts."""

@@ -23,7 +23,7 @@ SCORES = "scores.json"
 NEIGHBOURS = "neighbours.csv"
 
 PROBES = 24
-"""How many words are chosen from a vocabulary for the table of neighbors if none are given."""
+"""The maximum number of words chosen for lists of their nearest neighbors, if none are given."""
 
 LISTED = 5
 """The largest number of nearest neighbors of a word in ``summary.json``."""

@@ -170,9 +170,9 @@ def score_table(judged: Judged) -> dict[str, Any]:
         - ``all``: the number of all comparisons;
         - ``asked``: what a benchmark has: ``questions`` for analogies, else ``pairs`` (of words);
         - ``digits``: the number of decimals of the means;
-        - ``apart``: whether any difference deviates from that of the two means by more than one
-          unit of their last decimal. A difference is computed only from the seeds, and the pairs or
-          questions, that both configurations have;
+        - ``apart``: whether, in any comparison, the difference deviates from one configuration's
+          mean minus the other's by more than one unit of the last decimal. The reason is that a
+          comparison uses only the seeds, and the pairs or questions, that both configurations have;
         - ``scale``: the axis for drawing the differences, a `Scale`.
     """
     sign = -1 if judged.larger_is_better else 1

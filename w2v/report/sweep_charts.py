@@ -54,9 +54,9 @@ def objective_over_seconds(
 ) -> None:
     """Plot the objective against the training time, for each run and as means over seeds.
 
-    The objective is the metric by which the sweep compares its runs. `values` has a value for each
-    finished run, by the run's number in the sweep: the objective, or the objective minus its mean
-    over the runs that can be compared (`Sweep.centered`). `label` names the values on the axis.
+    The objective is the metric by which the sweep compares its runs. `values` maps the number of
+    each finished run to its objective. If runs can be compared only in groups, such as runs with
+    the same loss function, the mean of the run's group is subtracted. `label` is the axis label.
     """
     every = [one for ranked in result.ranking.values() for one in ranked]
     unbeaten = result.unbeaten

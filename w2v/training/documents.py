@@ -119,9 +119,9 @@ def train(
     limit
         The largest number of documents to read; blank ones do not count.
     workers
-        The number of threads that tokenize; None: one for each core. With a tokenizer that has a
-        ``pattern`` or ``function``, the number of processes; None: one. A function as `tokenizer`
-        is called by one thread.
+        The number of threads that tokenize; None: one for each core. If the setting ``pattern`` or
+        ``function`` of ``w2v.Words`` or ``w2v.Whitespace`` is given, the number of processes; None:
+        one. If `tokenizer` is itself a function, one thread calls it, and `workers` is not used.
     min_count, max_size, words, keep, drop, max_share
         Which words get a vector: words that occur at least `min_count` times or, if `words` is
         given, words in `words` that occur. Words in `drop`, and words that each make up more than

@@ -499,11 +499,11 @@ class _Training:
         )
 
     def _tables(self) -> dict[str, NDArray[Any]]:
-        """Return the matrices of the model other than word vectors, by name.
+        """Return the arrays of the model other than input and output vectors of words, by name.
 
-        With hierarchical softmax, the result has the vectors of the inner nodes. With subwords, it
-        has the words' own rows of the input matrix. (The vector of a word is the mean of its own
-        row and of the rows of its n-grams.) Otherwise, it is empty.
+        With hierarchical softmax, which has no output vectors of words, the result has the vectors
+        of the inner nodes. With subwords, it has each word's own row of the input matrix, but not
+        the rows of n-grams. With neither, it is empty.
         """
         objective, (center, outside) = self.task.objective, self.task.model
         tables = {}

@@ -74,14 +74,14 @@ def score_centers(sizes: Sizes, outside: I64, norms: int, tile: Tile) -> None:
 
 @inlined
 def own_term(factor: int, row: int, column: int, zero: Any) -> Any:
-    """For CBOW, compute some components of a gradient that comes from a center word's own score.
+    """For CBOW, compute a part of a negative gradient that comes from a center word's own score.
 
     The own score is s = x·y, where x is the center word's input row (the sum or mean of the vectors
     of the other words in its window) and y its output vector. ``factor`` is the address of g, the
-    negative derivative of the loss with respect to s, and ``row`` the address of x or y. The result
-    is a part of g x, the negative gradient of y, or of g y, a term of the negative gradient of x.
-    ``column`` is the first component, and ``zero`` a tuple of as many zero SIMD vectors as are
-    returned.
+    negative derivative of the loss with respect to s. If ``row`` is the address of x, the result is
+    a part of g x, the negative gradient for y. If ``row`` is the address of y, the result is a part
+    of g y, a term of the negative gradient for x. The part begins at component ``column``, and has
+    as many SIMD vectors as ``zero``, a tuple of SIMD vectors of zeros.
     """
     return multiply_add_each(splat(load_float(factor, 0)), load_each(zero, row, column), zero)
 
@@ -98,13 +98,13 @@ def center_block(
     column: int,
     zero: Any,
 ) -> None:
-    """For CBOW, compute and write some columns of the gradients of `MR` = 4 center words.
+    """For CBOW, compute and write some components of the gradients of `MR` = 4 center words.
 
     The own score of a center word is the dot product of its input row (the sum or mean of the
-    vectors of the other words in its window) and its output vector. The negative gradient of the
-    input row is written to ``out``. That of the output vector goes to the gradient buffer or to the
-    model, as ``targets`` says. ``column`` is the first column, and ``zero`` a tuple of as many zero
-    SIMD vectors as are computed for each row.
+    vectors of the other words in its window) and its output vector. The negative gradients of
+    input rows are written to ``out``, those of output vectors to the gradient buffer or the model,
+    as ``targets`` says. The components computed are as many SIMD vectors as ``zero`` has, beginning
+    with component ``column``. ``zero`` is a tuple of SIMD vectors of zeros.
 
     Parameters
     ----------

@@ -78,16 +78,16 @@ def list_groups(
 ) -> float:
     """List the tree nodes with which each group of center words is scored (skip-gram).
 
-    A tile is a sequence of groups of `MR` = 4 consecutive center words. The nodes of a group are
-    those on the Huffman tree paths of all words that its center words predict. They are written to
-    ``own.starts`` and ``own.entries``, and the weights of their scores to ``own.factors`` and
-    ``own.negatives`` (`Nodes` describes the four arrays). Returns the summed weight of the tile's
-    pairs (center word, predicted word).
+    A tile is a sequence of groups of `MR` = 4 consecutive center words. ``own.entries`` gets the
+    nodes of each group: those on the Huffman paths of the words that the group predicts.
+    ``own.starts`` gets the index at which each group begins. For each node and center word,
+    ``own.factors`` gets the summed weight of the predicted words whose paths have the node, and
+    ``own.negatives`` that of the words whose paths take branch 1 there.
 
-    ``keys`` and ``starts`` have the paths of the words in and around the tile (``keys`` and
-    ``key_starts`` of `structures.Plans`). ``weights`` has the weight of a pair for each offset of
-    the predicted word from the center word. Before the call, `find_targets` must have filled
-    ``tile``, and ``own.marks`` must be 0 for the tile's nodes.
+    ``keys`` and ``starts`` have the paths of the words in and around the tile (see
+    `structures.Plans`). ``weights`` has the weight of a pair (center word, predicted word) for each
+    offset of the predicted word. Before the call, `find_targets` must have filled ``tile``, and
+    ``own.marks`` must be 0 for the tile's nodes. Returns the summed weight of the tile's pairs.
     """
     entries, marks = own.entries, own.marks
     sums, lanes = address(own.sums), address(own.lanes)
@@ -124,15 +124,15 @@ def list_groups(
 
 @inner
 def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
-    """Decode the lists of tree nodes with which groups of center words are scored (CBOW).
+    """Decode the tree nodes with which each group of center words in a tile is scored (CBOW).
 
-    A tile is a sequence of groups of `MR` = 4 center words. The nodes of a group are those on the
-    Huffman tree paths of its center words. They are written to ``own.starts`` and ``own.entries``,
-    and the weights of their scores, 0 or 1, to ``own.factors`` and ``own.negatives`` (`Nodes`
-    describes the four arrays).
+    A tile is a sequence of groups of `MR` = 4 center words. ``keys`` has an integer for each node
+    on the Huffman paths of each group's words (`tree_nodes.list_levels` has the formula), and
+    ``starts`` the index at which each group begins.
 
-    ``keys`` has one integer for each node of each group (`tree_nodes.list_levels` has the formula).
-    ``starts`` has the index in ``keys`` at which each group begins.
+    ``own.entries`` gets each node's index in the tile, and ``own.starts`` each group's first index
+    in ``own.entries``. For each node and word of its group, ``own.factors`` gets 1 if the word's
+    path has the node, else 0; ``own.negatives`` gets 1 if the path takes branch 1 there, else 0.
     """
     bits, factors, negatives = address(own.bits), address(own.factors), address(own.negatives)
     begin, groups = starts[0], sizes.tile // MR
@@ -181,26 +181,26 @@ def score_nodes(
 
     A tile is a number of center words, each with an input row (the vector that predicts words). A
     score is the dot product of an input row and a tree node's vector. Before the call, ``tile``
-    must have these vectors and their squared lengths. The negative derivatives are written to
-    ``tile.scores``. ``own`` gets the nodes that are scored, and the weights of the scores.
-    ``of_centers`` and ``of_nodes`` get, for each input row and each node, an upper bound on the
-    second derivative of the loss with respect to this vector, which limits the step size.
+    must have these vectors and their squared lengths. ``tile.scores`` gets the negative
+    derivatives, and ``own`` the scored nodes and the weights of the scores. ``of_centers`` and
+    ``of_nodes`` get upper bounds on the second derivatives of the loss with respect to input rows
+    and nodes' vectors, which limit step sizes.
 
     Parameters
     ----------
     weights, documents
-        For skip-gram: the weight of a pair (center word, predicted word) for each offset of the
-        predicted word from the center word, and the document numbers of the words in and around the
-        tile.
+        For skip-gram: the weight of a pair for each offset of the predicted word from the center
+        word, and the document numbers of the words in and around the tile.
     keys, starts
-        The tree paths of the words in and around the tile (skip-gram), or the nodes of each group
-        of `MR` = 4 center words (CBOW).
+        Encoded tree nodes (`structures.Plans`), and the index at which each word or group begins:
+        for skip-gram, the nodes on the path of each word in and around the tile; for CBOW, those on
+        the paths of each group of `MR` = 4 center words.
     inputs, ahead
         A matrix, and the indices of its rows to prefetch.
 
     Returns
     -------
-    The summed weight of the tile's pairs (0 for CBOW: the caller counts them), and its loss.
+    The summed weight of the tile's pairs (0 for CBOW, where the caller counts them), and its loss.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
     pairs: float = np.float64(0)

@@ -49,7 +49,7 @@ def add_row(
     heads
         The last row of each word's list, or -1; updated. (``lists.heads`` has the first rows.)
     lists
-        Updated. In ``lists.next``, `ALONE` marks the row of a word that was added only once.
+        Updated. In ``lists.next``, `ALONE` marks a row with the only gradient of its word so far.
     """
     head = np.int64(heads[unsigned(word)])
     known, same, joins = head >= 0, head >= begin, head >= joined
@@ -124,12 +124,12 @@ def list_band(
 ) -> int:
     """For each output word of a training step, list the rows of the gradient buffer to add up.
 
-    This is for negative sampling, where output words are words to predict and noise words. Each
-    strip (some consecutive center words) has a row for every position whose word it may predict,
-    and for each of its noise words. A word with at least two rows gets a list of them, ordered by
-    tile (center words that share noise words). If `Sizes.halves` is true, the list has only the
-    word's first row in each half of the step, to which its other gradients in this half are added.
-    Returns the number of lists.
+    This is for negative sampling, where output words are words to predict and noise words. The
+    center words of a tile share noise words; a strip consists of one or more tiles. A strip has a
+    row for every position whose word it may predict, and for every noise word of its tiles. A word
+    with at least two rows gets a list of them, ordered by tile. If `Sizes.halves` is true, the list
+    has only the word's first row in each half of the step, to which its other gradients in this
+    half are added. Returns the number of lists.
 
     ``centers`` is the number of center words, ``half`` that of strips in the first half of the
     step. ``ids`` are the words from ``sizes.window`` positions before the first center word on, -1

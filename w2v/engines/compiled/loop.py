@@ -85,15 +85,15 @@ def wait_and_prepare(
 ) -> None:
     """Wait until all jobs of a phase are finished, and prepare training steps in the meantime.
 
-    A phase is a part of the work, divided into jobs that threads share (``jobs.py``). Before the
-    call, all jobs of the phase must have been taken, unless it is ``group.phase``. The other
-    parameters are those of `train`.
+    A phase is a part of the work, divided into jobs that threads share (``jobs.py``). In one phase,
+    ``group.phase``, each job prepares a step of ``group``. This function takes only jobs of this
+    phase. If it is to wait for another phase, all jobs of that phase must have been taken before.
+    The other parameters are those of `train`.
 
     Parameters
     ----------
     group
-        The steps to prepare. The preparation of each is a job of the phase ``group.phase``. A
-        thread must wait for this phase before it reads the plans of the steps.
+        The steps to prepare. A thread must wait for ``group.phase`` before it reads their plans.
     phase, number
         The index of the phase to wait for, and how many jobs it has.
     """

@@ -56,10 +56,10 @@ sums of such a block take 16 SIMD registers, which only some processors have to 
 
 
 class Terms(NamedTuple):
-    """Four weighted sums of the same word vectors R[k]; each is a part of a negative gradient.
+    """Four weighted sums of vectors R[k]: terms of the negative gradients of four vectors x[p].
 
-    Sum p, from 0 to 3, is Σ G[p, k] R[k] over k. The factors G are the negative derivatives of the
-    loss with respect to the scores (the dot products of input and output vectors).
+    For p = 0 to 3, sum p is Σ G[p, k] R[k] over k. G[p, k] is minus the derivative of the loss with
+    respect to the score x[p]·R[k], the dot product of an input vector and an output vector.
     """
 
     # The address of the float32 factors. The factor of R[k] in sum p has the index ``p * down + k *
@@ -172,11 +172,12 @@ def score_columns(a: int, b: int, columns: int, vectors: int, out: int, down: in
 
 @inlined
 def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -> None:
-    """For skip-gram, score the words that some, but not all, of `MR` = 4 center words predict.
+    """For skip-gram, score the words in the windows of some, but not all, of `MR` = 4 center words.
 
-    The center words p = 0 to 3 are consecutive. Center word p predicts the words p to
-    ``p + 2 * reach`` of a run of ``2 * reach + 4`` words. Only the first three and the last three
-    words are scored, each with the center words that predict it. A score is a dot product.
+    The center words p = 0 to 3 are consecutive. A run of words extends from ``reach`` (the window
+    size) words before them to ``reach`` words after them. Its words p to ``p + 2 * reach`` are the
+    window of center word p, which includes the center word itself, with weight 0 in the loss. The
+    first three and the last three words are scored for all windows that they are in.
 
     Parameters
     ----------
@@ -186,9 +187,8 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
     vectors
         The number of SIMD vectors that make up one word vector.
     out, down
-        The float32 score of center word p and word j of the run goes to the address
-        ``out + 4 * (p * down + j)``. Up to three numbers beside these scores are overwritten, so
-        the scores of the other words must be computed after this call.
+        The float32 score (dot product) of center word p and word j of the run goes to the address
+        ``out + 4 * (p * down + j)``. Scores beside it are overwritten; compute those afterwards.
     """
     # Whole SIMD vectors are stored, so other numbers are overwritten, too.
     width, zero = vectors * LANES, splat(0)
@@ -218,9 +218,9 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
 def add_term(terms: Terms, p: int, k: int, y: Any, sums: Any) -> Any:
     """Add a word vector times its factor to a sum, for a few adjacent components of the vectors.
 
-    The sum is number ``p`` of the four that ``terms`` describes; the word vector is number ``k`` of
-    its summands. ``y`` has the components of the word vector, and ``sums`` those of the sum so far.
-    Both are tuples of SIMD vectors, and so is the result, the new sum.
+    ``y`` has the components of the word vector, and ``sums`` those of the sum so far. Both are
+    tuples of SIMD vectors, and so is the result, the new sum. The factor is the one that ``terms``
+    has for word vector number ``k`` in sum number ``p``.
     """
     factor = splat(load_float(terms.G, p * terms.down + k * terms.along))
     return multiply_add_each(factor, y, sums)
@@ -427,9 +427,9 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
     A vector's curvature bound is an upper bound on the second derivative of the loss with respect
     to the vector, in any direction. Let x be the center word's input vector, y_j the output vectors
     that it is scored with, and H_j an upper bound on the second derivative of the loss with respect
-    to the score x·y_j. H_j |x|² is added to row ``p`` of ``own.sums`` (zeros before a tile), in the
-    column of y_j. The bound of x, Σ_j H_j |y_j|², is returned as a SIMD vector whose lanes the
-    caller must add up.
+    to the score x·y_j. H_j |x|² is added to row ``p`` of ``own.sums``, in the column of y_j. The
+    caller sets ``own.sums`` to 0 before each tile; after it, the sum of a column is the bound of
+    its y_j. The lanes of the returned SIMD vector add up to the bound of x, Σ_j H_j |y_j|².
 
     Parameters
     ----------
@@ -439,8 +439,8 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
         The address of the squared lengths of the context words' output vectors (for CBOW, the
         center words').
     i, p
-        The center word is number ``i + p`` of its tile (64 consecutive center words). ``p`` is less
-        than `MR` = 4.
+        The center word is number ``i + p`` of its tile (64 consecutive center words). ``i`` is a
+        multiple of `MR` = 4, and ``p`` is less than 4. Center words with equal ``p`` share a row.
     """
     sums, lanes = address(own.sums) + 4 * p * own.sums.shape[1], own.noise_norms.size
     H = address(tile.curvature) + 4 * (i + p) * sizes.row

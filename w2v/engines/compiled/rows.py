@@ -188,26 +188,26 @@ def choose_targets(
     """Decide where some gradients will go: to the gradient buffer, or directly to the model.
 
     Each gradient belongs to the vector of a word, and has a row in the buffer (at the address
-    ``gradients``). The decisions are stored in ``tile`` (`Targets`). Every buffer row of a training
-    step must be processed exactly once, and before other rows whose gradients are added to it.
+    ``gradients``). The decisions are stored in ``tile`` (`Targets`). In a training step, each row
+    must be passed once. A row whose gradient is added to another row must be passed after that row.
 
     Parameters
     ----------
     ids
         The row of ``matrix``, the model's matrix, with the vector of each gradient.
     places
-        For each buffer row, the row that gets its gradient. Its own row is overwritten; to another
-        row, the gradient is added. `ALONE`: the gradient is the only one of its vector in the step,
-        and updates the vector directly. -1: the row is unused.
+        For each buffer row r: r if the gradient of r overwrites row r; the number of another row if
+        the gradient is added to that row; `ALONE` if the gradient is the only one of its vector in
+        the step, and updates the vector directly; -1 if r is unused.
     curvature
         For each buffer row, an upper bound on the curvature of the loss (its second derivative),
-        which limits the step size (`limit`). Before the call, it must be complete for the row's own
-        gradient. If a gradient is added to another row, its bound is added to that row's bound.
+        which limits the step size (`limit`). The caller must have computed the bound of each row's
+        own gradient. If a gradient is added to another row, its bound is added to that row's bound.
     copies
         The address of copies of the vectors from before the step, in the order of ``ids``; 0 if the
         model still has these values.
     start, first
-        The buffer row of the first gradient, and its index in ``tile.out``; the others follow.
+        Gradient i has row ``start + i`` of the buffer, and element ``first + i`` of ``tile.out``.
     """
     model, stride, size = address(matrix), np.int64(4 * matrix.shape[1]), 4 * tile.C.shape[1]
     zeros = address(tile.zeros)

@@ -211,10 +211,10 @@ def combine_four(
     """Compute the negative gradients of the input vectors of four center words.
 
     This is for the hierarchical softmax. Each negative gradient is a weighted sum of tree nodes'
-    vectors, which are rows of ``rows``. Each of the elements ``first`` to ``last - 1`` of
-    ``entries`` selects a node, and has four factors, one for each center word: the negative
-    derivatives of the loss with respect to their scores (dot products) with the node. ``targets``
-    says where each negative gradient is stored, or which vector it updates (`rows.Targets`).
+    vectors, which are read from the matrix ``rows``. Each of the elements ``first`` to ``last - 1``
+    of ``entries`` selects a node, and has a factor for each center word: the negative derivative of
+    the loss with respect to the dot product of the word's input vector and the node's vector.
+    ``targets`` says where each negative gradient is stored, or which vector it updates.
     ``vectors`` is the number of SIMD vectors that make up one word vector.
     """
     zero, column, left = splat(0), ZERO, vectors

@@ -109,11 +109,12 @@ def choose_band_targets(
 ) -> None:
     """For negative sampling, decide where the gradient of each output vector of a tile is written.
 
-    A tile is 64 consecutive center words. Its output vectors are those of the words that it may
-    predict, and of its noise words. In the gradient buffer, each of these words has a row. If the
-    next tile adds to the gradient of a word, the gradient is written to this row. Otherwise,
-    `rows.choose_targets` decides between this row, an earlier row and the model. The decisions and
-    the step sizes are stored in ``tile``.
+    A tile is 64 consecutive center words. The gradient buffer has a row for each noise word of the
+    tile, and for each text position whose word the tile may predict. Adjacent tiles share rows of
+    positions: a gradient to which the next tile will add is kept in its row. Any other gradient
+    updates the model if it is the only one of its word in the training step. Otherwise, it goes to
+    its row, or is added to an earlier row of the same word (`rows.choose_targets`). The decisions
+    and the step sizes are stored in ``tile``.
 
     Parameters
     ----------
@@ -121,8 +122,7 @@ def choose_band_targets(
         The words that the strip (a sequence of tiles) may predict, beginning ``sizes.reach``
         positions before its first center word.
     places
-        For each row, the index of the row to which its gradient goes when no later tile adds to it,
-        or `ALONE` for the model (``Lists.places``).
+        For each row, the index of the row that gets its gradient; `ALONE`: the model (`Lists`).
     curvature
         For each row, a bound on the curvature (second derivative) of the loss, which limits the
         step size. Updated here from ``own.sums``.

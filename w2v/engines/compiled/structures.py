@@ -72,9 +72,9 @@ softmax, it sorts the center words of a step by the positions of their leaves in
 class Parts(NamedTuple):
     """With subwords: for each word, the rows of the input matrix whose weighted sum is its vector.
 
-    The rows of a word are its own row and those of its n-grams. In the shapes, V is the number of
-    words, and E is the number of rows of all words, counted word by word. Without subwords,
-    `starts` is [0], and the other arrays are empty.
+    The rows of a word are its own row and those of its n-grams. In the comments on the attributes,
+    V is the number of words, and E the sum of their numbers of rows. Without subwords, `starts` is
+    [0], and the other arrays are empty.
     """
 
     # int32 (V + 1,): the rows of word w are the elements ``starts[w]`` to ``starts[w + 1] - 1`` of
@@ -146,7 +146,7 @@ class Pairs(NamedTuple):
 class Problem(NamedTuple):
     """The vectors of the model and the settings of their training, which all threads share.
 
-    V is the size of the vocabulary.
+    In the comments on the attributes, V is the size of the vocabulary.
     """
 
     # float32: the input matrix, updated in place. Its rows are the input vectors of the words; with
@@ -321,13 +321,14 @@ class Lists(NamedTuple):
     """Linked lists of the gradients that are added up to update a vector in a training step.
 
     A vector may get several gradients in a step (one update of the model): a word's vector gets one
-    from each place where the word occurs. Each is written to its own row of the `Buffer`, or added
-    to an earlier row of the vector (`places`). The rows in use form a list, and their sum updates
-    the vector at the end of the step. A single gradient updates its vector directly, without a
-    list, except for input vectors with subwords.
+    from each place where the word occurs. Each of these gradients is written to a row of the
+    gradient buffer, or added to the row of an earlier gradient of the same vector (`places`). The
+    rows with gradients of a vector form a list, and their sum updates the vector at the end of the
+    step. A single gradient updates its vector directly, without a list, except for input vectors
+    with subwords.
 
-    A `Lists` is for input vectors, or for output vectors. The first index of each array is s modulo
-    ``steps`` for step s of a shard (a part of the text). ``rows`` is the number of buffer rows.
+    In the comments on the attributes, ``rows`` is the number of rows of the buffer. The first index
+    of each array is s modulo ``steps`` for step s of a shard (a part of the text).
     """
 
     # int32 (steps, rows): the word, or tree node, of each list. Elements that are not in use
@@ -354,11 +355,11 @@ class Lists(NamedTuple):
 class Plans(NamedTuple):
     """What is prepared for n training steps before their gradients are computed.
 
-    The plan of a step has its words, windows, noise words or tree nodes, and lists of gradients. It
-    does not depend on the model. In the shapes, m is the window size, and ``tiles`` is the number
-    of tiles in a step. A tile is a group of center words that are scored together. The other sizes
-    are attributes of `Sizes`. The first index of each array is s modulo n for step s of a shard (a
-    part of the text).
+    The plan of a step has its words and windows, its noise words or tree nodes, and lists of the
+    rows of the gradient buffer that will be added up for each vector. It does not depend on the
+    model's vectors. In the comments on the attributes, m is the window size, and ``tiles`` the
+    number of tiles (center words scored together) in a step; other sizes are attributes of `Sizes`.
+    The first index of each array is s modulo n for step s of a shard (a part of the text).
     """
 
     # int32 (n, step + tile + 2 * m): the words of each of n training steps, from m positions before
@@ -450,10 +451,10 @@ class Buffer(NamedTuple):
     from each place where the word occurs, a tree node's vector one from each tile (center words
     that are scored together) that has the node. Each gradient has its own row, so that the order of
     the sum does not depend on the threads. The row is left out of the sum if the gradient updates
-    the model directly, or is added to an earlier row (``Lists.places``).
+    the model directly, or is added to the row of an earlier gradient (``Lists.places``).
 
-    In the shapes, ``width`` is the dimension of the vectors, rounded up to a multiple of `LANES`.
-    The other sizes are attributes of `Sizes`.
+    In the comments on the attributes, ``width`` is the dimension of the vectors, rounded up to a
+    multiple of `LANES`. The other sizes are attributes of `Sizes`.
     """
 
     # float32 (strips * input_slots, width): negative gradients of the loss with respect to input
@@ -537,8 +538,8 @@ class Planning(NamedTuple):
     """The memory in which a thread prepares training steps before their gradients are computed.
 
     To prepare a step means to draw its random numbers, and to list which gradients belong to each
-    vector (``plans.py``). In the shapes, V is the size of the vocabulary; ``step``, ``entries`` and
-    ``depth`` are attributes of `Sizes`.
+    vector (``plans.py``). In the comments on the attributes, V is the size of the vocabulary;
+    ``step``, ``entries`` and ``depth`` are attributes of `Sizes`.
     """
 
     # uint32 (BLOCK,): random numbers for the sub-sampling of a block of `BLOCK` tokens.
@@ -595,9 +596,9 @@ class Tile(NamedTuple):
     """The working memory of a thread for one tile: center words that are scored together.
 
     It has copies of vectors, the scores (the dot products of input and output vectors), and the
-    addresses to which gradients are written. In the shapes, ``tile`` is the number of center words,
-    and ``width`` the dimension of the vectors, rounded up to a multiple of `LANES`. Arrays without
-    a shape are large enough for any tile; ``rows`` is large enough for any strip (several tiles).
+    addresses to which gradients are written. In the comments on the attributes, ``tile`` is the
+    number of center words, ``width`` the dimension of the vectors, rounded up to a multiple of
+    `LANES`, and ``rows`` the number of rows of `R`, enough for any strip (several tiles).
     """
 
     # int32 (tile,): the start of the range of words that each center word predicts, as an offset
@@ -661,8 +662,8 @@ class Band(NamedTuple):
 
     A tile is a group of consecutive center words that share noise words. The input vector of a
     center word is scored with the output vectors of context words (those that the tile may predict)
-    and of the noise words. `Tile` has the scores. In the shapes, ``tile``, ``row``, ``contexts``
-    and ``noise`` are attributes of `Sizes`.
+    and of the noise words. `Tile` has the scores. In the comments on the attributes, ``tile``,
+    ``row``, ``contexts`` and ``noise`` are attributes of `Sizes`.
     """
 
     # float32 (2, tile * row): the weight of each score in the loss, negative for noise words. Row 1
@@ -702,7 +703,7 @@ class Windows(NamedTuple):
 
     The input row of a center word is the sum or mean of the vectors of the other words in its
     window. After the scores are computed, the gradient of each input row is passed on to these
-    words. In the shapes, n is the number of center words in the strip, and m the window size.
+    words. In the comments on the attributes, n is the number of center words, m the window size.
     """
 
     # int64: an address for each word from m positions before the strip to m after it. Before the
@@ -755,8 +756,8 @@ class Nodes(NamedTuple):
     The input vector of each center word is scored with all nodes on the tree paths of the words
     that the group predicts: a center word predicts the words around it in skip-gram, itself in
     CBOW. So the scores form a sparse matrix of groups and nodes (``hierarchical.py``). It has n
-    elements, each with `MR` scores. In the shapes, ``columns`` is the largest possible number of
-    nodes of a tile.
+    elements, each with `MR` scores. In the comments on the attributes, ``columns`` is the largest
+    possible number of nodes of a tile.
     """
 
     # int32 (groups + 1,): the elements ``starts[g]`` to ``starts[g + 1] - 1`` of `entries` belong

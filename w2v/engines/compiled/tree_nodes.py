@@ -93,19 +93,19 @@ def list_nodes(
 
     A tile is a number of consecutive center words. Its nodes are the inner nodes on the Huffman
     paths of all words in it and up to ``sizes.reach`` words before and after it. A node gets a
-    gradient from each tile that has it. If a node gets several, their rows of the gradient buffer
-    form a list (`Lists`). Returns the number of lists.
+    gradient from each tile that has it. A node with several gradients gets one list of their rows
+    in the gradient buffer (`Lists`). Returns the number of lists.
 
     Parameters
     ----------
     ids
         The words of the step, from ``sizes.window`` words before its first center word on.
     nodes, starts
-        Output: the node, or -1, of each row of the gradient buffer, tile after tile; and the first
-        row of each tile.
+        Output: the nodes of each tile, padded with -1 to a multiple of 4, tile after tile; and the
+        index of each tile's first node. ``nodes[i]`` is the node of row i of the gradient buffer.
     keys, key_starts
-        Output: the path of each word that a tile may predict, and where it begins. An element of
-        ``keys`` is 2 * a node's index in the tile + the code (0 or 1) of the path's branch there.
+        Output: the path of each word that a tile may predict, and its start in ``keys``. An element
+        of ``keys`` is 2 * a node's index in the tile + the code (0 or 1) of the path's next branch.
     seen, heads
         Working memory, with an element for each tree node; -1 before and after the call.
     """
@@ -203,10 +203,10 @@ def list_levels(
 ) -> None:
     """For CBOW with the hierarchical softmax, encode new tree nodes of a group of center words.
 
-    A group is `MR` = 4 center words, numbered from 0, which are scored with the inner nodes on
-    their Huffman paths. The nodes at the levels ``first`` to ``last - 1`` of the path of center
-    word ``lane`` (the root has level 0) must not be on the paths of earlier center words of the
-    group. Each is encoded as an int32, the sum of
+    A group is ``filled`` center words, numbered from 0, which are scored with the inner nodes on
+    their Huffman paths; ``filled`` is `MR` = 4, or less at the end of a training step. The nodes at
+    levels ``first`` to ``last - 1`` of the path of center word ``lane`` (the root has level 0) must
+    not be on the paths of earlier words of the group. Each node is encoded as an int32, the sum of
 
     - 256 times its index among the nodes of the tile (a sequence of groups);
     - 2 ** n for each center word n whose path has the node;
@@ -214,8 +214,8 @@ def list_levels(
 
     ``branches`` is the address of ``Paths.branches``. ``scratch.lanes`` must describe the paths
     (`compare_paths`), and ``scratch.columns`` must have, for each level of path ``lane``, the
-    node's index in the tile. The group has ``filled`` center words. The results are written to the
-    address ``keys``; elements after them may be overwritten.
+    node's index in the tile. The results are written to the address ``keys``; elements after them
+    may be overwritten.
     """
     one, codes = splat_int(np.int32(1)), splat_int(np.int32(1 << MR))
     shift, zero = splat_int(np.int32(1 << 2 * MR)), splat_int(np.int32(0))
@@ -298,9 +298,9 @@ def list_paths(
     """For CBOW with the hierarchical softmax, list the tree nodes that a training step needs.
 
     A tile is a number of center words, successive in ``order``. Its nodes are the inner nodes on
-    the Huffman paths of these words. A node of several tiles gets a list of the rows of the
-    gradient buffer that are added up for it: one for each job (`SORTED_TILES` successive tiles,
-    which one thread computes) that has the node. Returns the number of lists.
+    the Huffman paths of these words. Each job (`SORTED_TILES` successive tiles, which one thread
+    computes) adds up a node's gradients in one row of the gradient buffer. A node of several tiles
+    gets one list (`Lists`) of its rows, one row for each job. Returns the number of lists.
 
     Parameters
     ----------
@@ -308,11 +308,11 @@ def list_paths(
         The words of the step, and the numbers of the center words, sorted by leaf; -1 in the
         remaining elements. Center word i is ``ids[sizes.window + i]``.
     nodes, starts
-        Output: the node, or -1, of each row of the gradient buffer, tile after tile; and the first
-        row of each tile.
+        Output: the nodes of each tile, padded with -1 to a multiple of 4, tile after tile; and the
+        index of each tile's first node. ``nodes[i]`` is the node of row i of the gradient buffer.
     keys, key_starts
         Output: the nodes of each group of `MR` = 4 center words, as encoded by `list_levels`, and
-        where each group begins.
+        the index in ``keys`` at which each group begins.
     heads
         Working memory, with an element for each tree node; -1 before and after the call.
     """

@@ -57,10 +57,10 @@ def add_sums(
 ) -> None:
     """Add the sum of a vector's gradients, times ``step``, to a row, for a block of columns.
 
-    The vector is that of a word or tree node. Its gradients in a training step are kept in rows of
-    the gradient buffer, which form a linked list. For a word, the rows from each half of the
-    training step's text are added up separately, and then the two sums are added. The result
-    therefore does not depend on the number of threads.
+    The gradients of the vector in a training step are in a linked list of rows of the gradient
+    buffer. For a word (not a tree node), the rows from each half of the training step's text are
+    added up, then the two sums. This order is the same for any number of threads: with one or two,
+    one thread computes each half, and has already added up the word's gradients in one row.
 
     Parameters
     ----------
@@ -97,10 +97,10 @@ def add_sums(
 def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: int) -> None:
     """Add the sum of a vector's gradients in a training step, times ``step``, to a row.
 
-    The vector is that of a word or tree node. Its gradients are kept in rows of the gradient
-    buffer, which form a linked list. For a word, the rows from each half of the training step's
-    text are added up separately, and then the two sums are added. The result therefore does not
-    depend on the number of threads.
+    The gradients of the vector are in a linked list of rows of the gradient buffer. For a word (not
+    a tree node), the rows from each half of the training step's text are added up, then the two
+    sums. This order is the same for any number of threads: with one or two, one thread computes
+    each half, and has already added up the word's gradients in one row.
 
     Parameters
     ----------
@@ -251,8 +251,7 @@ def sum_words(
 
     - in ``buffer.words``, in place of the word's vector: the sum of its negative gradients;
     - in ``buffer.word_curvature``: an upper bound on the curvature (second derivative) of the loss
-      with respect to the vector, times the word's element of ``Parts.totals``, which is 1 up to
-      rounding.
+      with respect to the vector. `move_parts` computes step sizes from these bounds.
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     words, heads, after = plans.center.words[n], plans.center.heads[n], plans.center.next[n]

@@ -124,16 +124,16 @@ def add_multiple(rows: int, factors: int, i: Any, sign: np.float32, column: int,
 def move_range(
     ranges: Ranges, k: int, begin: Any, end: Any, column: int, sums: Any, zero: Any
 ) -> Any:
-    """For CBOW, compute the sum over range number ``k`` of rows from that over the previous range.
+    """For CBOW, compute the sum over range ``k`` of rows from the sum over the previous range.
 
-    New rows, times their factors, are added, and rows that are not in the range any more are
-    subtracted. If the ranges have no row in common, the sum starts again from zero, and rounding
-    errors disappear. The row that is to be left out (`Ranges.left_out`) is still included.
+    Each row is multiplied by its factor (``ranges.factors``) before it is added or subtracted. Rows
+    that are new in range ``k`` are added; rows that only the previous range has are subtracted. If
+    the ranges have no row in common, the sum starts again from zero, and rounding errors disappear.
+    The row that is to be left out (`Ranges.left_out`) is still included.
 
-    The previous range has the rows ``begin`` to ``end - 1``; both are 0 before range 0. ``sums`` is
-    the sum over it, a tuple of SIMD vectors that starts at column ``column``, and ``zero`` a tuple
-    of as many zero vectors. Returns the sum over the range, its first row, and the one after its
-    last.
+    The previous range has the rows ``begin`` to ``end - 1``; for ``k`` = 0, ``begin`` and ``end``
+    are 0. ``sums`` has some columns of the previous sum, from ``column`` on, as a tuple of SIMD
+    vectors; ``zero`` has as many zero vectors. Returns the new ``sums``, ``begin`` and ``end``.
     """
     first = np.int64(load_int(ranges.firsts, k)) - ranges.start
     last = np.int64(load_int(ranges.lasts, k)) - ranges.start
@@ -239,14 +239,14 @@ def read_windows(
     Parameters
     ----------
     lows, highs
-        The start and the end (excluded) of the window of each center word of the strip, which
-        includes the center word, as indices among the words of the training step (``Plans.ids``).
+        The start and the end (excluded) of each center word's window, as indices in ``Plans.ids``,
+        the words of the training step. The window includes the center word.
     weights
         For each center word, the weight that each other word of its window has in the input vector.
     start
         The index in ``Plans.ids`` of the first word of ``own.rows``.
     out
-        The address of the first result; the others follow.
+        The address to which the first input vector is written; the others follow.
     """
     size, zeros = 4 * sizes.vectors * LANES, address(tile.zeros)
     for i in range(unsigned(last - first)):
@@ -285,11 +285,11 @@ def share_gradients(
 ) -> None:
     """For CBOW, find the windows that contain each word, and bound the curvature of the loss.
 
-    The negative gradient of a word is the sum of s g over the windows of other words that contain
-    it. g is the negative gradient of the window's input vector (the sum or, if ``mean`` is true,
-    the mean of the vectors around the center word), and s a factor, the window's share. ``windows``
-    gets the addresses of g, the shares, and, for each word, the range of windows that contain it,
-    including its own.
+    The negative gradient of a word is the sum of s g over all windows that contain it, except the
+    window around the word itself. g is the negative gradient of the window's input vector (the sum
+    or, if ``mean`` is true, the mean of the vectors around the center word), and s a factor, the
+    window's share. ``windows`` gets the addresses of g, the shares, and, for each word, the range
+    of all windows that contain it; `write_shares` leaves the window around the word out of the sum.
 
     Parameters
     ----------
@@ -308,8 +308,8 @@ def share_gradients(
         The addresses of the first g (the others follow) and of a row of zeros, which replaces g for
         words outside the strip.
     curvature
-        Output: such a bound for each word's vector, from ``sizes.window`` words before the strip
-        on.
+        Output: for each word, a bound on the second derivative of the loss with respect to its
+        vector. Element 0 is the word ``sizes.window`` positions before the strip.
     """
     m, centers, size = sizes.window, len(lows), 4 * sizes.vectors * LANES
     rows, factors, bounds = windows.rows, windows.factors, windows.bounds

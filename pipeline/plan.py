@@ -178,7 +178,7 @@ def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, a
 
 
 def line_of(step: Step) -> str:
-    """Return the text for a step: "cached", "made by job 2", or why it runs and its costs."""
+    """Say whether a step is cached, will have been made by an earlier job, or why it must run."""
     if not step.why:
         return "cached"
     if step.job is not None:

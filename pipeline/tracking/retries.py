@@ -53,9 +53,9 @@ class RetryQueue:
         self._wait(made.wait, MAX_WAIT)
 
     def close(self, max_wait: float = MAX_WAIT) -> str:
-        """Wait until all calls are made; return the errors of calls that failed permanently, or "".
+        """Wait until all calls are done; return the errors of calls that failed permanently, or "".
 
-        If a call fails for ``max_wait`` seconds, drop it and all later ones; return its error.
+        If a call is retried for ``max_wait`` seconds, drop it and all later ones; return its error.
         """
 
         def ended(seconds: float) -> bool:
@@ -69,9 +69,9 @@ class RetryQueue:
         return "; ".join(dict.fromkeys(self.dropped))
 
     def _wait(self, made: Callable[[float], bool], max_wait: float) -> str:
-        """Wait until calls are made; return "" or, if one fails for `max_wait` seconds, its error.
+        """Wait for queued calls; return "", or the error of one retried for `max_wait` seconds.
 
-        ``made(0.05)`` waits at most 0.05 seconds, and returns whether the calls are made.
+        ``made(0.05)`` waits up to 0.05 s; it returns true once all succeeded or failed permanently.
         """
         waited = 0.0
         announced = False

@@ -5,8 +5,8 @@ Near the optimum, n small steps with the learning rate lr cover the fraction 1 -
 distance to it. Here a = lr n c, and c is the curvature (second derivative) of the loss.
 
 A term of the loss, such as -log σ(u·v), has a curvature in v of at most u uᵀ / 4. So c is estimated
-as a constant times m, the weighted mean of u·u over the rows of the matrix that has u. The function
-`approach` returns lr n m; `w2v.cluster.kernels` multiplies it by measured constants.
+as a constant times m, a mean of u·u over all vectors u of the other matrix. The function `approach`
+returns lr n m for each row; `w2v.cluster.kernels` multiplies it by measured constants.
 
 If k workers trained one after another, they would cover (1 - exp(-k a)) / (1 - exp(-a)) times the
 distance that the first one covers. By this formula, ``combine=sequential`` estimates from the

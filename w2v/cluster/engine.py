@@ -25,7 +25,7 @@ GROWTH = 100
 """In a round, all workers train, and then their changes are combined. A round has at most about
 1 / `GROWTH` of the words trained on before it: at first, vectors change fast, and in a long round
 all workers would learn the same. But in each round, a worker trains on at least about
-`MIN_ROUND_WORDS` words, or on its usual number of words if this is smaller."""
+`MIN_ROUND_WORDS` words; if the setting ``round_words`` is smaller, on about that many."""
 
 
 class Round(NamedTuple):

@@ -9,9 +9,9 @@ SUM, MEAN, ORTHOGONAL, SEQUENTIAL = 0, 1, 2, 3
 """How `add_changes` treats a row that several workers have changed, numbered as in `COMBINERS`."""
 
 STEEP, FLAT = 0.05, 0.002
-"""Measured constants for estimates of the curvature of the loss (see `w2v.cluster.approach`): the
-curvature in v of one term, such as -log σ(u·v), divided by the squared length of u. `STEEP` is for
-the direction in which other workers have changed v, and `FLAT` is the mean over all directions."""
+"""Measured constants c (see `w2v.cluster.approach`): a loss term such as -log σ(u·v), of an input
+and an output vector, has a second derivative of about c |u|² with respect to v. c is `STEEP` in the
+direction in which other workers changed their copies of v, `FLAT` in an average direction."""
 
 
 @allocating

@@ -433,19 +433,19 @@ class RayPool:
         self.loaded = False
 
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
-        """Train one round with all workers, and apply their combined changes to the model.
+        """Train one round with all workers, and update the copy of the model in each process.
 
         Each worker, in one of the processes, trains on its part of the text. Then all processes
-        apply the combined changes to their copies of the model. If a process is lost, the round is
-        repeated.
+        apply the combined changes to their copies. The result has the changed rows of the model,
+        with their new values. If a process is lost, the round is repeated.
 
         Parameters
         ----------
         way
             How the changes are combined, for example as their mean.
         table : float32 (rows, d)
-            The model before the round; not changed. Processes get it only if their copies are
-            outdated.
+            The model before the round; not changed here: the caller updates it from the result.
+            Processes get it only if their copies are outdated.
 
         Raises
         ------

@@ -158,9 +158,9 @@ class GensimEngine:
 
         gensim reads the text from a file; `random` gives gensim's seed. The result has the number
         of words before sub-sampling, and the seconds spent on preparation. The number of pairs and
-        the loss are None, because the engine does not report them. Both are 0 instead if no line of
-        the file has two words of the vocabulary. Both are also 0 if one of `rates` is above
-        `LEAST_RATE`, and yet no call so far has changed an output vector, for want of pairs.
+        the loss are None, because the engine does not report them, or 0 if there were no pairs:
+        if no line of the file has two words of the vocabulary, or this and all earlier calls left
+        the output vectors unchanged, although one of `rates` is large enough (above `LEAST_RATE`).
 
         Raises
         ------

@@ -47,7 +47,7 @@ class Inputs(Protocol):
         key
             The key from which random numbers are computed.
         first
-            The index of the first center position in the shard (a part of the text), after
+            The position of the batch's first center word in the shard (a part of the text), after
             sub-sampling.
         """
         ...
@@ -212,10 +212,10 @@ class InputTable:
     def gradient(self, sums: Sums, gradients: F32) -> tuple[NDArray[np.int32], F32]:
         """Convert the gradients of input vectors to gradients of rows of the input matrix.
 
-        An input vector is a weighted sum of word vectors. A word vector is a row or, with subwords,
-        a weighted sum of rows. Each summand gets the gradient of its sum times its share
-        (`Sums.shares`). If all shares equal the weights, the result is the true gradient of the
-        loss.
+        An input vector is a weighted sum of word vectors. A word gets the input vector's gradient
+        times the word's share (`Sums.shares`). With subwords, a word vector is a weighted sum of
+        rows, and each row gets the word's gradient times the row's share in the word. If all shares
+        equal the weights, the result is the true gradient of the loss.
 
         Parameters
         ----------

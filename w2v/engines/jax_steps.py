@@ -300,9 +300,9 @@ class SoftmaxSteps:
         pairs
             The summed weight of all pairs.
         tile
-            A function of the index of a tile, from 0. It returns the summed loss of the tile's
-            center words, their vectors C, all outside vectors U (padded with zeros), and the
-            gradient of the loss with respect to the scores C Uᵀ.
+            A function of the index of a tile, from 0. It returns four values: the summed loss of
+            the tile's center words; their vectors C; all outside vectors U, with rows of zeros at
+            the end; and the gradient of the loss with respect to the logits C Uᵀ.
         """
         m = len(self.ranks) // 2
         words = batch.ids[m : m + self.width]

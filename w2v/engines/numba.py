@@ -126,13 +126,12 @@ class NumbaEngine:
         return self.numpy.state() if self.numpy is not None else {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Copy the arrays of an earlier engine's state into this engine, if there are any.
+        """Continue from the state of an earlier engine: what its method `state` returned.
 
-        With the exact softmax, or if some vectors are frozen (not updated), this engine leaves the
-        training to a `NumpyEngine` of its own. The arrays in `state` are copied into that engine.
-        Otherwise, nothing is done. `state` is what the method `state` of the earlier engine
-        returned. The earlier engine must have been made for the same training task: the same
-        objective, vocabulary and text.
+        The earlier engine must have been made for the same training task: the same objective,
+        vocabulary and text. With the exact softmax, or if some vectors are frozen (not updated),
+        this engine leaves the training to a `NumpyEngine` of its own, which copies the arrays. In
+        all other cases, an engine has no state, and nothing is done.
         """
         if self.numpy is not None:
             self.numpy.restore(state)

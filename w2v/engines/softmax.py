@@ -258,9 +258,10 @@ class SoftmaxStep:
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the optimizer's arrays by name, without copying them.
 
-        They are ``center_squares``, ``center_steps``, ``outside_squares`` and ``outside_steps``.
-        For each row of a matrix, ``steps`` counts the steps that updated the row, and ``squares``
-        is the sum over these steps of the mean square of the gradient's elements.
+        ``center_steps`` has, for each row of the center matrix, the number of steps that updated
+        the row. ``center_squares`` has the sum of one number for each of these steps: the mean
+        square of the elements of the row's gradient. ``outside_steps`` and ``outside_squares`` are
+        those of the outside matrix.
         """
         scales = {"center": self.center_scale, "outside": self.outside_scale}
         return {

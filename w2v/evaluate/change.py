@@ -107,17 +107,17 @@ class Change:
     """Whether each run was trained on a bootstrap sample of the documents."""
     inflation: float | None
     """The median, over the words, of the factors by which test statistics are larger than expected
-    by chance. Words of similar frequency share a factor; their p-values are corrected for it. With
-    fewer than three training runs on each text (no p-values), it is 1; with one on each, None."""
+    by chance. Words of similar frequency share a factor; their p-values are corrected for it. None
+    if each text has one training run; otherwise, 1 if no text has more than two (no p-values)."""
     anchors: int
     """The number of words from which the rotations that align the vectors were computed."""
 
 
 class _Noise(NamedTuple):
-    """How much the vectors of V words vary between training runs on the same text.
+    """How much the vectors of V words vary over training runs, estimated for each of two texts.
 
-    There are two texts. A text with too few runs for an estimate gets the estimate of the other
-    text.
+    The vectors of the two texts are compared. A text has one or more training runs. If it has too
+    few runs for an estimate, it gets the estimate of the other text.
     """
 
     trace: NDArray[np.float64]
@@ -333,7 +333,7 @@ def _noise(
     after: list[NDArray[np.float32]],
     delta: NDArray[np.float64],
 ) -> _Noise:
-    """Estimate how much the vector of each word varies between training runs on the same text.
+    """Estimate how much each word's vector varies over training runs, for each of two texts.
 
     A text with too few runs for an estimate gets the estimate of the other text. At least one text
     must have two or more runs.

@@ -14,9 +14,9 @@ def identity(settings: EvaluationSettings, hashes: FileHashes) -> dict[str, Any]
 
     These are the names of the scores; the settings ``every`` (the number of epochs between two
     computations), ``use`` (which vectors are evaluated), ``oov`` (how unknown words are treated)
-    and ``vocabulary`` (only so many most frequent words may occur in analogy questions); and the
-    SHA-256 of the content of each benchmark that one of these scores is computed from. `hashes`
-    is a cache of the hashes of unchanged files.
+    and ``vocabulary`` (the number of most frequent words to which analogy questions and answers are
+    restricted); and the SHA-256 of the content of each benchmark that one of these scores is
+    computed from. `hashes` is a cache of the hashes of unchanged files.
     """
     found: dict[str, Any] = {
         **{key: getattr(settings, key) for key in ("every", "use", "oov", "vocabulary")},

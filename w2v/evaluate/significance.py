@@ -45,8 +45,8 @@ Verdict = Literal[
 - ``no difference shown``: the difference is not significant.
 - ``one seed``: the two have fewer than two seeds in common. If their vectors were given, not
   trained, one seed in common is enough for a comparison.
-- ``too few pairs``: there are too few word pairs or questions (`MIN_PAIRS`), or too many of them
-  depend on each other (`MAX_SHARE`).
+- ``too few pairs``: there are too few word pairs or questions (`MIN_PAIRS`), or the same word pair
+  occurs in too many of them (`MAX_SHARE`).
 - ``undefined``: a score is not a finite number, such as the loss of a training that diverged.
 - ``no spread``: the scores differ, but the estimated variance of the difference is 0, so that its
   true variance is unknown.
@@ -72,10 +72,10 @@ nothing is known of the variance of the score.
 """
 
 ROUNDING = 1e-12
-"""The relative size of rounding errors. In `spread_over_seeds`, what is left of a score after the
-mean effects of its configuration and of its seed are removed counts as 0 if it is below this
-fraction of the largest absolute score. The standard error of a difference between configurations
-counts as 0 if it is at most this fraction of the difference."""
+"""The relative size of rounding errors. `spread_over_seeds` subtracts from each score the mean
+effects of its configuration and of its seed. A residual is set to 0 if its absolute value is below
+this fraction of the largest absolute score. The standard error of a difference between
+configurations is taken as 0 if it is at most this fraction of the difference."""
 
 MAX_SEEDS = 1000
 """The largest possible value of `Difference.seeds_needed`."""
@@ -168,14 +168,14 @@ class Difference:
     low: float | None = None
     """The lower end of the confidence interval of the difference. The intervals of all compared
     differences hold at once with a probability of 95 %. The interval excludes 0 if the verdict is
-    ``better`` or ``worse``. None if the two cannot be compared."""
+    ``better`` or ``worse``. None if the configurations cannot be compared."""
 
     high: float | None = None
     """The upper end of the confidence interval whose lower end is `low`; None if `low` is None."""
 
     alone_low: float | None = None
     """The lower end of the 95 % confidence interval for this difference alone, which is valid if no
-    other comparison was planned. None if the two cannot be compared."""
+    other comparison was planned. None if the configurations cannot be compared."""
 
     alone_high: float | None = None
     """The upper end of the confidence interval whose lower end is `alone_low`; None if `alone_low`
@@ -183,7 +183,7 @@ class Difference:
 
     p: float | None = None
     """The p-value, corrected for the number of comparisons; below 0.05 exactly if the verdict is
-    ``better`` or ``worse``. None if the two cannot be compared."""
+    ``better`` or ``worse``. None if the configurations cannot be compared."""
 
     seeds: int = 0
     """The number of seeds that were used; both configurations have runs with them."""
@@ -193,18 +193,18 @@ class Difference:
     a loss, or if the configurations have no seed in common."""
 
     detectable: float | None = None
-    """The smallest true difference that is significant with probability 0.8 with this number of
-    `seeds`. None if the two cannot be compared, or if the estimated variance is 0, as when `a` and
-    `b` have identical results."""
+    """The smallest true difference between the two configurations that is significant with
+    probability 0.8 in a test with `seeds` seeds. None if the configurations cannot be compared,
+    or if the estimated variance of the difference is 0, as when they have identical results."""
 
     size: float | None = None
-    """The difference for which `seeds_needed` is computed: `Comparison.size`, or the absolute value
-    of `difference` if `Comparison.size` is None or 0. None if the two cannot be compared."""
+    """The difference for which `seeds_needed` is computed: `Comparison.size` or, if this is None or
+    0, the absolute value of `difference`. None if the configurations cannot be compared."""
 
     seeds_needed: int | None = None
     """The number of seeds with which a true difference of `size` is significant with probability
-    0.8. None if more than `MAX_SEEDS` are needed, if the two cannot be compared, or if the vectors
-    were given, not trained: other seeds would then change nothing."""
+    0.8. None if more than `MAX_SEEDS` are needed, if the configurations cannot be compared, or if
+    the vectors were given, not trained: other seeds would then change nothing."""
 
 
 @dataclass(frozen=True)
@@ -244,10 +244,10 @@ class Family:
     def p_value(self, ratio: float, critical: float, shown: bool) -> float:
         """Return the p-value of a difference, corrected for all comparisons by all scores.
 
-        The p-value is below `whole`, the significance level over all families of comparisons,
-        exactly if `shown` is true. It is computed with the degrees of freedom for which this family
-        has the critical value `critical`. The degrees of freedom are not an argument, because
-        `critical` may be a mean of two critical values with different ones (`Noise.critical`).
+        A family is all pairwise comparisons of some configurations by one score. The p-value is
+        below `whole`, the significance level of all families together, exactly if `shown` is true.
+        The degrees of freedom are not known, because `critical` may be a mean of two critical
+        values. They are computed as those for which this family's critical value is `critical`.
 
         Parameters
         ----------
@@ -475,12 +475,12 @@ class Comparison:
             `fixed` is true, seeds are not a random sample, and one is enough.) For a score with
             items, also None if `few` is true or `difference` is not finite.
         items : int or None
-            The number of items (word pairs or questions) used. Items with unknown words, and items
-            of sets that a mean over sets leaves out, may be unused. None without seeds, or for a
-            score without items.
+            The number of items (word pairs or questions) used; None without seeds, or for a score
+            without items. Items with unknown words may be skipped. A score that is a mean over
+            several sets of word pairs leaves out sets with too few usable pairs (`MeanOfSets`).
         few : bool
-            Whether fewer than `MIN_PAIRS` items or distinct word pairs are used, or too many items
-            depend on each other (`MAX_SHARE`).
+            Whether fewer than `MIN_PAIRS` items or distinct word pairs are used, or more than the
+            fraction `MAX_SHARE` of all combinations of two used items share a word pair.
         """
         careful = self.distinct.settings == 2 or len(seeds) == 2
         if self.benchmark is None:

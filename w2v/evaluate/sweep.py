@@ -172,19 +172,18 @@ class Sweep(Generic[R]):
     objective
         The name of the objective.
     runs
-        The runs. If the sweep stopped the worse configurations early, these are only the longest
-        run of each configuration and seed.
+        The runs, one for each configuration and seed. With successive halving, which trains the
+        better configurations again for more epochs, these are the longest runs.
     first
-        If the sweep stopped the worse configurations early, the `Sweep` of the shortest run of each
-        configuration and seed; else None.
+        With successive halving, the `Sweep` of the shortest runs; else None.
     size
         A difference in a benchmark score. The comparisons say how many seeds are needed to show
         it. None: the observed difference.
     smaller_is_better
         A function of a metric's name: whether a smaller value is better.
     must_agree
-        A function of a metric's name and the keys of settings: the keys whose values must be equal
-        for runs to be compared by the metric.
+        A function of a metric's name and a list of settings. It returns which of these settings
+        must be equal in two runs, so that the runs can be compared by the metric.
     """
 
     def __init__(

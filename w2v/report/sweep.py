@@ -168,7 +168,7 @@ def score_table(judged: Judged) -> dict[str, Any]:
           ``shows_nothing``, whether the seeds are too few to show any difference; and ``more``, how
           many seeds to add, as text (`seeds_to_add`);
         - ``all``: the number of all comparisons;
-        - ``asked``: what a benchmark has: ``questions`` for analogies, else ``pairs`` (of words);
+        - ``asked``: the page's word for a benchmark's items, "questions" (analogies) or "pairs";
         - ``digits``: the number of decimals of the means;
         - ``apart``: whether, in any comparison, the difference deviates from one configuration's
           mean minus the other's by more than one unit of the last decimal. The reason is that a

@@ -119,9 +119,9 @@ def train(
     limit
         The largest number of documents to read; blank ones do not count.
     workers
-        The number of threads that tokenize; None: one for each core. If the setting ``pattern`` or
-        ``function`` of ``w2v.Words`` or ``w2v.Whitespace`` is given, the number of processes; None:
-        one. If `tokenizer` is itself a function, one thread calls it, and `workers` is not used.
+        The number of threads that tokenize; None: one for each core. With the setting ``pattern``
+        or ``function`` of ``w2v.Words`` or ``w2v.Whitespace``, `workers` processes tokenize instead
+        of threads; None: one. If `tokenizer` is itself a function, `workers` is not used.
     min_count, max_size, words, keep, drop, max_share
         Which words get a vector: words that occur at least `min_count` times or, if `words` is
         given, words in `words` that occur. Words in `drop`, and words that each make up more than
@@ -171,9 +171,9 @@ def train(
         The workers that train the model together, as in ``w2v.ClusterSettings("ray", workers=8)``;
         None: only this process. The vectors depend on the number of workers.
     ray_address
-        The Ray cluster, as in ``10.0.0.1:6379``; None: one that is started on this machine. If this
-        process is connected to a Ray cluster, that cluster is used. Workers on other machines need
-        ``text="store"`` in `cluster` unless they can read this machine's temporary folder.
+        The Ray cluster, as in ``10.0.0.1:6379``; None: one is started on this machine. Ignored if
+        this process is already connected to a Ray cluster: that cluster is used. Workers on other
+        machines need ``text="store"`` in `cluster`, or access to this machine's temporary folder.
     seed
         The seed of everything that is random in training. `heldout_seed` chooses the held-out text
         and the noise words for its loss.

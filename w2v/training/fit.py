@@ -44,12 +44,12 @@ def fit(
     vocabulary
         The words that get a vector.
     ids : int32 (types,)
-        The word id of each distinct token of the corpus, as returned by
-        `w2v.text.vocabulary.choose`; -1 for a token without a vector.
+        The word id of each distinct token, from `w2v.text.vocabulary.choose`; -1 without a vector.
     settings
         The settings of training. Settings of initial vectors and checkpoints are ignored.
     given
-        Initial vectors. Other words start from random vectors or, with subwords, from n-grams.
+        Initial vectors. A word that is not in `given` starts from a random vector or, with
+        subwords, from the mean of the vectors that `given` has for the word's n-grams.
     name
         The name of `given` in error messages, such as its path.
     freeze

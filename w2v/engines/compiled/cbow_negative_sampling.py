@@ -80,8 +80,8 @@ def own_term(factor: int, row: int, column: int, zero: Any) -> Any:
     of the other words in its window) and y its output vector. ``factor`` is the address of g, the
     negative derivative of the loss with respect to s. If ``row`` is the address of x, the result is
     a part of g x, the negative gradient for y. If ``row`` is the address of y, the result is a part
-    of g y, a term of the negative gradient for x. The part begins at component ``column``, and has
-    as many SIMD vectors as ``zero``, a tuple of SIMD vectors of zeros.
+    of g y, a term of the negative gradient for x. The part is ``len(zero)`` SIMD vectors, from
+    component ``column`` on. ``zero`` is a tuple of SIMD vectors of zeros.
     """
     return multiply_add_each(splat(load_float(factor, 0)), load_each(zero, row, column), zero)
 
@@ -101,10 +101,10 @@ def center_block(
     """For CBOW, compute and write some components of the gradients of `MR` = 4 center words.
 
     The own score of a center word is the dot product of its input row (the sum or mean of the
-    vectors of the other words in its window) and its output vector. The negative gradients of
-    input rows are written to ``out``, those of output vectors to the gradient buffer or the model,
-    as ``targets`` says. The components computed are as many SIMD vectors as ``zero`` has, beginning
-    with component ``column``. ``zero`` is a tuple of SIMD vectors of zeros.
+    vectors of the other words in its window) and its output vector. The negative gradients of the
+    four input rows are written to ``out``; those of the four center words' output vectors go to the
+    gradient buffer or the model, as ``targets`` says. Of each gradient, ``len(zero)`` SIMD vectors
+    are computed, from component ``column`` on. ``zero`` is a tuple of SIMD vectors of zeros.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def center_block(
         The address of the negative derivative of the loss with respect to the first own score. The
         next are ``noise.down`` float32 values apart.
     outside
-        The address of an int64 array with the address of each output vector.
+        The address of an int64 array: the addresses of the four center words' output vectors.
     C, out, width
         The addresses of the first input row and of its negative gradient, and the number of float32
         values in a row. The other rows follow.

@@ -49,7 +49,7 @@ from w2v.engines.compiled.windows import find_targets
 
 @inner
 def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) -> float:
-    """Compute the weights of the pairs that `MR` = 4 consecutive center words form (skip-gram).
+    """For skip-gram, compute the weights of the pairs that `MR` = 4 consecutive center words form.
 
     A center word forms a pair with each word in its window (``tile.lows``, ``tile.highs``). The
     weights, by which the losses of pairs are multiplied, are written to ``own.lanes``, and their
@@ -76,7 +76,7 @@ def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) 
 def list_groups(
     keys: I32, starts: I32, weights: F32, sizes: Sizes, tile: Tile, own: Nodes
 ) -> float:
-    """List the tree nodes with which each group of center words is scored (skip-gram).
+    """For skip-gram, list the tree nodes with which each group of center words is scored.
 
     A tile is a sequence of groups of `MR` = 4 consecutive center words. ``own.entries`` gets the
     nodes of each group: those on the Huffman paths of the words that the group predicts.
@@ -124,15 +124,16 @@ def list_groups(
 
 @inner
 def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
-    """Decode the tree nodes with which each group of center words in a tile is scored (CBOW).
+    """For CBOW, decode the tree nodes with which each group of center words in a tile is scored.
 
-    A tile is a sequence of groups of `MR` = 4 center words. ``keys`` has an integer for each node
-    on the Huffman paths of each group's words (`tree_nodes.list_levels` has the formula), and
-    ``starts`` the index at which each group begins.
+    A tile is a sequence of groups of `MR` = 4 center words. ``keys`` has, group after group, an
+    integer for each node on the Huffman paths of the group's words (`tree_nodes.list_levels` has
+    the formula). Group g begins at ``keys[starts[g]]``.
 
-    ``own.entries`` gets each node's index in the tile, and ``own.starts`` each group's first index
-    in ``own.entries``. For each node and word of its group, ``own.factors`` gets 1 if the word's
-    path has the node, else 0; ``own.negatives`` gets 1 if the path takes branch 1 there, else 0.
+    ``own.entries`` gets the index of each of these nodes among the distinct nodes of the tile, and
+    ``own.starts`` the index in ``own.entries`` at which each group begins. For each node and word
+    of a group, ``own.factors`` gets 1 if the word's path has the node, else 0; ``own.negatives``
+    gets 1 if the path takes branch 1 there, else 0.
     """
     bits, factors, negatives = address(own.bits), address(own.factors), address(own.negatives)
     begin, groups = starts[0], sizes.tile // MR
@@ -273,13 +274,13 @@ def choose_node_targets(
     tile: Tile,
     own: Nodes,
 ) -> None:
-    """Decide whether each node of a tile is updated at once or at the end of the step (CBOW).
+    """For CBOW, decide whether each node of a tile is updated at once or at the end of the step.
 
-    For each node, ``own.out`` gets the address to which the node's negative gradient must be added.
-    If no other tile of the training step has the node, this is the address of its vector in the
-    model. Otherwise, it is that of a row of the gradient buffer. The tiles of a job (tiles that one
-    thread computes in sequence) share one row for the node. For the first of them that has the
-    node, the row is set to zero.
+    A tile is a number of center words that are scored together. For each tree node, ``own.out``
+    gets the address to which the node's negative gradient must be added. If no other tile of the
+    training step has the node, this is the address of its vector in the model. Otherwise, it is
+    that of a row of the gradient buffer. The tiles of a job (tiles that one thread computes in
+    sequence) share one row for the node. For the first tile with the node, the row is set to zero.
 
     The negative gradient is a sum of input vectors, each times a factor. ``own.factors`` gets the
     factors: the negative derivatives of the loss with respect to the scores (``tile.scores``),
@@ -325,17 +326,18 @@ def write_node_gradients(
     """Compute the gradients of the input rows and tree nodes of a tile (hierarchical softmax).
 
     A tile is a number of center words, each with an input row (the vector that predicts words).
-    ``tile.scores`` has the negative derivatives of the loss with respect to the scores, the dot
-    products of input rows and node vectors. The negative gradient of an input row goes to its
-    target in ``tile`` (`rows.Targets`), and that of a node is added to the row at the node's
-    address in ``own.out``. ``own`` also has the nodes with which each group of `MR` = 4 center
-    words is scored.
+    ``own`` has the nodes with which each group of `MR` = 4 center words is scored. A score is the
+    dot product of an input row and a node vector; ``tile.scores`` has the negative derivatives of
+    the loss with respect to the scores. The negative gradient of an input row goes to its target in
+    ``tile`` (`rows.Targets`). For each node, the sum of the input rows scored with it, each times
+    the factor for the score, is added to the row at the node's address in ``own.out``.
 
     Parameters
     ----------
     factors
-        The address of the factors of input rows in the gradients of nodes: ``tile.scores`` or, for
-        CBOW, a copy in which some are multiplied by a step size (`choose_node_targets`).
+        The address of the factors. For skip-gram, they are ``tile.scores``, so the sum is the
+        node's negative gradient. For CBOW, they are a copy of ``tile.scores``, multiplied by the
+        node's step size if the node is updated in the model (`choose_node_targets`).
     nodes, ahead
         The matrix of all node vectors, and the indices of its rows to prefetch.
     """

@@ -34,20 +34,20 @@ def add_row(
     """Add a row of the gradient buffer to the list of its word; return the new number of lists.
 
     A list links the rows whose gradients are added up for one word, or tree node, in a training
-    step (one update of the model). If the last row of the list is at least ``joined``, the new row
-    is not added: its gradient will be added to the last row. Rows of the step's first half must be
-    added before those of the second.
+    step (one update of the model). For words, the gradients of each half of the step are added up
+    separately, so that two threads can do one half each. Rows of the first half must be added
+    first; the list marks where the second half begins.
 
     Parameters
     ----------
     begin
-        The first row of the half that ``row`` is in; 0 for tree nodes. The list marks where the
-        second half begins.
+        The first row of the half that ``row`` is in; 0 for tree nodes, which have no halves.
     joined
-        The first row of the range, including ``row``, in which one thread adds up each word's
-        gradients; `BEYOND` if there is none.
-    heads
-        The last row of each word's list, or -1; updated. (``lists.heads`` has the first rows.)
+        One thread computes the rows ``joined`` to ``row``. If the list ends with one of them,
+        ``row`` is not listed: its gradient will be added to that row. `BEYOND`: always list it.
+    count, heads
+        The number of lists so far, and the last row of each word's list, or -1. ``heads`` is
+        updated. (``lists.heads`` has the first rows.)
     lists
         Updated. In ``lists.next``, `ALONE` marks a row with the only gradient of its word so far.
     """
@@ -94,15 +94,16 @@ def keep_lists(count: int, every: bool, heads: I32, lists: Lists) -> int:
 def list_inputs(sizes: Sizes, centers: int, half: int, ids: I32, heads: I32, lists: Lists) -> int:
     """For each input word of a training step, list the rows of the gradient buffer to add up.
 
-    Input words are the words whose input vectors the step reads. Each strip (some consecutive
-    center words) has a row for every position of the text at which it reads an input word. A word
-    with at least two rows (with subwords, one) gets a list of them, in ascending order. If
-    `Sizes.halves` is true, the list has only the word's first row in each half of the step, to
-    which its other gradients in this half are added. Returns the number of lists.
+    Each strip (some consecutive center words) has a row for every position at which it reads a
+    word's input vector. A word gets a list of its rows, in ascending order. (Without subwords, a
+    word that is read only once has no list: its gradient updates the model directly.) If
+    `Sizes.halves` is true, one thread computes a whole half of the step and adds up a word's
+    gradients in the word's first row there; only this row is listed. Returns the number of lists in
+    ``lists``.
 
-    ``centers`` is the number of center words, ``half`` that of strips in the first half of the
-    step. ``ids`` are the words from ``sizes.window`` positions before the first center word on, -1
-    where there is none. ``heads``, (V,), is -1 before and after the call.
+    ``centers`` is the number of center words, ``half`` the number of strips in the first half.
+    ``ids`` are the words from ``sizes.window`` positions before the first center word on, -1 where
+    there is none. ``heads`` is working memory, one element per word, -1 before and after the call.
     """
     lists.places[:] = -1  # also for rows without a word
     skipped, extra = (0, 2 * sizes.window) if sizes.windows else (sizes.window, 0)
@@ -127,14 +128,15 @@ def list_band(
     This is for negative sampling, where output words are words to predict and noise words. The
     center words of a tile share noise words; a strip consists of one or more tiles. A strip has a
     row for every position whose word it may predict, and for every noise word of its tiles. A word
-    with at least two rows gets a list of them, ordered by tile. If `Sizes.halves` is true, the list
-    has only the word's first row in each half of the step, to which its other gradients in this
-    half are added. Returns the number of lists.
+    with several rows gets a list of them, ordered by tile. (A single gradient updates the model
+    directly.) If `Sizes.halves` is true, one thread computes a whole half of the step and adds up a
+    word's gradients in the word's first row there; only this row is listed. Returns the number of
+    lists in ``lists``.
 
-    ``centers`` is the number of center words, ``half`` that of strips in the first half of the
-    step. ``ids`` are the words from ``sizes.window`` positions before the first center word on, -1
-    where there is none. ``noise`` has the noise words, tile by tile. ``heads``, (V,), is -1 before
-    and after the call.
+    ``centers`` is the number of center words, ``half`` the number of strips in the first half.
+    ``ids`` are the words from ``sizes.window`` positions before the first center word on, -1 where
+    there is none. ``noise`` has the noise words, tile by tile. ``heads`` is working memory, one
+    element per word, -1 before and after the call.
     """
     lists.places[:] = -1
     count, skipped = ZERO, sizes.window - sizes.reach
@@ -168,8 +170,8 @@ def list_rows(nodes: I32, starts: I32, tiles: int, unit: int, heads: I32, lists:
     only one tile has no list: its gradient updates the model directly. Returns the number of lists.
 
     ``nodes`` has the tree node of each row, -1 if there is none. ``starts`` has the first row of
-    each tile, and last the number of rows. ``heads``, with one element per node, is -1 before and
-    after the call.
+    each tile, and last the number of rows. ``heads`` is working memory, one element per node, -1
+    before and after the call.
     """
     lists.places[: len(nodes)] = -1
     count = ZERO

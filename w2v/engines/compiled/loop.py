@@ -54,7 +54,7 @@ from w2v.engines.compiled.updates import WORDS, input_jobs, move, output_jobs, s
 
 
 class Group(NamedTuple):
-    """Consecutive training steps of a shard (part of the text) that are prepared at a time.
+    """Consecutive training steps of a shard (part of the text) that are prepared together.
 
     Attributes
     ----------
@@ -62,8 +62,9 @@ class Group(NamedTuple):
         The index, in the shard, of the group's first step; and how many steps the group has.
         `steps` is 0 if all steps of the shard are in earlier groups.
     phase
-        The index of the phase in which the steps are prepared. A phase is a part of the work,
-        divided into jobs that threads share. In this phase, each job prepares one step.
+        The index of the phase in which the steps are prepared, before any of them is trained. A
+        phase is a part of the work, divided into jobs that threads share. In this phase, each job
+        prepares one step (`plan`).
     """
 
     first: int
@@ -85,10 +86,10 @@ def wait_and_prepare(
 ) -> None:
     """Wait until all jobs of a phase are finished, and prepare training steps in the meantime.
 
-    A phase is a part of the work, divided into jobs that threads share (``jobs.py``). In one phase,
-    ``group.phase``, each job prepares a step of ``group``. This function takes only jobs of this
-    phase. If it is to wait for another phase, all jobs of that phase must have been taken before.
-    The other parameters are those of `train`.
+    A phase is a part of the work, divided into jobs that threads share (``jobs.py``). While this
+    function waits for ``phase``, it takes jobs of ``group.phase``, each of which prepares a step of
+    ``group``, and no other jobs. So if the two phases differ, threads must have taken all jobs of
+    ``phase`` before the call. The other parameters are those of `train`.
 
     Parameters
     ----------
@@ -120,22 +121,23 @@ def train(
 ) -> int:
     """Train on a shard, a part of the text: sub-sample it, and update the model step by step.
 
-    Each thread calls this function once, and all threads share the work of each training step (one
-    update of the model). The model, in ``problem``, is updated in place.
+    Each thread calls this function once. The work of each training step (one update of the model)
+    is divided into jobs, each done by one thread. The threads share all arguments but ``scratch``.
 
     Parameters
     ----------
-    source
-        The documents of the shard.
-    key
-        The key from which all random numbers of the shard are computed.
+    problem, sizes
+        The model (updated in place) with its settings, and the sizes of steps and their parts.
+    source, key
+        The documents of the shard, and the key from which its random numbers are computed.
     rates
         The learning rate at the start and at the end of the shard; it changes linearly.
-    plans, buffer, shard
-        Memory that all threads share: for prepared steps, for the gradients of a step, and for the
-        sub-sampled text, the losses and the counters of jobs.
+    plans, buffer
+        Memory for the plans of coming steps (`plan`), and for the gradients of one step.
+    shard
+        Memory for the sub-sampled text, the losses, and the counters of jobs taken and finished.
     scratch
-        The working memory of the calling thread. All other arguments are the same for all threads.
+        The working memory of the calling thread.
 
     Returns
     -------

@@ -96,11 +96,12 @@ def score_four(a: int, b: int, vectors: int, out: int, down: int) -> None:
     Parameters
     ----------
     a, b
-        The addresses of the input and of the output vectors, two C-contiguous float32 matrices.
+        The addresses of two C-contiguous float32 matrices: the input vectors of the center words,
+        (4, d), and the output vectors of the context or noise words, (4, d).
     vectors
-        The number of SIMD vectors that make up one word vector.
+        The number of SIMD vectors that make up one word vector of d values.
     out, down
-        The four float32 scores of center word p are written to the address ``out + 4 * p * down``.
+        The address for the scores, (4, 4), and the stride of their rows, in float32 values.
     """
     width, zero = vectors * LANES, splat(0)
     sums0 = sums1 = sums2 = sums3 = (zero, zero, zero, zero)
@@ -123,11 +124,12 @@ def score_two(a: int, b: int, vectors: int, out: int, down: int) -> None:
     Parameters
     ----------
     a, b
-        The addresses of the input and of the output vectors, two C-contiguous float32 matrices.
+        The addresses of two C-contiguous float32 matrices: the input vectors of the center words,
+        (4, d), and the output vectors of the context or noise words, (2, d).
     vectors
-        The number of SIMD vectors that make up one word vector.
+        The number of SIMD vectors that make up one word vector of d values.
     out, down
-        The two float32 scores of center word p are written to the address ``out + 4 * p * down``.
+        The address for the scores, (4, 2), and the stride of their rows, in float32 values.
     """
     width = vectors * LANES
     zero = splat(0)
@@ -153,13 +155,14 @@ def score_columns(a: int, b: int, columns: int, vectors: int, out: int, down: in
     Parameters
     ----------
     a, b
-        The addresses of the input and of the output vectors, two C-contiguous float32 matrices.
+        The addresses of two C-contiguous float32 matrices: the input vectors of the center words,
+        (4, d), and the output vectors of the context or noise words, (columns, d).
     columns
         The number of output vectors, which is even.
     vectors
-        The number of SIMD vectors that make up one word vector.
+        The number of SIMD vectors that make up one word vector of d values.
     out, down
-        The float32 scores of center word p are written from the address ``out + 4 * p * down`` on.
+        The address for the scores, (4, columns), and the stride of their rows, in float32 values.
     """
     size, j = 4 * vectors * LANES, ZERO
     while FOUR_COLUMNS and j + 4 <= columns:
@@ -182,13 +185,13 @@ def score_edges(a: int, b: int, reach: int, vectors: int, out: int, down: int) -
     Parameters
     ----------
     a, b
-        The addresses of two C-contiguous float32 matrices: the input vectors of the center words,
-        and the output vectors of the run.
+        The addresses of the 4 input vectors and of the run's output vectors, C-contiguous, float32.
     vectors
         The number of SIMD vectors that make up one word vector.
     out, down
         The float32 score (dot product) of center word p and word j of the run goes to the address
-        ``out + 4 * (p * down + j)``. Scores beside it are overwritten; compute those afterwards.
+        ``out + 4 * (p * down + j)``. The scores of words 3 to ``2 * reach`` must be computed
+        afterwards: this call may overwrite them, and the element after a center word's last score.
     """
     # Whole SIMD vectors are stored, so other numbers are overwritten, too.
     width, zero = vectors * LANES, splat(0)

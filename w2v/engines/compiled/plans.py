@@ -162,8 +162,8 @@ def draw_windows(
 ) -> None:
     """For CBOW, find the window of each center word of a training step, and its words' weight.
 
-    If window sizes are random, each strip (`Sizes.strip` tiles) has one window size. Windows do not
-    extend across documents.
+    If window sizes are random, one size is drawn for each strip: `Sizes.strip` * `Sizes.tile`
+    consecutive center words. Windows do not extend across documents.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def draw_windows(
         ``ids``. The window includes the center word. Elements beyond the last center word get empty
         windows.
     weights
-        Output: the weight of each word vector in the sum or mean over the window (`window_weight`).
+        Output: for each center word, the weight of each vector in the sum or mean over its window.
     """
     m, block = sizes.window, sizes.strip * sizes.tile  # a strip is a `window_block`
     for begin in range(0, len(lows), block):

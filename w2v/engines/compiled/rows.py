@@ -188,8 +188,9 @@ def choose_targets(
     """Decide where some gradients will go: to the gradient buffer, or directly to the model.
 
     Each gradient belongs to the vector of a word, and has a row in the buffer (at the address
-    ``gradients``). The decisions are stored in ``tile`` (`Targets`). In a training step, each row
-    must be passed once. A row whose gradient is added to another row must be passed after that row.
+    ``gradients``). The decisions are stored in ``tile`` (`Targets`). A training step calls this for
+    some gradients at a time, and once for each gradient. If gradient a is added to the row of
+    gradient b, then b must come first, because it overwrites the row.
 
     Parameters
     ----------
@@ -201,8 +202,8 @@ def choose_targets(
         the step, and updates the vector directly; -1 if r is unused.
     curvature
         For each buffer row, an upper bound on the curvature of the loss (its second derivative),
-        which limits the step size (`limit`). The caller must have computed the bound of each row's
-        own gradient. If a gradient is added to another row, its bound is added to that row's bound.
+        which limits the step size (`limit`). The caller sets the bound of each row's own gradient.
+        If a gradient is added to another row, this function adds its bound to that row's bound.
     copies
         The address of copies of the vectors from before the step, in the order of ``ids``; 0 if the
         model still has these values.

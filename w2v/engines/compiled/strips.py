@@ -110,10 +110,9 @@ def choose_band_targets(
     """For negative sampling, decide where the gradient of each output vector of a tile is written.
 
     A tile is 64 consecutive center words. The gradient buffer has a row for each noise word of the
-    tile, and for each text position whose word the tile may predict. Adjacent tiles share rows of
-    positions: a gradient to which the next tile will add is kept in its row. Any other gradient
-    updates the model if it is the only one of its word in the training step. Otherwise, it goes to
-    its row, or is added to an earlier row of the same word (`rows.choose_targets`). The decisions
+    tile, and for each text position whose word the tile may predict. The next tile may predict some
+    of these positions, too, and will then add to their gradients: they are written to the buffer.
+    For all others, `rows.choose_targets` decides between the buffer and the model. The decisions
     and the step sizes are stored in ``tile``.
 
     Parameters
@@ -122,15 +121,16 @@ def choose_band_targets(
         The words that the strip (a sequence of tiles) may predict, beginning ``sizes.reach``
         positions before its first center word.
     places
-        For each row, the index of the row that gets its gradient; `ALONE`: the model (`Lists`).
+        For each row of the buffer, the index of the buffer row (itself or another) to which its
+        gradient is written or added; `ALONE` if the gradient updates the model (`Lists`).
     curvature
-        For each row, a bound on the curvature (second derivative) of the loss, which limits the
-        step size. Updated here from ``own.sums``.
+        For each row of the buffer, a bound on the curvature (second derivative) of the loss, which
+        limits the step size. Updated here from ``own.sums``.
     place, number, last
         The position of the tile's first center word in the strip, the index of the tile in the
         strip, and whether it is the strip's last tile.
     gradients, row
-        The address of the buffer's rows for output vectors, and the index of the strip's first row.
+        The address of the buffer, and the index of the strip's first row in the buffer.
     """
     contexts, size = sizes.contexts, 4 * sizes.vectors * LANES
     k = row + sizes.slots - (sizes.strip - number) * sizes.noise

@@ -210,7 +210,8 @@ class Source(NamedTuple):
     ids : int32 (types,)
         The vocabulary id of each type; -1 if it is not in the vocabulary. Read-only.
     starts : int64 (documents,)
-        For document d of the shard: the word at position p is ``ids[tokens[p + starts[d]]]``.
+        For each document of the shard, what is added to a position in it to get the index in
+        `tokens`.
     ends : int64 (documents,)
         For each document of the shard, the position just after its last token.
     """
@@ -320,15 +321,15 @@ class Sizes(NamedTuple):
 class Lists(NamedTuple):
     """Linked lists of the gradients that are added up to update a vector in a training step.
 
-    A vector may get several gradients in a step (one update of the model): a word's vector gets one
-    from each place where the word occurs. Each of these gradients is written to a row of the
-    gradient buffer, or added to the row of an earlier gradient of the same vector (`places`). The
-    rows with gradients of a vector form a list, and their sum updates the vector at the end of the
-    step. A single gradient updates its vector directly, without a list, except for input vectors
-    with subwords.
+    A vector may get several gradients in a step (one update of the model), such as one from each
+    place where its word occurs. Each gradient is written to a row of the gradient buffer, or added
+    to the row of an earlier gradient of the same vector (`places`). The rows with gradients of a
+    vector form a list, and their sum updates the vector at the end of the step. A single gradient
+    updates its vector directly, without a list, except for input vectors with subwords.
 
-    In the comments on the attributes, ``rows`` is the number of rows of the buffer. The first index
-    of each array is s modulo ``steps`` for step s of a shard (a part of the text).
+    In the comments on the attributes, ``rows`` is the number of rows of the buffer, and ``steps``
+    the number of steps whose lists are in memory at the same time. The lists of step number s have
+    the first index s modulo ``steps`` in each array, where they replace those of an older step.
     """
 
     # int32 (steps, rows): the word, or tree node, of each list. Elements that are not in use
@@ -595,10 +596,10 @@ class Planning(NamedTuple):
 class Tile(NamedTuple):
     """The working memory of a thread for one tile: center words that are scored together.
 
-    It has copies of vectors, the scores (the dot products of input and output vectors), and the
-    addresses to which gradients are written. In the comments on the attributes, ``tile`` is the
-    number of center words, ``width`` the dimension of the vectors, rounded up to a multiple of
-    `LANES`, and ``rows`` the number of rows of `R`, enough for any strip (several tiles).
+    It has copies of input and output vectors, scores (their dot products), and the addresses to
+    which gradients are written. In the comments, ``tile`` is the number of center words, ``width``
+    the dimension of the vectors, rounded up to a multiple of `LANES`, and ``rows`` the number of
+    rows of `R`, in which successive tiles may share copies of output vectors.
     """
 
     # int32 (tile,): the start of the range of words that each center word predicts, as an offset
@@ -658,12 +659,12 @@ class Tile(NamedTuple):
 
 
 class Band(NamedTuple):
-    """The working memory of a thread for negative sampling on one tile: weights and noise words.
+    """The working memory of a thread for negative sampling on one tile, in addition to `Tile`.
 
-    A tile is a group of consecutive center words that share noise words. The input vector of a
-    center word is scored with the output vectors of context words (those that the tile may predict)
-    and of the noise words. `Tile` has the scores. In the comments on the attributes, ``tile``,
-    ``row``, ``contexts`` and ``noise`` are attributes of `Sizes`.
+    A tile is a group of consecutive center words that share noise words. The input vector of each
+    center word is scored with the output vectors of its context words (the words that it may
+    predict) and of the noise words. `Tile` has the scores, `Band` their weights in the loss. In the
+    comments, ``tile``, ``row``, ``contexts`` and ``noise`` are attributes of `Sizes`.
     """
 
     # float32 (2, tile * row): the weight of each score in the loss, negative for noise words. Row 1
@@ -871,11 +872,11 @@ def make_sizes(
     dim, window
         The dimension of the vectors, and the window size.
     step
-        The number of center words in a step. For CBOW, ValueError is raised if it is neither a
-        multiple nor a divisor of ``window_block(window)``, the number of consecutive center words
-        for which one window size is drawn.
+        The number of center words in a step. For CBOW, ValueError is raised unless it is a multiple
+        or divisor of ``window_block(window)``, the number of center words that share a window size.
     reach
-        0 for CBOW; None for skip-gram.
+        The distance of the farthest predicted word from the center word: 0 for CBOW, which predicts
+        the center word; None for skip-gram, where it is ``window``. No other value is allowed.
     noise
         For negative sampling: the number of noise words that `SHARED` center words share.
     depth, nodes

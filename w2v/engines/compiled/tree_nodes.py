@@ -92,14 +92,15 @@ def list_nodes(
     """For skip-gram with the hierarchical softmax, list the tree nodes that a training step needs.
 
     A tile is a number of consecutive center words. Its nodes are the inner nodes on the Huffman
-    paths of all words in it and up to ``sizes.reach`` words before and after it. A node gets a
-    gradient from each tile that has it. A node with several gradients gets one list of their rows
-    in the gradient buffer (`Lists`). Returns the number of lists.
+    paths of all words in it and up to ``sizes.window`` words before and after it. A node of several
+    tiles gets one list (`Lists`) of its rows in the gradient buffer, one row for each tile. Returns
+    the number of lists.
 
     Parameters
     ----------
-    ids
-        The words of the step, from ``sizes.window`` words before its first center word on.
+    paths, centers, ids
+        The Huffman paths of all words of the vocabulary, the number of center words of the step,
+        and the words of the step, from ``sizes.window`` words before its first center word on.
     nodes, starts
         Output: the nodes of each tile, padded with -1 to a multiple of 4, tile after tile; and the
         index of each tile's first node. ``nodes[i]`` is the node of row i of the gradient buffer.
@@ -248,8 +249,8 @@ def compare_paths(
     Parameters
     ----------
     ids, order
-        The words of the step, and the numbers of the sorted center words; -1 in the remaining
-        elements. Center word i is ``ids[sizes.window + i]``.
+        The words of the step: center word i is ``ids[sizes.window + i]``. ``order`` has the numbers
+        i of the sorted center words, then -1.
     before
         The vocabulary id of the center word before the group; -1 for the first group of a tile.
     lanes : int64 (MR, 3)
@@ -298,15 +299,16 @@ def list_paths(
     """For CBOW with the hierarchical softmax, list the tree nodes that a training step needs.
 
     A tile is a number of center words, successive in ``order``. Its nodes are the inner nodes on
-    the Huffman paths of these words. Each job (`SORTED_TILES` successive tiles, which one thread
-    computes) adds up a node's gradients in one row of the gradient buffer. A node of several tiles
-    gets one list (`Lists`) of its rows, one row for each job. Returns the number of lists.
+    the Huffman paths of these words. The gradient buffer has a row for each node of each tile, but
+    a job (`SORTED_TILES` successive tiles, which one thread computes) adds up a node's gradients in
+    the node's first row in the job. A node of several tiles, even of the same job, gets a list
+    (`Lists`) of these first rows, one for each job. Returns the number of lists.
 
     Parameters
     ----------
     ids, order
-        The words of the step, and the numbers of the center words, sorted by leaf; -1 in the
-        remaining elements. Center word i is ``ids[sizes.window + i]``.
+        The words of the step: center word i is ``ids[sizes.window + i]``. ``order`` has the numbers
+        i of the center words, sorted by leaf, then -1.
     nodes, starts
         Output: the nodes of each tile, padded with -1 to a multiple of 4, tile after tile; and the
         index of each tile's first node. ``nodes[i]`` is the node of row i of the gradient buffer.

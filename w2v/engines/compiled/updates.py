@@ -59,15 +59,15 @@ def add_sums(
 
     The gradients of the vector in a training step are in a linked list of rows of the gradient
     buffer. For a word (not a tree node), the rows from each half of the training step's text are
-    added up, then the two sums. This order is the same for any number of threads: with one or two,
-    one thread computes each half, and has already added up the word's gradients in one row.
+    added up, then the two sums. With at most two threads, the list has at most one row for each
+    half: a sum computed by one thread. So the order of addition does not depend on the threads.
 
     Parameters
     ----------
     first
         The number of the first row in the list.
     after
-        The address of ``Lists.next``, which links the rows.
+        The address of ``Lists.next``, which links the rows and marks where the second half begins.
     gradients, out
         The addresses of the block's first column in row 0 of the buffer, and in the row to update.
     width
@@ -99,8 +99,8 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
 
     The gradients of the vector are in a linked list of rows of the gradient buffer. For a word (not
     a tree node), the rows from each half of the training step's text are added up, then the two
-    sums. This order is the same for any number of threads: with one or two, one thread computes
-    each half, and has already added up the word's gradients in one row.
+    sums. With at most two threads, the list has at most one row for each half: a sum computed by
+    one thread. So the order of addition does not depend on the threads.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
     head
         The number of the first row in the list.
     after
-        The address of ``Lists.next``, which links the rows.
+        The address of ``Lists.next``, which links the rows and marks where the second half begins.
     step
         The factor, in every lane of a SIMD vector.
     out
@@ -345,16 +345,16 @@ def move(
 ) -> None:
     """Update some vectors of the model at the end of a training step, by sums of gradients.
 
-    All gradients of the step must be in ``buffer`` (with subwords, after `sum_words`). The work is
-    divided into jobs, which threads share; a call does job number ``job``. Let n be the result of
-    `input_jobs`:
+    Vectors with a single gradient in the step have been updated already; with subwords, this holds
+    for output vectors, but not for input vectors. The other gradients must be in ``buffer``; with
+    subwords, `sum_words` must have added up those of each input word.
+
+    The work is divided into jobs, which threads share; a call does job number ``job`` of step
+    number ``step`` of the shard (part of the text). Let n be the result of `input_jobs`:
 
     - Jobs 0 to n - 1 each update the input vectors of up to `WORDS` words. With subwords, they each
       update up to `PARTS` rows of the input matrix, whose weighted sums are the input vectors.
     - Jobs from n on each update the output vectors of up to `WORDS` words or tree nodes.
-
-    Vectors with a single gradient have been updated already (with subwords, only output vectors).
-    ``step`` is the number of the step in the shard (part of the text).
     """
     n = step % len(plans.ids)
     jobs = input_jobs(sizes, shard, step)

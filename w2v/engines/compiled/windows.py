@@ -70,14 +70,14 @@ class Ranges(NamedTuple):
 def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile) -> None:
     """Find, for each center word of a tile, the range of words that its input vector predicts.
 
-    A tile is a number of consecutive center words. With skip-gram, the range has the words of the
-    same document that are up to m = `Sizes.reach` positions away. It includes the center word,
-    whose weight in the loss is 0. With CBOW, m is 0, and the range has the center word only, or
-    nothing if the window, which has ``highs[i] - lows[i]`` words, has no other word.
+    A tile has consecutive center words. With skip-gram, the range has the words of the same
+    document up to m = `Sizes.reach` positions away, and the center word, with weight 0 in the loss.
+    With CBOW, m is 0, and the range is the center word, or empty if its window has no other word.
+    ``lows`` and ``highs`` bound each CBOW window (end excluded), which includes its center word.
 
-    The start and the end (excluded) of each range are written to ``tile.lows`` and ``tile.highs``,
-    as offsets from the word m positions before the center word. ``documents`` has the document
-    numbers of the words, beginning m positions before the tile; -1 for no word.
+    ``tile.lows`` and ``tile.highs`` are set to the start and the end (excluded) of each range, as
+    offsets from the word m positions before the center word. ``documents`` has the document numbers
+    of the words from m positions before the tile on; -1 for no word.
     """
     reach, count = sizes.reach, sizes.tile + 2 * sizes.reach
     first = end = 0  # the range of words in the center word's document
@@ -110,11 +110,11 @@ def locate_words(matrix: F32, ids: I32, zeros: int, rows: I64) -> None:
 
 @inlined
 def add_multiple(rows: int, factors: int, i: Any, sign: np.float32, column: int, sums: Any) -> Any:
-    """Add a multiple of a row of a list to sums; return the new sums.
+    """Add a row, multiplied by its factor and ``sign``, to a sum of rows; return the new sum.
 
-    The multiple is ``sign`` times the row's factor. Only a block of adjacent columns is computed,
-    from number ``column`` on; ``sums`` has these columns, as a tuple of SIMD vectors. ``rows`` and
-    ``factors`` are attributes of `Ranges`, and ``i`` is the number of the row.
+    ``rows`` is the address of an int64 array with the addresses of float32 rows, and ``factors``
+    that of a float32 array with their factors. Row number ``i`` is added, in a block of adjacent
+    columns from ``column`` on. ``sums`` has the sum in this block, as a tuple of SIMD vectors.
     """
     factor = splat(sign * load_float(factors, i))
     return multiply_add_each(factor, load_each(sums, load_address(rows, i), column), sums)
@@ -176,10 +176,11 @@ def sum_block(
 
 @inner
 def write_sums(sizes: Sizes, ranges: Ranges, count: int, ahead: I64, far: bool, tile: Tile) -> None:
-    """Compute sums over ranges of rows for CBOW; write old row + factor * sum to a new row.
+    """Add up many ranges of rows for CBOW, and write each sum: new row = old row + factor * sum.
 
-    The sums are input vectors, or gradients of words (`Ranges`). For each sum, ``tile`` has the
-    addresses of the new and of the old row, and the factor (``out``, ``old`` and ``steps``).
+    The rows of a range are the vectors of the words in a window, or the gradients of the windows
+    that contain a word (`Ranges`). For each range, ``tile`` has the addresses of the new and of the
+    old row, and the factor (``out``, ``old`` and ``steps``).
 
     Parameters
     ----------
@@ -305,8 +306,8 @@ def share_gradients(
         For each window, a bound on the second derivative of the loss with respect to the input
         vector.
     gradients, zeros
-        The addresses of the first g (the others follow) and of a row of zeros, which replaces g for
-        words outside the strip.
+        The address of the first g (the others follow), and that of a row of zeros. The zeros
+        serve as g for windows around words outside the strip; other strips have these windows.
     curvature
         Output: for each word, a bound on the second derivative of the loss with respect to its
         vector. Element 0 is the word ``sizes.window`` positions before the strip.

@@ -100,8 +100,8 @@ def read(
     Parameters
     ----------
     path
-        A folder written by `write_folder`; a Parquet table, or a folder of such tables as Spark
-        writes it; or a file in the text or binary format of word2vec, gensim, fastText or GloVe.
+        A folder written by `write_folder`; a Parquet file; a folder of Parquet files, as written by
+        Spark; or a file in the text or binary format of word2vec, gensim, fastText or GloVe.
     use
         ``v``: the center vectors; ``v+u``: the sums of center and outside vectors.
     encoding

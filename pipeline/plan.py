@@ -80,8 +80,8 @@ class Planner:
     def _step(self, stage: Stage, context: Context) -> Step:
         """Return the `Step` of one stage: whether, why and at what cost a run would compute it.
 
-        Also add the stage's cache entry to ``context.entries``, for the plans of later stages. If
-        there is none in the cache, add one with estimated facts, such as the number of tokens.
+        For the plans of later stages, ``context.entries`` gets the stage's cache entry, or a
+        substitute with estimated facts, such as the number of tokens, if the cache has none.
         """
         folder = context.outputs / "cache" / stage.name
         context.hashes.seen.clear()

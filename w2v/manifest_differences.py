@@ -156,16 +156,15 @@ def upstream_reasons(
     old: Mapping[str, str],
     manifests: Callable[[str], Sequence[Manifest]],
 ) -> Iterator[str]:
-    """Yield phrases that say how the upstream results of two results differ.
+    """Yield phrases that say in what a wanted result and a cached one differ upstream.
 
-    The upstream results are those of earlier stages of the pipeline, from which a result was made.
-    If the two results of a stage are not the same, the phrases say how their manifests
-    (descriptions) differ (`reasons`), and their own upstream results are compared in turn. If the
-    cache lacks one of the manifests, the phrase only names the stage, as in ``vocab is another
-    one``.
+    A result is made from those of earlier stages of the pipeline, its upstream results. `new` has
+    the cache keys of the wanted result's upstream results by stage, and `old` those of the cached
+    one's. For each stage whose keys differ, the phrases say how the manifests (descriptions)
+    differ (`reasons`); the results upstream of that stage are compared in turn. If the cache lacks
+    one of the manifests, the phrase only names the stage, as in ``vocab is another one``.
 
-    `new` and `old` are the cache keys of the upstream results, by stage, for a wanted and a cached
-    result. `manifests` is a function that returns the manifests of a stage's cached results.
+    `manifests` is a function that returns the manifests of a stage's cached results.
     """
     for stage, key in new.items():
         if key == old.get(stage):

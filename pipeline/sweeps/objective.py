@@ -56,8 +56,8 @@ def compare_jobs(
     Successive halving runs a configuration and seed in several jobs, each for more epochs than the
     one before: `jobs` has the last of them, and `first` the first. In other sweeps, `jobs` has all
     jobs, and `first` is None. Effects of settings on the objective are computed from `first` if it
-    is given, else from `jobs`. The comparison also says how many seeds would detect that two
-    configurations differ by `size` in a benchmark score (None: by the difference observed).
+    is given, else from `jobs`. For benchmark scores, the comparison also says how many seeds would
+    detect a difference of `size` between two configurations (None: the difference observed).
     """
     return Sweep(
         objective,

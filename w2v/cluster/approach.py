@@ -26,17 +26,17 @@ F64 = NDArray[np.float64]
 
 
 def row_terms(task: Task) -> tuple[F64, F64]:
-    """Return for each row of the model how many terms of the loss contain it, per word of the text.
+    """Return, for each row of the model, the expected number of terms of the loss that contain it.
 
-    With negative sampling, there is a term for each predicted word and each noise word; with the
-    hierarchical softmax, for each inner node on the path of each predicted word. The numbers are
-    expected values.
+    The number is divided by the number of words of the text. With negative sampling, the loss has a
+    term for each predicted word and each noise word; with the hierarchical softmax, for each inner
+    node on the path of each predicted word.
 
     Returns
     -------
     center : float64 (rows,)
-        For the input matrix. The numbers are too low with CBOW: each word of the text counts for
-        only one of the windows in which it is a context word.
+        For the input matrix. With CBOW, this estimate is too low: it takes each word of the text to
+        be in one window only.
     outside : float64 (rows,)
         For the output matrix.
 

@@ -88,8 +88,8 @@ class Task:
     Attributes
     ----------
     model : Model
-        The vectors that training starts from. The trained vectors are in ``engine.task.model``,
-        because an engine may train copies.
+        The vectors that training starts from. An engine may train copies of them: the trained
+        vectors are in the attribute ``task.model`` of the engine.
     counts : int64 (V,)
         How often each word of the vocabulary occurs.
     words

@@ -115,16 +115,19 @@ class Columns(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """A batch after all random choices: its input vectors, output vectors and weights.
+    """A batch after all random choices: which vectors are multiplied to get its scores.
+
+    A score is the dot product of an input vector, one for each center word, and an output vector.
+    The center words of a tile, a group of `CENTERS`, share their output vectors.
 
     Attributes
     ----------
     inputs
-        For each center word, the word vectors whose weighted sum is its input vector, with their
-        weights. The center words are padded to whole tiles: groups of `CENTERS` center words.
+        For each center word, the words whose vectors are added up to get its input vector, with
+        their weights in the sum: the center word itself for skip-gram, the words around it for
+        CBOW. Padded to whole tiles.
     columns
-        The output vectors of each tile, and the weight of each score in the loss. A score is the
-        dot product of an input vector and an output vector of the same tile.
+        The output vectors of each tile, and the weight of each score in the loss.
     pairs
         The summed weight of the (center, outside) pairs for skip-gram, or the number of predicted
         words for CBOW.

@@ -27,7 +27,7 @@ class HierarchicalStep(LogisticStep):
         node on the Huffman tree path of a word to predict, and for a branch of this node, 0 or 1.
         Each center word has a score in each column. The weight of a score is the summed weight of
         the center word's pairs with words whose paths take this branch. Columns of branch 0 are the
-        positive examples, and come first. Columns of weight 0 are padding.
+        positive examples, and come first. Unused columns have weight 0.
 
         Parameters
         ----------

@@ -256,7 +256,7 @@ class JaxEngine:
             The vocabulary id of each type; -1 if it is not in the vocabulary.
         spans : int32 (documents, 2)
             The start and end of each document of the shard in `tokens`. Empty documents are added,
-            so that their number is a power of two, and not smaller than in earlier calls.
+            so that the number of all documents is a power of two, and never falls between calls.
         """
         source = text.tokens, text.ids
         if self._text is None or any(

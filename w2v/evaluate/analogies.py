@@ -199,9 +199,9 @@ def load_analogies(path: str | Path) -> list[Question]:
     In Google's format, each question is a line of four words, and a line ``: category`` precedes
     the questions of a category. In BATS, each text file (``.txt``) in the folder and its subfolders
     is a category. Each line has a word, white space, and the words related to it, separated by
-    slashes. Any two lines that begin with different words make two questions "a is to b as c is to
-    what?", one for each order: the lines begin with a and c, b is the first word related to a, and
-    all words related to c are correct.
+    slashes. Any two lines of a file that begin with different words make two questions "a is to b
+    as c is to what?", one for each order: the lines begin with a and c, b is the first word related
+    to a, and all words related to c are correct.
 
     Raises
     ------

@@ -623,9 +623,9 @@ class Comparison:
 
         `a` and `b` are the indices of the configurations, and `gaps` has the difference of their
         scores for each seed that both have. If there are no other distinct configurations, the
-        variance is estimated from `gaps`; otherwise, from the spread of all configurations over
-        seeds, because few `gaps` may vary far too little by chance. If `a` and `b` have identical
-        results, the variance is 0.
+        variance is estimated from `gaps`. Otherwise, it is estimated from the spread over seeds of
+        `a` and `b`, or of all configurations if this is larger, because few `gaps` may vary far too
+        little by chance. If `a` and `b` have identical results, the variance is 0.
 
         Returns
         -------

@@ -172,8 +172,8 @@ class Sweep(Generic[R]):
     objective
         The name of the objective.
     runs
-        The runs, one for each configuration and seed. With successive halving, which trains the
-        better configurations again for more epochs, these are the longest runs.
+        The runs. With successive halving, which trains the better configurations again for more
+        epochs, these are only the longest run of each configuration and seed.
     first
         With successive halving, the `Sweep` of the shortest runs; else None.
     size

@@ -226,8 +226,9 @@ def train(
     ------
     InputError
         The text has no pair of words to learn from; the loss is not finite; `early` watches a
-        held-out loss or score that is not defined; the engine is not installed or does not support
-        `objective` or `frozen`; or the workers of `cluster` do not fit into memory or cannot start.
+        held-out loss or score that is not defined; the engine is not installed, lacks memory, or
+        does not support `objective` or `frozen`; or the workers of `cluster` do not fit into memory
+        or cannot start.
     Stopped
         `stop` returned True.
     """

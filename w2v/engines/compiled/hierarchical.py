@@ -280,7 +280,8 @@ def choose_node_targets(
     gets the address to which the node's negative gradient must be added. If no other tile of the
     training step has the node, this is the address of its vector in the model. Otherwise, it is
     that of a row of the gradient buffer. The tiles of a job (tiles that one thread computes in
-    sequence) share one row for the node. For the first tile with the node, the row is set to zero.
+    sequence) share one row for the node. For the job's first tile with the node, the row is set to
+    zero.
 
     The negative gradient is a sum of input vectors, each times a factor. ``own.factors`` gets the
     factors: the negative derivatives of the loss with respect to the scores (``tile.scores``),

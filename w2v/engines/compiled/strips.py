@@ -110,10 +110,10 @@ def choose_band_targets(
     """For negative sampling, decide where the gradient of each output vector of a tile is written.
 
     A tile is 64 consecutive center words. The gradient buffer has a row for each noise word of the
-    tile, and for each text position whose word the tile may predict. The next tile may predict some
-    of these positions, too, and will then add to their gradients: they are written to the buffer.
-    For all others, `rows.choose_targets` decides between the buffer and the model. The decisions
-    and the step sizes are stored in ``tile``.
+    tile, and for each text position whose word the tile may predict. The next tile of the strip may
+    predict some of these positions, too, and will then add to their gradients: they are written to
+    the buffer. For all others, `rows.choose_targets` decides between the buffer and the model. The
+    decisions and the step sizes are stored in ``tile``.
 
     Parameters
     ----------
@@ -305,7 +305,7 @@ def share_strip(
     ----------
     n, strip, centers
         The index of the training step in ``plans``, the index of the strip in the training step,
-        and the number of center words of the strip.
+        and the number of center words of the strip, rounded up to whole tiles.
     gradients
         The address of the windows' negative gradients, one for each center word: the gradients with
         respect to the sum or mean of the vectors around the center word.

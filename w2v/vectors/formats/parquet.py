@@ -22,7 +22,8 @@ SPARK_DENSE = 1
 """The ``type`` of Spark's dense vectors. Sparse vectors, which omit zeros, have the type 0."""
 
 ROWS = 1 << 14
-"""Rows of a Parquet table that are in memory at a time, in addition to the wanted rows."""
+"""The number of rows of a Parquet table that are read at a time. Rows of other words than those
+wanted are not kept."""
 
 
 def write_parquet(path: Path, contents: Contents) -> None:
